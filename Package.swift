@@ -1,0 +1,43 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Imports run one way: EmuBus knows nothing; EmuCPU and EmuDevices know EmuBus; EmuMachine joins them;
+// only `emulate` parses argv. See docs/ARCHITECTURE.md.
+let package = Package(
+    name: "emulate",
+    products: [
+        .executable(name: "emulate", targets: ["emulate"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        // C: the few calls Swift's Glibc overlay lacks, and module maps for system libraries.
+        .target(name: "CHost"),
+        .systemLibrary(name: "CLibFDT", providers: [.apt(["libfdt-dev"])]),
+        .systemLibrary(name: "CSlirp", providers: [.apt(["libslirp-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+
+        .target(name: "EmuBus", dependencies: ["CHost", "CLibFDT"]),
+        .target(name: "EmuCPU", dependencies: ["EmuBus"]),
+        .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp"]),
+        .target(
+            name: "EmuMachine",
+            dependencies: ["EmuBus", "EmuCPU", "EmuDevices", "CHost", "CZlib"],
+            resources: [.embedInCode("Resources/firmware.bin")]),
+        .executableTarget(
+            name: "emulate",
+            dependencies: [
+                "EmuMachine", "CHost",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
+        .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
+        .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
+        .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
+        .testTarget(name: "EmuMachineTests", dependencies: ["EmuMachine", "TestSupport"]),
+        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

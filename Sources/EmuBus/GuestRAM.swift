@@ -1,0 +1,90 @@
+import CHost
+import Glibc
+
+/// One contiguous range of guest physical memory backed by host memory.
+///
+/// The backing is an anonymous file mapping, so pages the guest never touches cost nothing.
+/// SAFETY: the mapping lives exactly as long as the object; `host` must not be kept beyond it. All access from
+/// guest-controlled addresses goes through `AddressSpace` or a TLB entry, both of which check bounds against `size`.
+public final class GuestRAM: @unchecked Sendable {
+    /// First guest physical address, page aligned.
+    public let base: UInt64
+    /// Length in bytes, a multiple of `pageSize`.
+    public let size: UInt64
+    /// Host address of guest physical address `base`.
+    public let host: UnsafeMutableRawPointer
+    /// True for mask ROM: guest stores fault, `load` still works.
+    public let isReadOnly: Bool
+    /// One byte per page; see `PageFlags`.
+    public let pageFlags: UnsafeMutablePointer<UInt8>
+
+    public static let pageShift = 12
+    public static let pageSize = 4096
+
+    /// Bits of `pageFlags`.
+    public enum PageFlags {
+        /// The page holds decoded or translated guest code: stores must go through the slow path.
+        public static let hasCode: UInt8 = 1
+        /// Some hart's TLB may hold a direct write entry for the page.
+        public static let writeCached: UInt8 = 2
+    }
+
+    /// - Parameters:
+    ///   - base: guest physical address, a multiple of 4096.
+    ///   - size: bytes, a non-zero multiple of 4096.
+    /// - Throws: `HostError` when the host cannot provide the memory.
+    public init(base: UInt64, size: UInt64, isReadOnly: Bool = false) throws(HostError) {
+        precondition(base % UInt64(Self.pageSize) == 0 && size % UInt64(Self.pageSize) == 0 && size > 0)
+        let descriptor = host_memfd_create("guest-ram")
+        guard descriptor >= 0 else { throw HostError("memfd_create for guest RAM", errno) }
+        defer { close(descriptor) }
+        guard let length = Int(exactly: size), ftruncate(descriptor, length) == 0 else {
+            throw HostError("reserving \(size >> 20) MiB of guest RAM", errno == 0 ? ENOMEM : errno)
+        }
+        let mapping = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
+        guard let mapping, mapping != MAP_FAILED else {
+            throw HostError("mapping \(size >> 20) MiB of guest RAM", errno)
+        }
+        let pages = length >> Self.pageShift
+        // calloc, so that flags of untouched pages cost no memory either.
+        guard let flags = calloc(pages, 1) else { throw HostError("page flags of guest RAM", ENOMEM) }
+        self.base = base
+        self.size = size
+        self.isReadOnly = isReadOnly
+        host = mapping
+        pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
+    }
+
+    deinit {
+        munmap(host, Int(size))
+        free(pageFlags)
+    }
+
+    /// True when `length` bytes at guest physical `address` lie inside.
+    @inlinable
+    public func contains(_ address: UInt64, _ length: UInt64) -> Bool {
+        address >= base && address &- base <= size && length <= size &- (address &- base)
+    }
+
+    /// Copies bytes in; for loaders. Returns false when the range does not fit.
+    public func load(_ bytes: UnsafeRawBufferPointer, at address: UInt64) -> Bool {
+        guard contains(address, UInt64(bytes.count)) else { return false }
+        if let source = bytes.baseAddress {
+            memcpy(host + Int(address - base), source, bytes.count)
+        }
+        return true
+    }
+}
+
+/// A host system call that failed: what was attempted and the host's reason.
+public struct HostError: Error, CustomStringConvertible, Sendable {
+    public let action: String
+    public let code: Int32
+
+    public init(_ action: String, _ code: Int32) {
+        self.action = action
+        self.code = code
+    }
+
+    public var description: String { "\(action): \(String(cString: strerror(code)))" }
+}

@@ -1,0 +1,67 @@
+import Glibc
+import Synchronization
+
+/// The categories of `-d`, in QEMU's words. `LogCategory.help` feeds `-d help`.
+public struct LogCategory: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static let guestErrors = LogCategory(rawValue: 1 << 0)
+    public static let unimplemented = LogCategory(rawValue: 1 << 1)
+    public static let interrupts = LogCategory(rawValue: 1 << 2)
+    public static let guestCode = LogCategory(rawValue: 1 << 3)
+    public static let execution = LogCategory(rawValue: 1 << 4)
+    public static let mmu = LogCategory(rawValue: 1 << 5)
+    public static let cpuReset = LogCategory(rawValue: 1 << 6)
+
+    /// (category, name on the command line, help text)
+    public static let all: [(category: LogCategory, name: String, help: String)] = [
+        (.guestErrors, "guest_errors", "what the guest does wrong: bad accesses, malformed queues, invalid registers"),
+        (.unimplemented, "unimp", "features the guest asks for that this machine does not have"),
+        (.interrupts, "int", "every trap: cause, pc, value and privilege"),
+        (.guestCode, "in_asm", "guest instructions of each block when it is first decoded"),
+        (.execution, "exec", "the start address of every block executed"),
+        (.mmu, "mmu", "page-table walks and TLB flushes"),
+        (.cpuReset, "cpu_reset", "registers of a hart when it is reset"),
+    ]
+}
+
+/// Diagnostic output selected by `-d`, written to standard error or to the file of `-D`.
+public enum Log {
+    private static let mask = Atomic<UInt32>(0)
+    private static let descriptor = Atomic<Int32>(2)
+
+    public static var enabled: LogCategory {
+        get { LogCategory(rawValue: mask.load(ordering: .relaxed)) }
+        set { mask.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    /// Sends further lines to `fileDescriptor`, which stays owned by the caller.
+    public static func redirect(to fileDescriptor: Int32) {
+        descriptor.store(fileDescriptor, ordering: .relaxed)
+    }
+
+    @inline(__always)
+    public static func isEnabled(_ category: LogCategory) -> Bool {
+        mask.load(ordering: .relaxed) & category.rawValue != 0
+    }
+
+    /// Writes one line when `category` is enabled; the message is not built otherwise.
+    @inline(__always)
+    public static func write(_ category: LogCategory, _ message: @autoclosure () -> String) {
+        if isEnabled(category) { emit(message()) }
+    }
+
+    @inline(never)
+    private static func emit(_ line: String) {
+        var text = line + "\n"
+        text.withUTF8 { bytes in
+            var rest = UnsafeRawBufferPointer(bytes)
+            while let start = rest.baseAddress, !rest.isEmpty {
+                let written = Glibc.write(descriptor.load(ordering: .relaxed), start, rest.count)
+                if written <= 0 { return }  // a lost diagnostic must not stop the guest
+                rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+@main
+struct Emulate {
+    static func main() { print("emulate") }
+}
