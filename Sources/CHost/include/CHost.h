@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "HostIO.h"
+
 /// memfd_create(2) with MFD_CLOEXEC; returns the descriptor or -1 with errno set.
 int host_memfd_create(const char *name);
 

@@ -1,0 +1,62 @@
+#define _GNU_SOURCE
+#include "HostIO.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+int host_ppoll(struct pollfd *descriptors, size_t count, int64_t nanoseconds) {
+    struct timespec timeout = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+    return ppoll(descriptors, count, nanoseconds < 0 ? NULL : &timeout, NULL);
+}
+
+int host_getrandom(void *buffer, size_t length) {
+    unsigned char *next = buffer;
+    while (length > 0) {
+        ssize_t got = getrandom(next, length, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -1;
+        next += got;
+        length -= (size_t)got;
+    }
+    return 0;
+}
+
+int host_open_anonymous_file(const char *directory) {
+    int descriptor = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (descriptor >= 0) return descriptor;
+    // File systems without O_TMPFILE: a named file, unlinked at once.
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/emulate-XXXXXX", directory) >= (int)sizeof path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    descriptor = mkostemp(path, O_CLOEXEC);
+    if (descriptor >= 0) unlink(path);
+    return descriptor;
+}
+
+int host_punch_hole(int descriptor, int64_t offset, int64_t length) {
+    return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int host_zero_range(int descriptor, int64_t offset, int64_t length) {
+    return fallocate(descriptor, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int host_lock_byte(int descriptor, int64_t offset, int exclusive) {
+    struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+    return fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
+int64_t host_block_device_size(int descriptor) {
+    uint64_t size = 0;
+    if (ioctl(descriptor, BLKGETSIZE64, &size) < 0) return -1;
+    return (int64_t)size;
+}

@@ -1,0 +1,32 @@
+#ifndef EMULATE_HOSTIO_H
+#define EMULATE_HOSTIO_H
+
+// File, polling and random-number calls that Swift's Glibc overlay does not import.
+// Unless said otherwise each returns 0, or -1 with errno set.
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// ppoll(2) without a signal mask; a negative timeout waits for ever. Returns the number of ready descriptors.
+int host_ppoll(struct pollfd *descriptors, size_t count, int64_t nanoseconds);
+
+/// Fills `buffer` from the host's random number generator (getrandom(2)).
+int host_getrandom(void *buffer, size_t length);
+
+/// A nameless file in `directory`, gone when the last descriptor is closed. Returns the descriptor.
+int host_open_anonymous_file(const char *directory);
+
+/// fallocate(2) FALLOC_FL_PUNCH_HOLE: gives the range back to the file system; it then reads as zeroes.
+int host_punch_hole(int descriptor, int64_t offset, int64_t length);
+
+/// fallocate(2) FALLOC_FL_ZERO_RANGE: zeroes the range and keeps it allocated.
+int host_zero_range(int descriptor, int64_t offset, int64_t length);
+
+/// Takes an open-file-description lock on one byte (F_OFD_SETLK), without waiting.
+int host_lock_byte(int descriptor, int64_t offset, int exclusive);
+
+/// Bytes of a block device (BLKGETSIZE64), or -1 with errno set.
+int64_t host_block_device_size(int descriptor);
+
+#endif
