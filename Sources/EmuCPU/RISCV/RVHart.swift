@@ -1,0 +1,157 @@
+/// A RISC-V hart's whole state in one trivial struct: what the guest can see, then what makes execution fast.
+///
+/// Lives behind a pointer that the interpreter and generated code share; a test pins the offsets generated code relies on.
+/// CSR fields hold the *legal* value: WARL rules are applied when they are written (`RVCSR`).
+package struct RVHart {
+    // MARK: Guest-visible state (saved in snapshots)
+
+    /// x0…x31; slot 32 swallows writes to x0. Must stay first: code addresses registers from the struct's start.
+    var x = InlineArray<33, UInt64>(repeating: 0)
+    /// f0…f31, NaN-boxed.
+    var f = InlineArray<32, UInt64>(repeating: 0)
+    var pc: UInt64 = 0
+    /// 0 = U, 1 = S, 3 = M.
+    var privilege: UInt8 = 3
+    /// Accrued exceptions NV DZ OF UF NX (bits 4…0) and dynamic rounding mode.
+    var fflags: UInt8 = 0
+    var frm: UInt8 = 0
+    /// Waiting in `wfi`.
+    var waiting = false
+
+    // Machine level
+    var misa: UInt64 = 0
+    /// Without SD, which is computed when the CSR is read.
+    var mstatus: UInt64 = 0
+    var medeleg: UInt64 = 0
+    var mideleg: UInt64 = 0
+    var mie: UInt64 = 0
+    /// Bits of mip that software sets (SSIP, STIP without Sstc, SEIP, LCOFIP).
+    var mipSoftware: UInt64 = 0
+    /// Levels of the interrupt wires into mip (MSIP, MTIP, MEIP, SEIP; STIP from Sstc).
+    var mipLines: UInt64 = 0
+    var mtvec: UInt64 = 0
+    var mcounteren: UInt64 = 0
+    var menvcfg: UInt64 = 0
+    var mcountinhibit: UInt64 = 0
+    var mscratch: UInt64 = 0
+    var mepc: UInt64 = 0
+    var mcause: UInt64 = 0
+    var mtval: UInt64 = 0
+    var mseccfg: UInt64 = 0
+    var mstateen = InlineArray<4, UInt64>(repeating: 0)
+    // Supervisor level
+    var stvec: UInt64 = 0
+    var scounteren: UInt64 = 0
+    var senvcfg: UInt64 = 0
+    var sscratch: UInt64 = 0
+    var sepc: UInt64 = 0
+    var scause: UInt64 = 0
+    var stval: UInt64 = 0
+    var satp: UInt64 = 0
+    var stimecmp = UInt64.max
+    var sstateen = InlineArray<4, UInt64>(repeating: 0)
+    // Physical memory protection: 16 entries, one configuration byte each.
+    var pmpcfg = InlineArray<16, UInt8>(repeating: 0)
+    var pmpaddr = InlineArray<16, UInt64>(repeating: 0)
+    // Counters 3…31; mhpmevent holds the event and the Sscofpmf bits. mcycle/minstret are kept as offsets to the totals below.
+    var mhpmevent = InlineArray<32, UInt64>(repeating: 0)
+    var mhpmcounter = InlineArray<32, UInt64>(repeating: 0)
+    var mcycleOffset: UInt64 = 0
+    var minstretOffset: UInt64 = 0
+    /// LR/SC: physical address and length of the reservation; `reservedLength` 0 means none.
+    var reservedAddress: UInt64 = 0
+    var reservedLength: UInt64 = 0
+    /// Cycles used and cycles that retired nothing (traps), since the machine was created, up to the last synchronisation.
+    var totalCycles: UInt64 = 0
+    var nonRetired: UInt64 = 0
+
+    // MARK: Run-time state (rebuilt, never saved)
+
+    /// What must be looked at before the next block starts; see `RVRequest`. The one word other threads may touch.
+    var request: UInt32 = 0
+    /// The trap being raised by the instruction in hand.
+    var trapCause: UInt64 = 0
+    var trapValue: UInt64 = 0
+    /// Cycles left in this slice once the block in hand has ended, and the slice's full budget.
+    var remaining: Int = 0
+    var sliceBudget: Int = 0
+    /// Guest nanoseconds at the start of the slice (virtual clock).
+    var clockBase: UInt64 = 0
+    /// The block in hand.
+    var block: UnsafeMutablePointer<Block>?
+    /// Guest address of the block in hand.
+    var blockPC: UInt64 = 0
+    /// The views that data accesses and instruction fetches use now (they differ under MPRV).
+    var dataView: UnsafeMutablePointer<TLBView>
+    var fetchView: UnsafeMutablePointer<TLBView>
+}
+
+/// Bits of `RVHart.request`.
+enum RVRequest {
+    /// An enabled interrupt may be pending.
+    static let interrupt: UInt32 = 1
+    /// `requestExit` was called.
+    static let exit: UInt32 = 2
+    /// The block in hand must not run on: it rewrote code or changed what it runs under.
+    static let leaveBlock: UInt32 = 4
+}
+
+/// Privilege levels as encoded in `RVHart.privilege`.
+enum RVPrivilege {
+    static let user: UInt8 = 0
+    static let supervisor: UInt8 = 1
+    static let machine: UInt8 = 3
+}
+
+/// mstatus fields (privileged manual, "Machine Status (mstatus and mstatush) Registers").
+enum RVStatus {
+    static let sie: UInt64 = 1 << 1
+    static let mie: UInt64 = 1 << 3
+    static let spie: UInt64 = 1 << 5
+    static let ube: UInt64 = 1 << 6
+    static let mpie: UInt64 = 1 << 7
+    static let spp: UInt64 = 1 << 8
+    static let vs: UInt64 = 3 << 9
+    static let mpp: UInt64 = 3 << 11
+    static let fs: UInt64 = 3 << 13
+    static let xs: UInt64 = 3 << 15
+    static let mprv: UInt64 = 1 << 17
+    static let sum: UInt64 = 1 << 18
+    static let mxr: UInt64 = 1 << 19
+    static let tvm: UInt64 = 1 << 20
+    static let tw: UInt64 = 1 << 21
+    static let tsr: UInt64 = 1 << 22
+    static let uxl: UInt64 = 3 << 32
+    static let sxl: UInt64 = 3 << 34
+    static let sd: UInt64 = 1 << 63
+}
+
+/// Exception causes (privileged manual, table of `mcause` values after trap).
+package enum RVCause {
+    static let fetchMisaligned: UInt64 = 0
+    static let fetchAccess: UInt64 = 1
+    static let illegalInstruction: UInt64 = 2
+    static let breakpoint: UInt64 = 3
+    static let loadMisaligned: UInt64 = 4
+    static let loadAccess: UInt64 = 5
+    static let storeMisaligned: UInt64 = 6
+    static let storeAccess: UInt64 = 7
+    static let userCall: UInt64 = 8
+    static let supervisorCall: UInt64 = 9
+    static let machineCall: UInt64 = 11
+    static let fetchPage: UInt64 = 12
+    static let loadPage: UInt64 = 13
+    static let storePage: UInt64 = 15
+    static let interrupt: UInt64 = 1 << 63
+}
+
+/// Interrupt numbers: bits of mip and mie.
+package enum RVInterrupt {
+    static let supervisorSoftware = 1
+    static let machineSoftware = 3
+    static let supervisorTimer = 5
+    static let machineTimer = 7
+    static let supervisorExternal = 9
+    static let machineExternal = 11
+    static let counterOverflow = 13
+}

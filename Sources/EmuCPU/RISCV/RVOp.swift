@@ -1,0 +1,83 @@
+/// Every operation the RISC-V interpreter knows, one case per distinct behaviour. Compressed instructions decode to the
+/// operation they expand to; the instruction table (`RVTable`) maps encodings to cases.
+///
+/// Operand conventions in `DecodedOp`:
+/// - `rd`, `rs1`, `rs2`, `rs3`: register numbers. An *integer* destination x0 is stored as 32 (a slot nothing reads); sources keep 0.
+/// - `imm`: the sign-extended immediate in bytes or units of the instruction; `lui`/`auipc`: the value already shifted left by 12;
+///   shifts: the amount; branches, `jal` and `auipc`: block building adds the instruction's offset, so that target = block start + imm.
+/// - CSR instructions: `imm` = CSR number (0…4095), `rs1` = register or 5-bit immediate.
+/// - Floating point with rounding: `imm` = rm field. Atomics: `imm` bit 0 = rl, bit 1 = aq. `fence`: imm = fm|pred|succ (12 bits).
+/// - `fli`: `rs1` = constant index. `mop`: only `rd` counts. `illegal`: `raw` is what `mtval` reports.
+public enum RVOp: UInt16, CaseIterable, Sendable {
+    // RV64I
+    case lui, auipc, jal, jalr, beq, bne, blt, bge, bltu, bgeu, lb, lh, lw, ld, lbu, lhu, lwu, sb, sh, sw, sd, addi
+    case slti, sltiu, xori, ori, andi, slli, srli, srai, add, sub, sll, slt, sltu, xor, srl, sra, or, and, addiw
+    case slliw, srliw, sraiw, addw, subw, sllw, srlw, sraw, fence, ecall, ebreak
+    // Zifencei
+    case fence_i
+    // M
+    case mul, mulh, mulhsu, mulhu, div, divu, rem, remu, mulw, divw, divuw, remw, remuw
+    // A
+    case lr_w, sc_w, amoswap_w, amoadd_w, amoxor_w, amoand_w, amoor_w, amomin_w, amomax_w, amominu_w, amomaxu_w
+    case lr_d, sc_d, amoswap_d, amoadd_d, amoxor_d, amoand_d, amoor_d, amomin_d, amomax_d, amominu_d, amomaxu_d
+    // Zabha, Zacas
+    case amoswap_b, amoadd_b, amoxor_b, amoand_b, amoor_b, amomin_b, amomax_b, amominu_b, amomaxu_b, amocas_b
+    case amoswap_h, amoadd_h, amoxor_h, amoand_h, amoor_h, amomin_h, amomax_h, amominu_h, amomaxu_h, amocas_h
+    case amocas_w, amocas_d, amocas_q
+    // Zawrs
+    case wrs_nto, wrs_sto
+    // Zicsr
+    case csrrw, csrrs, csrrc, csrrwi, csrrsi, csrrci
+    // privileged, Svinval
+    case mret, sret, wfi, sfence_vma, sinval_vma, sfence_w_inval, sfence_inval_ir
+    // Zicbom, Zicboz; prefetches decode to hint
+    case cbo_clean, cbo_flush, cbo_inval, cbo_zero
+    // Zimop, Zcmop: may-be-operations that write zero; c.mop.N writes nothing and decodes to hint
+    case mop
+    // Hints and instructions without effect on this machine (pause is separate: it yields)
+    case hint, pause
+    // Zba
+    case add_uw, sh1add, sh2add, sh3add, sh1add_uw, sh2add_uw, sh3add_uw, slli_uw
+    // Zbb
+    case andn, orn, xnor, clz, ctz, cpop, clzw, ctzw, cpopw, max, maxu, min, minu, sext_b, sext_h, zext_h, rol, ror
+    case rori, rolw, rorw, roriw, orc_b, rev8
+    // Zbc
+    case clmul, clmulh, clmulr
+    // Zbs
+    case bclr, bext, binv, bset, bclri, bexti, binvi, bseti
+    // Zicond
+    case czero_eqz, czero_nez
+    // F
+    case flw, fsw, fmadd_s, fmsub_s, fnmsub_s, fnmadd_s, fadd_s, fsub_s, fmul_s, fdiv_s, fsqrt_s, fsgnj_s, fsgnjn_s
+    case fsgnjx_s, fmin_s, fmax_s, feq_s, flt_s, fle_s, fclass_s, fcvt_w_s, fcvt_wu_s, fcvt_l_s, fcvt_lu_s, fcvt_s_w
+    case fcvt_s_wu, fcvt_s_l, fcvt_s_lu, fmv_x_w, fmv_w_x
+    // D
+    case fld, fsd, fmadd_d, fmsub_d, fnmsub_d, fnmadd_d, fadd_d, fsub_d, fmul_d, fdiv_d, fsqrt_d, fsgnj_d, fsgnjn_d
+    case fsgnjx_d, fmin_d, fmax_d, feq_d, flt_d, fle_d, fclass_d, fcvt_w_d, fcvt_wu_d, fcvt_l_d, fcvt_lu_d, fcvt_d_w
+    case fcvt_d_wu, fcvt_d_l, fcvt_d_lu, fmv_x_d, fmv_d_x, fcvt_s_d, fcvt_d_s
+    // Zfh, Zfhmin
+    case flh, fsh, fmadd_h, fmsub_h, fnmsub_h, fnmadd_h, fadd_h, fsub_h, fmul_h, fdiv_h, fsqrt_h, fsgnj_h, fsgnjn_h
+    case fsgnjx_h, fmin_h, fmax_h, feq_h, flt_h, fle_h, fclass_h, fcvt_w_h, fcvt_wu_h, fcvt_l_h, fcvt_lu_h, fcvt_h_w
+    case fcvt_h_wu, fcvt_h_l, fcvt_h_lu, fmv_x_h, fmv_h_x, fcvt_s_h, fcvt_h_s, fcvt_d_h, fcvt_h_d
+    // Zfa
+    case fli_s, fminm_s, fmaxm_s, fround_s, froundnx_s, fleq_s, fltq_s, fli_d, fminm_d, fmaxm_d, fround_d
+    case froundnx_d, fleq_d, fltq_d, fli_h, fminm_h, fmaxm_h, fround_h, froundnx_h, fleq_h, fltq_h, fcvtmod_w_d
+    // Not instructions: an encoding that is none, and the end of a block that just runs on
+    case illegal, blockEnd
+}
+
+extension DecodedOp {
+    /// The opcode as the enum.
+    /// SAFETY: RISC-V blocks hold only opcodes that came from an `RVOp` (through the initialiser below); the enum has more than
+    /// 256 cases, so it occupies 16 bits whose value is the case's position, which equals its raw value (a test checks both).
+    @inline(__always)
+    package var rv: RVOp { unsafeBitCast(op, to: RVOp.self) }
+
+    package init(_ op: RVOp, rd: UInt8 = 0, rs1: UInt8 = 0, rs2: UInt8 = 0, rs3: UInt8 = 0, imm: Int32 = 0, raw: UInt32 = 0) {
+        self.init(op: op.rawValue, rd: rd, rs1: rs1, rs2: rs2, rs3: rs3, imm: imm, raw: raw)
+    }
+
+    /// Length in bytes, 2 or 4.
+    @inline(__always)
+    package var length: UInt64 { raw & 3 == 3 ? 4 : 2 }
+}

@@ -1,0 +1,80 @@
+import EmuBus
+
+/// How a RISC-V hart is built: fixed when the machine is.
+public struct RVConfig: Sendable {
+    /// Extensions present; `RVConfig.validate` has resolved what they imply.
+    public var extensions: RVExtensionSet
+    /// Nanoseconds of guest time per cycle of the virtual clock.
+    public var nanosecondsPerCycle: UInt64 = 10
+    /// Frequency of the `time` counter in Hz.
+    public var timebase: UInt64 = 10_000_000
+    /// Where a hart starts after reset.
+    public var resetVector: UInt64 = 0x1000
+
+    public init(extensions: RVExtensionSet) { self.extensions = extensions }
+}
+
+/// One RISC-V hart: its state, its view of memory, and the interpreter that runs it.
+///
+/// SAFETY: `h` is allocated here and lives as long as the object. Only the thread that calls `run` touches it, except for `request`.
+public final class RVProcessor {
+    public let index: Int
+    /// Longest block in instructions.
+    static let maximumBlock = 128
+
+    package let config: RVConfig
+    package let h: UnsafeMutablePointer<RVHart>
+    package let bus: AddressSpace
+    package let cache: TranslationCache
+    package let events: EventQueue
+    package let views = TLBViews()
+    package let decoder: RVDecoder
+    /// The board's `mtime` in ticks, behind the `time` CSR and Sstc.
+    package let readTime: () -> UInt64
+    /// Deadline of Sstc's stimecmp.
+    package private(set) var supervisorTimer: EventTimer!
+    /// Room to decode one block into, and to run the first instructions of one.
+    let scratch: UnsafeMutablePointer<DecodedOp>
+
+    /// - Parameters:
+    ///   - readTime: present value of the board's mtime, in ticks of `config.timebase`.
+    public init(index: Int, config: RVConfig, bus: AddressSpace, cache: TranslationCache, events: EventQueue, readTime: @escaping () -> UInt64) {
+        self.index = index
+        self.config = config
+        self.bus = bus
+        self.cache = cache
+        self.events = events
+        self.readTime = readTime
+        decoder = RVDecoder(extensions: config.extensions)
+        scratch = .allocate(capacity: Self.maximumBlock + 1)
+        h = .allocate(capacity: 1)
+        h.initialize(to: RVHart(dataView: views.views, fetchView: views.views))
+        cache.register(views)
+        supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
+        reset()
+    }
+
+    deinit {
+        h.deallocate()
+        scratch.deallocate()
+    }
+
+    /// Base of the register file: x0…x31 and the slot that swallows writes to x0.
+    @inline(__always)
+    package var x: UnsafeMutablePointer<UInt64> { UnsafeMutableRawPointer(h).assumingMemoryBound(to: UInt64.self) }
+
+    /// Base of the floating-point registers, which follow the integer ones.
+    @inline(__always)
+    package var f: UnsafeMutablePointer<UInt64> { x + 33 }
+
+    /// Notes the trap the instruction in hand raises; always false, so that semantics can `return raise(…)`.
+    @inline(never)
+    func raise(_ cause: UInt64, _ value: UInt64) -> Bool {
+        h.pointee.trapCause = cause
+        h.pointee.trapValue = value
+        return false
+    }
+
+    /// Raises an illegal-instruction exception for `r`.
+    func illegal(_ r: DecodedOp) -> Bool { raise(RVCause.illegalInstruction, UInt64(r.raw)) }
+}

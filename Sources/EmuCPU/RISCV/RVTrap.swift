@@ -1,0 +1,4 @@
+extension RVProcessor {
+    func supervisorTimerDue() {}
+    func reset() {}
+}
