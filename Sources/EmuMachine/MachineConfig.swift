@@ -1,0 +1,191 @@
+import EmuBus
+
+/// The machine models `-machine` can name.
+public enum BoardKind: String, CaseIterable, Sendable {
+    case virt, spike
+
+    /// One line for `-machine help`.
+    public var summary: String {
+        switch self {
+        case .virt: "RISC-V VirtIO board (default)"
+        case .spike: "RISC-V Spike board: HTIF console and exit, no other devices"
+        }
+    }
+}
+
+/// What `-bios` asks for.
+public enum FirmwareConfig: Equatable, Sendable {
+    /// The firmware built into this program.
+    case builtIn
+    /// No firmware: the kernel is started in machine mode.
+    case none
+    case file(String)
+}
+
+/// Format of a disk image, `-drive format=`.
+public enum DriveFormat: String, CaseIterable, Sendable {
+    case raw
+}
+
+/// How a drive reaches the guest, `-drive if=`.
+public enum DriveInterface: String, CaseIterable, Sendable {
+    /// Only when a `-device` names the drive's id.
+    case none
+    /// As a virtio block device of its own.
+    case virtio
+}
+
+/// One `-drive`.
+public struct DriveConfig: Equatable, Sendable {
+    public var file: String
+    public var format = DriveFormat.raw
+    public var interface = DriveInterface.virtio
+    public var id: String?
+    public var isReadOnly = false
+    /// Writes go to a temporary file and are dropped on exit.
+    public var isSnapshot = false
+
+    public init(file: String) { self.file = file }
+}
+
+/// One `-device`: a driver name and its properties, in the order given.
+public struct DeviceConfig: Equatable, Sendable {
+    public struct Property: Equatable, Sendable {
+        public var name: String
+        public var value: String
+
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public var driver: String
+    public var properties: [Property] = []
+
+    public init(driver: String) { self.driver = driver }
+
+    /// The last value given for `name`.
+    public subscript(name: String) -> String? { properties.last { $0.name == name }?.value }
+}
+
+/// One `-netdev`: a network backend.
+public struct NetdevConfig: Equatable, Sendable {
+    public enum Kind: String, CaseIterable, Sendable { case user }
+
+    public var kind = Kind.user
+    public var id: String
+    /// `hostfwd=` values, in QEMU's form `[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport`.
+    public var forwards: [String] = []
+    /// `restrict=on`: the guest reaches nothing but its forwards.
+    public var isRestricted = false
+    /// `-nic user`: also create a network device for it.
+    public var createsDevice = false
+
+    public init(id: String) { self.id = id }
+}
+
+/// One end of a character stream on the host: a `-serial` or a `-chardev`.
+public struct CharacterConfig: Equatable, Sendable {
+    public enum Kind: Equatable, Sendable {
+        /// The device exists, its output is dropped.
+        case null
+        /// The device has nothing connected.
+        case none
+        /// Standard input and output; `monitor` shares them with the monitor (Ctrl-A c).
+        case stdio(monitor: Bool)
+        /// Output goes to a file; there is no input.
+        case file(String)
+    }
+
+    public var kind: Kind
+    /// `-chardev id=`, which `-device …,chardev=` refers to; nil for `-serial`.
+    public var id: String?
+
+    public init(_ kind: Kind, id: String? = nil) {
+        self.kind = kind
+        self.id = id
+    }
+}
+
+/// Where the guest's real-time clock starts.
+public enum RTCBase: Equatable, Sendable {
+    /// The host's clock; with the virtual clock, a fixed date, so that runs repeat.
+    case automatic
+    case utc
+    case localtime
+    /// Seconds since 1970-01-01T00:00:00Z.
+    case date(UInt64)
+}
+
+/// Everything the command line can say about a machine, as a plain value. `Machine` checks what only it can know.
+public struct MachineConfig: Sendable {
+    public static let defaultMemory: UInt64 = 128 << 20
+    /// Nanoseconds of guest time per cycle of the virtual clock unless `-icount shift=` says otherwise.
+    public static let defaultNanosecondsPerCycle: UInt64 = 10
+
+    public var board = BoardKind.virt
+    /// `-machine virt,aclint=on`: separate ACLINT devices instead of the SiFive CLINT.
+    public var hasACLINT = false
+    /// `-machine …,dumpdtb=FILE`: write the device tree there and exit.
+    public var deviceTreeDump: String?
+    /// `-global virtio-mmio.force-legacy=`: the virtio-mmio transports speak version 1.
+    public var forcesLegacyVirtio = true
+
+    /// `-cpu`: the model and its options, as written ("rv64,sv57=off").
+    public var cpu = "rv64"
+    /// `-smp`: number of harts.
+    public var harts = 1
+    /// `-m`: bytes of RAM.
+    public var memory = MachineConfig.defaultMemory
+
+    public var firmware = FirmwareConfig.builtIn
+    public var kernel: String?
+    public var initrd: String?
+    /// `-append`: the kernel command line.
+    public var append: String?
+    /// `-dtb`: replaces the generated device tree.
+    public var deviceTree: String?
+
+    public var drives: [DriveConfig] = []
+    public var devices: [DeviceConfig] = []
+    public var netdevs: [NetdevConfig] = []
+    /// `-serial`, in order; the board's first UART gets the first.
+    public var serial: [CharacterConfig] = []
+    public var chardevs: [CharacterConfig] = []
+
+    public var rtc = RTCBase.automatic
+    /// `--time` (`-icount` selects virtual).
+    public var clock = ClockMode.host
+    /// `-icount shift=N`: one cycle takes 2^N ns of virtual time; nil for the default.
+    public var cycleShift: Int?
+    /// `-seed`: makes everything random that the guest is offered (rng-seed, entropy device) repeatable; the virtual clock implies 0.
+    public var seed: UInt64?
+    /// `-no-reboot`: a guest's reset request ends the run.
+    public var exitsOnReset = false
+    /// `-snapshot`: every drive behaves as if `snapshot=on` were given.
+    public var snapshotsDrives = false
+    /// `--stats`: print a summary line on exit.
+    public var printsStatistics = false
+
+    public init() {}
+
+    /// Nanoseconds of guest time per cycle of the virtual clock.
+    public var nanosecondsPerCycle: UInt64 {
+        cycleShift.map { 1 << UInt64(max(0, min($0, 20))) } ?? Self.defaultNanosecondsPerCycle
+    }
+}
+
+/// A configuration that cannot be run: names the option, says what is wrong and what to do.
+public struct ConfigError: Error, CustomStringConvertible, Sendable {
+    /// The option as typed, with its value ("-kernel vmlinux").
+    public let option: String
+    public let problem: String
+
+    public init(_ option: String, _ problem: String) {
+        self.option = option
+        self.problem = problem
+    }
+
+    public var description: String { "\(option): \(problem)" }
+}

@@ -1,0 +1,14 @@
+import EmuDevices
+
+/// What a machine takes from its host besides files: the ends of its serial lines.
+///
+/// The command hands one to `Machine.init`, so that this module opens no terminal by itself and tests can listen in.
+public struct MachineHost {
+    /// Makes the host's end of a `-serial` or `-chardev`; nil leaves the guest's device unconnected.
+    /// A backend that also is an `IOPoller` is polled by the machine's run loop.
+    public var makeCharacterBackend: (CharacterConfig) throws -> (any CharacterBackend)?
+
+    public init(makeCharacterBackend: @escaping (CharacterConfig) throws -> (any CharacterBackend)? = { _ in nil }) {
+        self.makeCharacterBackend = makeCharacterBackend
+    }
+}
