@@ -99,8 +99,12 @@ public struct CharacterConfig: Equatable, Sendable {
     }
 
     public var kind: Kind
-    /// `-chardev id=`, which `-device …,chardev=` refers to; nil for `-serial`.
+    /// `-chardev id=`, which `-device …,chardev=` and `-serial chardev:` refer to; nil for a `-serial` of its own.
     public var id: String?
+    /// `mux=on`: several devices may share it, with Ctrl-A as the escape character.
+    public var isMultiplexed = false
+    /// Ctrl-C on the terminal ends the emulator instead of being input for the guest.
+    public var allowsSignals = false
 
     public init(_ kind: Kind, id: String? = nil) {
         self.kind = kind

@@ -1,0 +1,118 @@
+import EmuBus
+import EmuDevices
+
+/// The host's ends of all serial lines of one machine: opens them, shares standard input and output through a
+/// multiplexer, and polls those no guest device has for itself (the machine polls the others).
+public final class SerialConsole: IOPoller {
+    /// Ctrl-A x.
+    public var onQuit: (() -> Void)? { didSet { for mux in muxes { mux.onQuit = onQuit } } }
+    /// Ctrl-A s.
+    public var onSync: (() -> Void)? { didSet { for mux in muxes { mux.onSync = onSync } } }
+    /// Output of a line was lost for good. Called once per line.
+    public var onFailure: ((HostIOError) -> Void)?
+    public private(set) var monitor: Monitor?
+
+    private let escape: UInt8
+    private let version: String
+    private var lines: [DescriptorBackend] = []
+    private var polled: [DescriptorBackend] = []
+    private var muxes: [SerialMux] = []
+    private var muxOfID: [String: SerialMux] = [:]
+    private var usedIDs: Set<String> = []
+    private var standardStreamsUser: CharacterConfig?
+
+    /// - Parameters:
+    ///   - escape: the multiplexer's escape character, `-echr`.
+    ///   - version: what the monitor says it belongs to.
+    public init(escape: UInt8 = SerialMux.defaultEscape, version: String) {
+        self.escape = escape
+        self.version = version
+    }
+
+    /// The host's end for one guest device; nil when it stays unconnected.
+    /// - Throws: `ConfigError` for a file that cannot be created or a line used twice without `mux=on`.
+    public func makeBackend(_ config: CharacterConfig) throws(ConfigError) -> (any CharacterBackend)? {
+        if let id = config.id {
+            if let mux = muxOfID[id] { return mux.addPort() }
+            guard usedIDs.insert(id).inserted else {
+                throw ConfigError("-chardev \(id)", "two devices use it; add mux=on to let them share it")
+            }
+        }
+        switch config.kind {
+        case .none: return nil
+        case .null: return NullBackend()
+        case .file(let path):
+            let line = try DescriptorBackend.file(path)
+            add(line)
+            return config.isMultiplexed ? makeMux(line, config).addPort() : line
+        case .stdio(let hasMonitor):
+            let line = try makeStandardLine(config)
+            guard hasMonitor || config.isMultiplexed else { return line }
+            let mux = makeMux(line, config)
+            let port = mux.addPort()
+            if hasMonitor { connectMonitor(to: mux.addPort()) }
+            return port
+        }
+    }
+
+    /// `-monitor stdio`: the monitor alone on standard input and output.
+    public func makeMonitor(_ config: CharacterConfig) throws(ConfigError) {
+        guard case .stdio = config.kind else { return }
+        let line = try makeStandardLine(config)
+        polled.append(line)
+        let monitor = Monitor(line: line, version: version)
+        self.monitor = monitor
+        monitor.show()
+    }
+
+    private func makeStandardLine(_ config: CharacterConfig) throws(ConfigError) -> DescriptorBackend {
+        guard standardStreamsUser == nil else {
+            throw ConfigError(
+                "-serial stdio", "standard input and output are already in use; share them with -serial mon:stdio or -chardev stdio,mux=on,id=…")
+        }
+        standardStreamsUser = config
+        let line = DescriptorBackend.standardStreams()
+        add(line)
+        return line
+    }
+
+    private func add(_ line: DescriptorBackend) {
+        line.onFailure = { [weak self] in self?.onFailure?($0) }
+        lines.append(line)
+    }
+
+    private func makeMux(_ line: DescriptorBackend, _ config: CharacterConfig) -> SerialMux {
+        let mux = SerialMux(line: line, escape: escape)
+        mux.onQuit = onQuit
+        mux.onSync = onSync
+        muxes.append(mux)
+        polled.append(line)
+        if let id = config.id { muxOfID[id] = mux }
+        return mux
+    }
+
+    private func connectMonitor(to port: SerialMux.Port) {
+        let monitor = Monitor(line: port, version: version)
+        port.onFocus = { [weak monitor] in monitor?.show() }
+        self.monitor = monitor
+    }
+
+    /// Puts the terminal into raw mode if the guest or the monitor reads it.
+    public func start() {
+        if let config = standardStreamsUser { Terminal.enterRawMode(keepsSignals: config.allowsSignals) }
+    }
+
+    /// Writes out what is still queued and gives the terminal back.
+    public func finish() {
+        for line in lines { line.drain() }
+        Terminal.restore()
+    }
+
+    public func fillPoll(_ set: PollSet) {
+        for line in polled { line.fillPoll(set) }
+    }
+
+    public func handlePoll(_ set: PollSet) {
+        for line in polled { line.handlePoll(set) }
+    }
+}

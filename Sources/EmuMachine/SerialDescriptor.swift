@@ -1,0 +1,197 @@
+import EmuBus
+import EmuDevices
+import Glibc
+
+/// A host descriptor that could not take or give bytes.
+public struct HostIOError: Error, CustomStringConvertible, Sendable {
+    /// What the descriptor is: "standard output", "-serial file:log".
+    public let name: String
+    public let code: Int32
+
+    public var description: String { "\(name): \(String(cString: strerror(code)))" }
+}
+
+/// A serial line whose host end is a pair of descriptors: standard input and output, or a file.
+///
+/// Neither direction blocks the guest while the host keeps up. Output the host does not take is kept up to `outputLimit`;
+/// beyond that the guest waits, as on a line with flow control. Input is read only when somebody has room for it.
+public final class DescriptorBackend: CharacterBackend, IOPoller {
+    public weak var frontend: (any CharacterFrontend)?
+    /// Called once when output is lost for good: the reader is gone, the disk is full.
+    public var onFailure: ((HostIOError) -> Void)?
+    public private(set) var failure: HostIOError?
+    /// Bytes of output kept before the guest has to wait.
+    public static let outputLimit = 64 << 10
+
+    private let name: String
+    private let input: Int32?
+    private let output: Int32
+    private let owned: [Int32]
+    private let inputIsTerminal: Bool
+    private var inputIndex: Int?
+    private var outputIndex: Int?
+    private var queue: [UInt8] = []
+    private var queueStart = 0
+    private var inputEnded = false
+
+    /// - Parameters:
+    ///   - name: what error messages call the output.
+    ///   - input: where input comes from, nil for none.
+    ///   - output: where output goes.
+    ///   - owned: descriptors to close at the end.
+    public init(name: String, input: Int32?, output: Int32, owned: [Int32] = []) {
+        self.name = name
+        self.input = input
+        self.output = output
+        self.owned = owned
+        inputIsTerminal = input.map(Terminal.isTerminal) ?? false
+    }
+
+    deinit {
+        for descriptor in owned { close(descriptor) }
+    }
+
+    /// Standard input and output. Works with terminals, pipes, files and closed descriptors.
+    public static func standardStreams() -> DescriptorBackend {
+        // The shell shares its open file descriptions with us: O_NONBLOCK set on them would outlive this process.
+        // A second opening of the same terminal or pipe has flags of its own.
+        let output = reopenNonBlocking(STDOUT_FILENO, O_WRONLY)
+        let input = reopenNonBlocking(STDIN_FILENO, O_RDONLY)
+        return DescriptorBackend(
+            name: "standard output", input: input ?? STDIN_FILENO, output: output ?? STDOUT_FILENO,
+            owned: [input, output].compactMap { $0 })
+    }
+
+    /// Output to `path`, which is created or emptied.
+    public static func file(_ path: String) throws(ConfigError) -> DescriptorBackend {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o666)
+        guard descriptor >= 0 else {
+            throw ConfigError("-serial file:\(path)", "cannot create it: \(String(cString: strerror(errno)))")
+        }
+        return DescriptorBackend(name: path, input: nil, output: descriptor, owned: [descriptor])
+    }
+
+    private static func reopenNonBlocking(_ descriptor: Int32, _ mode: Int32) -> Int32? {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        let kind = status.st_mode & S_IFMT
+        guard kind == S_IFIFO || Terminal.isTerminal(descriptor) else { return nil }
+        let opened = open("/proc/self/fd/\(descriptor)", mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        return opened >= 0 ? opened : nil
+    }
+
+    // MARK: Output
+
+    public func write(_ bytes: UnsafeRawBufferPointer) {
+        guard failure == nil else { return }
+        var rest = bytes[...]
+        if queue.isEmpty { rest = rest.dropFirst(writeNow(UnsafeRawBufferPointer(rebasing: rest))) }
+        guard failure == nil, !rest.isEmpty else { return }
+        queue.append(contentsOf: rest)
+        if pendingOutput > Self.outputLimit { waitForOutput(below: Self.outputLimit / 2) }
+    }
+
+    private var pendingOutput: Int { queue.count - queueStart }
+
+    /// Waits until all output is written or failed. For the end of the run.
+    /// - Parameter seconds: how long to wait for a reader that does not read.
+    public func drain(seconds: Int = 2) { waitForOutput(below: 0, limit: seconds) }
+
+    /// - Parameter limit: seconds without progress after which to give up; nil waits until a termination signal comes.
+    private func waitForOutput(below level: Int, limit: Int? = nil) {
+        while pendingOutput > level, failure == nil {
+            var entry = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
+            let ready = poll(&entry, 1, limit.map { Int32($0) * 1000 } ?? 200)
+            if ready == 0, limit != nil { return }
+            if limit == nil, HostSignals.pending != nil { return }
+            if ready > 0 { flushQueue() }
+        }
+    }
+
+    private func flushQueue() {
+        guard pendingOutput > 0 else { return }
+        let written = queue.withUnsafeBytes { writeNow(UnsafeRawBufferPointer(rebasing: $0[queueStart...])) }
+        queueStart += written
+        if queueStart == queue.count || failure != nil {
+            queue.removeAll(keepingCapacity: true)
+            queueStart = 0
+        } else if queueStart > Self.outputLimit {
+            queue.removeFirst(queueStart)
+            queueStart = 0
+        }
+    }
+
+    /// Writes what the host takes without waiting; returns the number of bytes taken.
+    /// SAFETY: the buffer is only used during the call.
+    private func writeNow(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var done = 0
+        while done < bytes.count, let base = bytes.baseAddress {
+            let count = Glibc.write(output, base + done, bytes.count - done)
+            if count >= 0 {
+                done += count
+                continue
+            }
+            let code = errno
+            if code == EINTR, HostSignals.pending == nil { continue }
+            if code == EAGAIN || code == EINTR { break }
+            fail(code)
+            break
+        }
+        return done
+    }
+
+    private func fail(_ code: Int32) {
+        guard failure == nil else { return }
+        let error = HostIOError(name: name, code: code)
+        failure = error
+        onFailure?(error)
+    }
+
+    // MARK: Input
+
+    public func frontendReady() {}  // the next fillPoll asks the frontend
+
+    public func fillPoll(_ set: PollSet) {
+        inputIndex = nil
+        outputIndex = pendingOutput > 0 && failure == nil ? set.add(output, .writable) : nil
+        guard let input, !inputEnded, let frontend, frontend.receiveCapacity > 0 else { return }
+        if inputIsTerminal, !Terminal.mayRead(input) {
+            // In the background a read would stop this process; nobody tells when it comes to the foreground.
+            set.limitTimeout(nanoseconds: 300_000_000)
+            return
+        }
+        inputIndex = set.add(input, .readable)
+    }
+
+    public func handlePoll(_ set: PollSet) {
+        if let outputIndex, !set.ready(outputIndex).isEmpty { flushQueue() }
+        if let inputIndex, !set.ready(inputIndex).isEmpty { readInput() }
+    }
+
+    private func readInput() {
+        guard let input, let frontend else { return }
+        let capacity = min(frontend.receiveCapacity, 4096)
+        guard capacity > 0 else { return }
+        var count = 0
+        var code: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in
+            count = read(input, buffer.baseAddress, capacity)
+            code = errno
+            initialized = max(0, count)
+        }
+        if count > 0 {
+            frontend.receive(bytes)
+        } else if count == 0 || (code != EAGAIN && code != EINTR) {
+            // The guest goes on without input, as when a modem line is silent.
+            inputEnded = true
+        }
+    }
+}
+
+/// A line nobody listens to.
+public final class NullBackend: CharacterBackend {
+    public weak var frontend: (any CharacterFrontend)?
+    public init() {}
+    public func write(_ bytes: UnsafeRawBufferPointer) {}
+    public func frontendReady() {}
+}

@@ -1,0 +1,181 @@
+import EmuDevices
+
+/// What the monitor can do with the machine it belongs to.
+public protocol MonitorTarget: AnyObject {
+    /// One line: "running", "paused".
+    var statusLine: String { get }
+    func pause()
+    func resume()
+    /// Resets the machine as its reset button would.
+    func reset()
+    /// Ends the run.
+    func quit()
+}
+
+/// The prompt behind Ctrl-A c: reads lines from a serial line and carries them out.
+public final class Monitor: CharacterFrontend {
+    /// One command: names (the first is the one shown), arguments, help, action.
+    struct Command: Sendable {
+        let names: [String]
+        let arguments: String
+        let help: String
+        let action: @Sendable (Monitor, [Substring]) -> Void
+    }
+
+    static let prompt = "(emulate) "
+    static let lineLimit = 1024
+
+    static let commands: [Command] = [
+        Command(names: ["help", "?"], arguments: "[command]", help: "show the commands, or what one does") {
+            $0.showHelp($1.first.map(String.init))
+        },
+        Command(names: ["info"], arguments: "[subject]", help: "show a subject; without one, list the subjects") {
+            $0.showInfo($1.first.map(String.init))
+        },
+        Command(names: ["stop", "s"], arguments: "", help: "stop the guest") { monitor, _ in monitor.target?.pause() },
+        Command(names: ["cont", "c"], arguments: "", help: "let the guest run on") { monitor, _ in monitor.target?.resume() },
+        Command(names: ["system_reset"], arguments: "", help: "reset the machine") { monitor, _ in monitor.target?.reset() },
+        Command(names: ["quit", "q"], arguments: "", help: "end the emulator") { monitor, _ in monitor.target?.quit() },
+    ]
+
+    static let subjects: [(name: String, help: String, text: @Sendable (Monitor) -> String)] = [
+        ("status", "whether the guest runs", { "VM status: \($0.target?.statusLine ?? "no machine")" }),
+        ("version", "the version of emulate", { $0.version }),
+    ]
+
+    public weak var target: (any MonitorTarget)?
+
+    private let line: any CharacterBackend
+    private let version: String
+    private var wasShown = false
+    private var text: [UInt8] = []
+    private var history: [[UInt8]] = []
+    private var historyPosition = 0
+    private var escapeSequence: [UInt8]?
+
+    /// - Parameters:
+    ///   - line: where commands come from and answers go; its `frontend` becomes this monitor.
+    ///   - version: what `info version` shows.
+    public init(line: any CharacterBackend, version: String) {
+        self.line = line
+        self.version = version
+        line.frontend = self
+    }
+
+    /// The monitor became visible: shows the banner the first time, and the prompt.
+    public func show() {
+        print(wasShown ? "\n" : "\nemulate \(version) monitor - type 'help' for more information\n")
+        wasShown = true
+        printPrompt()
+    }
+
+    private func printPrompt() {
+        print(Self.prompt)
+        line.write(text)
+    }
+
+    private func print(_ message: String) {
+        line.write(Array(message.replacing("\n", with: "\r\n").utf8))
+    }
+
+    // MARK: Line editing
+
+    public var receiveCapacity: Int { 4096 }
+    public func receiveBreak() {}
+
+    public func receive(_ bytes: [UInt8]) {
+        for byte in bytes { accept(byte) }
+    }
+
+    private func accept(_ byte: UInt8) {
+        if escapeSequence != nil {
+            escapeSequence?.append(byte)
+            finishEscapeSequence(byte)
+            return
+        }
+        switch byte {
+        case 0x0D, 0x0A: execute()
+        case 0x08, 0x7F:
+            if !text.isEmpty {
+                // Continuation bytes belong to one character.
+                while let last = text.popLast(), last & 0xC0 == 0x80 {}
+                print("\u{8} \u{8}")
+            }
+        case 0x03:
+            text = []
+            print("^C\n")
+            printPrompt()
+        case 0x15: replaceText([])
+        case 0x1B: escapeSequence = []
+        case 0x20...:
+            if text.count < Self.lineLimit {
+                text.append(byte)
+                line.write(byte)
+            }
+        default: break
+        }
+    }
+
+    /// Arrow keys walk through the history; other sequences are swallowed.
+    private func finishEscapeSequence(_ byte: UInt8) {
+        guard let sequence = escapeSequence else { return }
+        if sequence.count == 1, byte == UInt8(ascii: "[") || byte == UInt8(ascii: "O") { return }
+        if sequence.count < 16, !(0x40...0x7E).contains(byte) { return }
+        escapeSequence = nil
+        guard sequence.count == 2 else { return }
+        if byte == UInt8(ascii: "A"), historyPosition > 0 {
+            historyPosition -= 1
+            replaceText(history[historyPosition])
+        } else if byte == UInt8(ascii: "B"), historyPosition < history.count {
+            historyPosition += 1
+            replaceText(historyPosition < history.count ? history[historyPosition] : [])
+        }
+    }
+
+    private func replaceText(_ new: [UInt8]) {
+        text = new
+        print("\r\u{1B}[K")
+        printPrompt()
+    }
+
+    private func execute() {
+        let entered = text
+        text = []
+        print("\n")
+        let words = String(decoding: entered, as: UTF8.self).split(separator: " ")
+        if let name = words.first {
+            if history.last != entered { history.append(entered) }
+            if let command = Self.command(String(name)) {
+                command.action(self, Array(words.dropFirst()))
+            } else {
+                print("unknown command: '\(name)'; 'help' lists the commands\n")
+            }
+        }
+        historyPosition = history.count
+        printPrompt()
+    }
+
+    // MARK: Commands
+
+    static func command(_ name: String) -> Command? { commands.first { $0.names.contains(name) } }
+
+    private func showHelp(_ name: String?) {
+        if let name, Self.command(name) == nil {
+            print("unknown command: '\(name)'\n")
+            return
+        }
+        for command in Self.commands where name.map(command.names.contains) ?? true {
+            let usage = command.names.joined(separator: "|") + (command.arguments.isEmpty ? "" : " \(command.arguments)")
+            print("\(usage) -- \(command.help)\n")
+        }
+    }
+
+    private func showInfo(_ name: String?) {
+        if let subject = Self.subjects.first(where: { $0.name == name }) {
+            print(subject.text(self) + "\n")
+            return
+        }
+        if let name { print("unknown subject: '\(name)'\n") }
+        for subject in Self.subjects { print("info \(subject.name) -- \(subject.help)\n") }
+    }
+}
