@@ -1,0 +1,112 @@
+import EmuBus
+
+/// The virtio block device (virtio 1.2, 5.2): a disk kept by a `BlockBackend`.
+public final class VirtioBlock: VirtioDevice {
+    public struct State: Codable, Equatable, Sendable {
+        /// The cache mode the driver chose; nil until it does.
+        var writeback: Bool?
+    }
+
+    public let stateName: String
+    public let deviceID = VirtioDeviceID.block
+    public let deviceFeatures: UInt64
+    public let queueSizes = [VirtioBlockConfig.queueSize]
+    public weak var core: VirtioCore?
+    public var state = State()
+    /// Told of every operation the host failed, after the guest got its I/O error. A full disk ends up here.
+    public var hostErrorHandler: ((HostError) -> Void)?
+    private let disk: any BlockBackend
+    private let serial: [UInt8]
+    /// True while requests are being taken: completions then need not signal, the end of the round does.
+    private var isServing = false
+
+    /// - Parameters:
+    ///   - name: unique on the board ("virtio-blk0").
+    ///   - serial: what the guest sees as the disk's serial number; at most 20 bytes of it.
+    public init(name: String, disk: any BlockBackend, serial: String = "") {
+        stateName = name
+        self.disk = disk
+        let text = Array(serial.utf8.prefix(20))
+        self.serial = text + Array(repeating: 0, count: 20 - text.count)
+        deviceFeatures = VirtioBlockConfig.features(isReadOnly: disk.isReadOnly)
+    }
+
+    public var configSpace: [UInt8] {
+        VirtioBlockConfig.bytes(sectors: disk.size / 512, writeback: writeback)
+    }
+
+    public func writeConfig(offset: Int, bytes: [UInt8]) {
+        guard offset == VirtioBlockConfig.writebackOffset, let value = bytes.first, value <= 1 else {
+            Log.write(.guestErrors, "\(stateName): write to read-only configuration space at \(offset)")
+            return
+        }
+        state.writeback = value == 1
+    }
+
+    /// 5.2.5.2: a driver that can switch the mode but not flush starts with writes that are stable.
+    private var writeback: Bool {
+        if let chosen = state.writeback { return chosen }
+        guard let core, !core.isLegacy, core.hasFeature(VirtioBlockConfig.Feature.configWCE) else { return true }
+        return core.hasFeature(VirtioBlockConfig.Feature.flush)
+    }
+
+    /// True when a write must be on stable storage before it completes (5.2.6.2).
+    private var isWritethrough: Bool {
+        guard let core else { return true }
+        if core.hasFeature(VirtioBlockConfig.Feature.configWCE) { return !writeback }
+        return !core.hasFeature(VirtioBlockConfig.Feature.flush)
+    }
+
+    public func process(queue index: Int) {
+        isServing = true
+        core?.serve(index) { chain in
+            start(chain)
+            return nil
+        }
+        isServing = false
+    }
+
+    private func start(_ chain: DescriptorChain) {
+        guard let request = VirtioBlockRequest(chain, disk: disk, offersRanges: !disk.isReadOnly) else {
+            core?.fail("block request without header or status")
+            return
+        }
+        switch request.action {
+        case .refuse(let status):
+            complete(request, status)
+        case .identify(let target):
+            target.copyIn(serial)
+            complete(request, .ok)
+        case .disk(let operation, let filled):
+            disk.submit(operation) { [self] error in
+                filled?.didWrite()
+                if error == nil, isWritethrough, Self.changesDisk(operation) {
+                    disk.submit(.flush) { [self] error in finish(request, error) }
+                } else {
+                    finish(request, error)
+                }
+            }
+        }
+    }
+
+    private static func changesDisk(_ operation: BlockOperation) -> Bool {
+        switch operation {
+        case .write, .writeZeroes, .discard: true
+        case .read, .flush: false
+        }
+    }
+
+    private func finish(_ request: VirtioBlockRequest, _ error: HostError?) {
+        complete(request, error == nil ? .ok : .ioError)
+        if let error { hostErrorHandler?(error) }
+    }
+
+    private func complete(_ request: VirtioBlockRequest, _ status: VirtioBlockRequest.Status) {
+        core?.giveBack(0, [(request.chain, request.finish(status))])
+        if !isServing { core?.signal(0) }
+    }
+
+    public func quiesce(queue index: Int) { disk.drain() }
+
+    public func reset() { state = State() }
+}

@@ -1,0 +1,271 @@
+import EmuBus
+import Foundation
+
+/// The part of a virtio device that neither its type nor its transport decides: status, features, queues
+/// (virtio 1.2, 2.1–2.4 and 3.1).
+public final class VirtioCore {
+    /// Bits of the device status field (2.1).
+    public enum Status {
+        public static let acknowledge: UInt8 = 1
+        public static let driver: UInt8 = 2
+        public static let driverOK: UInt8 = 4
+        public static let featuresOK: UInt8 = 8
+        public static let needsReset: UInt8 = 64
+        public static let failed: UInt8 = 128
+    }
+
+    /// What a device tells its driver.
+    public enum Notification {
+        case usedBuffers(queue: Int)
+        case configuration
+    }
+
+    public struct State: Codable, Equatable, Sendable {
+        public var status: UInt8 = 0
+        /// As the driver wrote them, all 64 bits.
+        public var driverFeatures: UInt64 = 0
+        public var configGeneration: UInt32 = 0
+        /// The driver broke a rule that leaves the device unusable until it is reset.
+        public var isBroken = false
+        public var queues: [QueueState]
+        /// Queues whose service was cut short and goes on at the next event.
+        var unfinished: [Int] = []
+    }
+
+    public let device: any VirtioDevice
+    public let memory: AddressSpace
+    /// True for a transport older than virtio 1.0: no FEATURES_OK, 32 feature bits.
+    public let isLegacy: Bool
+    public let offeredFeatures: UInt64
+    public let queues: [Virtqueue]
+    private let notify: (Notification) -> Void
+    private let events: EventQueue
+    private var resumeTimer: EventTimer!
+    private var status: UInt8 = 0
+    private var driverFeatures: UInt64 = 0
+    private var isBroken = false
+    private var unfinished: [Int] = []
+    public private(set) var configGeneration: UInt32 = 0
+
+    /// - Parameter notify: tells the transport to interrupt the driver.
+    public init(device: any VirtioDevice, memory: AddressSpace, events: EventQueue, isLegacy: Bool, options: VirtioOptions,
+                notify: @escaping (Notification) -> Void) {
+        self.device = device
+        self.memory = memory
+        self.events = events
+        self.isLegacy = isLegacy
+        self.notify = notify
+        var features = device.deviceFeatures
+        if options.indirectDescriptors { features |= VirtioFeature.indirectDescriptors }
+        if options.eventIndex { features |= VirtioFeature.eventIndex }
+        if isLegacy {
+            features |= VirtioFeature.anyLayout
+            features &= 0xffff_ffff
+        } else {
+            features |= VirtioFeature.version1 | VirtioFeature.ringReset
+            if options.packed { features |= VirtioFeature.ringPacked }
+        }
+        offeredFeatures = features
+        queues = device.queueSizes.map { Virtqueue(memory: memory, maximumSize: $0) }
+        resumeTimer = events.makeTimer("\(device.stateName) queues") { [unowned self] in resume() }
+        device.core = self
+    }
+
+    // MARK: For transports
+
+    /// The device status field as the driver reads it.
+    public var deviceStatus: UInt8 { status }
+
+    /// Features both sides agreed on.
+    public var features: UInt64 { driverFeatures & offeredFeatures }
+
+    public func hasFeature(_ bits: UInt64) -> Bool { features & bits == bits }
+
+    /// A write to the device status field; zero resets (2.1, 3.1.1).
+    public func writeStatus(_ value: UInt8) {
+        if value == 0 {
+            reset()
+            return
+        }
+        var new = value | (status & Status.needsReset)
+        if !isLegacy && value & Status.featuresOK != 0 && status & Status.featuresOK == 0 && !featuresAcceptable() {
+            Log.write(.guestErrors, "\(name): features \(hex(driverFeatures)) refused, \(hex(offeredFeatures)) offered")
+            new &= ~Status.featuresOK
+        }
+        let wasReady = status & Status.driverOK != 0
+        status = new
+        guard new & Status.driverOK != 0, !wasReady, new & Status.failed == 0 else { return }
+        negotiate()
+        device.driverReady()
+        // What the driver offered before it was ready.
+        for index in queues.indices where queues[index].state.ready { process(queue: index) }
+    }
+
+    /// Writes 32 of the driver's feature bits; `half` 0 is the low word.
+    public func writeDriverFeatures(half: UInt32, _ value: UInt32) {
+        guard half < 2 else { return }
+        guard status & Status.featuresOK == 0 || isLegacy else {
+            Log.write(.guestErrors, "\(name): features written after FEATURES_OK")
+            return
+        }
+        let shift = UInt64(half) * 32
+        driverFeatures = driverFeatures & ~(0xffff_ffff << shift) | UInt64(value) << shift
+        negotiate()
+    }
+
+    /// 32 of the offered feature bits; `half` 0 is the low word.
+    public func deviceFeatures(half: UInt32) -> UInt32 {
+        half < 2 ? UInt32(truncatingIfNeeded: offeredFeatures >> (UInt64(half) * 32)) : 0
+    }
+
+    /// Makes a configured queue usable, or marks the device broken when the driver configured nonsense.
+    public func enableQueue(_ index: Int) {
+        guard queues.indices.contains(index), !queues[index].state.ready else { return }
+        do { try queues[index].enable() } catch { fail("queue \(index): \(error)") }
+    }
+
+    /// Stops a queue and forgets where it was (2.6.1 for VIRTIO_F_RING_RESET).
+    public func disableQueue(_ index: Int) {
+        guard queues.indices.contains(index) else { return }
+        device.quiesce(queue: index)
+        queues[index].reset()
+    }
+
+    /// The driver's notification for queue `index`. Spurious ones are harmless.
+    public func queueNotified(_ index: Int) {
+        guard queues.indices.contains(index) else {
+            Log.write(.guestErrors, "\(name): notification for queue \(index), which does not exist")
+            return
+        }
+        guard isRunning else { return }
+        process(queue: index)
+    }
+
+    /// Back to power-on, device included.
+    public func reset() {
+        for index in queues.indices { disableQueue(index) }
+        status = 0
+        driverFeatures = 0
+        isBroken = false
+        unfinished = []
+        resumeTimer.cancel()
+        negotiate()
+        device.reset()
+    }
+
+    /// Completes every request the device has begun, so that the state is whole.
+    public func quiesce() {
+        for index in queues.indices { device.quiesce(queue: index) }
+    }
+
+    public var state: State {
+        get {
+            State(status: status, driverFeatures: driverFeatures, configGeneration: configGeneration, isBroken: isBroken,
+                  queues: queues.map(\.state), unfinished: unfinished)
+        }
+        set {
+            quiesce()
+            status = newValue.status
+            driverFeatures = newValue.driverFeatures
+            configGeneration = newValue.configGeneration
+            isBroken = newValue.isBroken
+            unfinished = newValue.unfinished.filter(queues.indices.contains)
+            negotiate()
+            for (index, saved) in zip(queues.indices, newValue.queues) where !queues[index].restore(saved) {
+                fail("queue \(index): its saved state is impossible")
+            }
+            if unfinished.isEmpty { resumeTimer.cancel() } else { resumeTimer.schedule(at: events.now) }
+        }
+    }
+
+    private var name: String { device.stateName }
+
+    private func featuresAcceptable() -> Bool {
+        driverFeatures & ~offeredFeatures == 0 && device.accepts(features: driverFeatures)
+            // A packed ring needs the modern interface; without this bit the driver claims to be a legacy one.
+            && (driverFeatures & VirtioFeature.ringPacked == 0 || driverFeatures & VirtioFeature.version1 != 0)
+    }
+
+    private func negotiate() {
+        for queue in queues { queue.negotiate(features) }
+    }
+
+    // MARK: For devices
+
+    /// True while requests may be taken and given back.
+    ///
+    /// Legacy drivers may use their queues before they set DRIVER_OK.
+    public var isRunning: Bool {
+        !isBroken && status & Status.failed == 0 && status & (isLegacy ? Status.driver | Status.driverOK : Status.driverOK) != 0
+    }
+
+    /// The next request of a queue; nil when there is none or the device must not take any.
+    public func take(_ index: Int) -> DescriptorChain? {
+        guard isRunning else { return nil }
+        do { return try queues[index].take() } catch {
+            fail("queue \(index): \(error)")
+            return nil
+        }
+    }
+
+    /// Undoes the latest `take`.
+    public func putBack(_ index: Int, _ chain: DescriptorChain) { queues[index].putBack(chain) }
+
+    /// Gives requests back, all at once. `signal` tells the driver.
+    public func giveBack(_ index: Int, _ used: [(chain: DescriptorChain, written: UInt32)]) {
+        guard !isBroken else { return }
+        do { try queues[index].giveBack(used) } catch { fail("queue \(index): \(error)") }
+    }
+
+    /// Interrupts the driver if it asked to hear of what was given back.
+    public func signal(_ index: Int) {
+        guard isRunning else { return }
+        do {
+            if try queues[index].takeInterruptRequest() { notify(.usedBuffers(queue: index)) }
+        } catch { fail("queue \(index): \(error)") }
+    }
+
+    /// Serves requests until the driver has offered all it has. `body` returns the number of bytes it wrote into the
+    /// request, or nil when it gives the request back itself (by `giveBack` and `signal`).
+    ///
+    /// A device that writes into its own rings could go on for ever, so service is cut after two rounds of the ring
+    /// and goes on at the next event, which keeps the machine responsive whatever the guest does.
+    public func serve(_ index: Int, _ body: (DescriptorChain) -> UInt32?) {
+        var budget = 2 * Int(queues[index].maximumSize)
+        while let chain = take(index) {
+            if let written = body(chain) { giveBack(index, [(chain, written)]) }
+            budget -= 1
+            if budget == 0 {
+                if !unfinished.contains(index) { unfinished.append(index) }
+                resumeTimer.schedule(at: events.now)
+                break
+            }
+        }
+        signal(index)
+    }
+
+    /// The configuration space changed by itself: new generation, and an interrupt once the driver is ready.
+    public func configChanged() {
+        configGeneration &+= 1
+        if status & Status.driverOK != 0 { notify(.configuration) }
+    }
+
+    /// Marks the device unusable until it is reset (2.1.2).
+    public func fail(_ reason: String) {
+        Log.write(.guestErrors, "\(name): \(reason); the device needs a reset")
+        isBroken = true
+        status |= Status.needsReset
+        if status & Status.driverOK != 0 { notify(.configuration) }
+    }
+
+    private func process(queue index: Int) {
+        guard queues[index].state.ready else { return }
+        device.process(queue: index)
+    }
+
+    private func resume() {
+        let indices = unfinished
+        unfinished = []
+        for index in indices where isRunning { process(queue: index) }
+    }
+}

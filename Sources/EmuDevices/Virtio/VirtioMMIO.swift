@@ -1,0 +1,340 @@
+import EmuBus
+import Foundation
+
+/// The memory-mapped virtio transport, one slot of the board (virtio 1.2, 4.2; legacy layout 4.2.4).
+///
+/// A slot without a device answers with device id 0. All registers are little-endian; the guests of this machine are
+/// little-endian, so the guest-endian fields of the legacy layout are too.
+public final class VirtioMMIO: MMIODevice, Saveable {
+    /// Bytes of the region that answer; the rest of a slot is unmapped.
+    public static let decodedSize: UInt64 = 0x200
+    /// Distance between slots and size in the device tree.
+    public static let slotSize: UInt64 = 0x1000
+
+    private enum Register {
+        static let magic: UInt64 = 0x000
+        static let version: UInt64 = 0x004
+        static let deviceID: UInt64 = 0x008
+        static let vendorID: UInt64 = 0x00c
+        static let deviceFeatures: UInt64 = 0x010
+        static let deviceFeaturesSelect: UInt64 = 0x014
+        static let driverFeatures: UInt64 = 0x020
+        static let driverFeaturesSelect: UInt64 = 0x024
+        static let guestPageSize: UInt64 = 0x028
+        static let queueSelect: UInt64 = 0x030
+        static let queueSizeMax: UInt64 = 0x034
+        static let queueSize: UInt64 = 0x038
+        static let queueAlign: UInt64 = 0x03c
+        static let queuePFN: UInt64 = 0x040
+        static let queueReady: UInt64 = 0x044
+        static let queueNotify: UInt64 = 0x050
+        static let interruptStatus: UInt64 = 0x060
+        static let interruptACK: UInt64 = 0x064
+        static let status: UInt64 = 0x070
+        static let queueDescriptorLow: UInt64 = 0x080
+        static let queueDescriptorHigh: UInt64 = 0x084
+        static let queueDriverLow: UInt64 = 0x090
+        static let queueDriverHigh: UInt64 = 0x094
+        static let queueDeviceLow: UInt64 = 0x0a0
+        static let queueDeviceHigh: UInt64 = 0x0a4
+        static let sharedMemorySelect: UInt64 = 0x0ac
+        static let sharedMemoryFirst: UInt64 = 0x0b0
+        static let sharedMemoryLast: UInt64 = 0x0bc
+        static let queueReset: UInt64 = 0x0c0
+        static let configGeneration: UInt64 = 0x0fc
+        static let config: UInt64 = 0x100
+    }
+
+    private enum Interrupt {
+        static let usedBuffers: UInt32 = 1
+        static let configuration: UInt32 = 2
+    }
+
+    /// The registers that belong to the transport alone.
+    struct Registers: Codable, Equatable {
+        var deviceFeaturesSelect: UInt32 = 0
+        var driverFeaturesSelect: UInt32 = 0
+        var queueSelect: UInt32 = 0
+        var interruptStatus: UInt32 = 0
+        /// Legacy, bytes; 0 until the driver has written it.
+        var guestPageSize: UInt32 = 0
+        /// Legacy, per queue.
+        var queueAlign: [UInt32]
+        var queuePFN: [UInt32]
+
+        init(queues: Int) {
+            queueAlign = Array(repeating: 4096, count: queues)
+            queuePFN = Array(repeating: 0, count: queues)
+        }
+    }
+
+    public struct State: Codable {
+        var registers: Registers
+        var core: VirtioCore.State?
+        /// The device type's own state in its canonical encoding.
+        var device: Data?
+    }
+
+    public let name: String
+    public var stateName: String { name }
+    public let device: (any VirtioDevice)?
+    /// True for the version 1 register layout.
+    public let isLegacy: Bool
+    private let line: InterruptLine
+    private var registers: Registers
+    private var core: VirtioCore?
+
+    /// - Parameters:
+    ///   - name: unique on the board ("virtio-mmio0").
+    ///   - device: nil leaves the slot empty.
+    ///   - memory: where queues and buffers live.
+    ///   - isLegacy: version 1 registers, QEMU's `-global virtio-mmio.force-legacy=true`, its default.
+    public init(name: String, device: (any VirtioDevice)?, memory: AddressSpace, events: EventQueue, line: InterruptLine,
+                isLegacy: Bool = true, options: VirtioOptions = VirtioOptions()) {
+        self.name = name
+        self.device = device
+        self.isLegacy = isLegacy
+        self.line = line
+        registers = Registers(queues: device?.queueSizes.count ?? 0)
+        if let device {
+            core = VirtioCore(device: device, memory: memory, events: events, isLegacy: isLegacy, options: options) { [unowned self] in
+                raise($0)
+            }
+        }
+    }
+
+    /// The slot's node in the device tree.
+    /// - Parameter interrupts: cells as the interrupt controller `interruptParent` (a phandle) wants them.
+    public static func fdtNode(base: UInt64, interrupts: [UInt32], interruptParent: UInt32) -> FDTNode {
+        var node = FDTNode("virtio_mmio@" + String(base, radix: 16))
+        node.set("interrupts", cells: interrupts)
+        node.set("interrupt-parent", cells: [interruptParent])
+        node.set("reg", pairs: [base, slotSize])
+        node.set("compatible", "virtio,mmio")
+        return node
+    }
+
+    public func reset() {
+        core?.reset()
+        registers = Registers(queues: registers.queuePFN.count)
+        updateLine()
+    }
+
+    public var state: State {
+        get {
+            core?.quiesce()
+            // Encoding plain integers cannot fail; a device that managed to would be restored to its reset state.
+            return State(registers: registers, core: core?.state, device: try? device?.encodedState())
+        }
+        set {
+            registers = newValue.registers
+            if let saved = newValue.core { core?.state = saved }
+            if let saved = newValue.device {
+                do { try device?.restoreState(from: saved) } catch { core?.fail("its saved state is not readable: \(error)") }
+            }
+            updateLine()
+        }
+    }
+
+    private func raise(_ notification: VirtioCore.Notification) {
+        switch notification {
+        case .usedBuffers: registers.interruptStatus |= Interrupt.usedBuffers
+        case .configuration: registers.interruptStatus |= Interrupt.configuration
+        }
+        updateLine()
+    }
+
+    private func updateLine() { line.set(registers.interruptStatus != 0) }
+
+    private var selectedQueue: Int? {
+        guard let core, let index = Int(exactly: registers.queueSelect), core.queues.indices.contains(index) else { return nil }
+        return index
+    }
+
+    // MARK: Reading
+
+    public func read(_ offset: UInt64, size: Int) -> UInt64 {
+        if offset >= Register.config { return readConfig(offset - Register.config, size: size) }
+        guard size == 4 else {
+            Log.write(.guestErrors, "\(name): \(size)-byte read of register \(hex(offset))")
+            return 0
+        }
+        return UInt64(readRegister(offset))
+    }
+
+    private func readRegister(_ offset: UInt64) -> UInt32 {
+        switch offset {
+        case Register.magic: return 0x7472_6976
+        case Register.version: return isLegacy ? 1 : 2
+        case Register.deviceID: return device?.deviceID ?? 0
+        case Register.vendorID: return 0x554d_4551
+        default: break
+        }
+        guard let core else { return 0 }
+        switch offset {
+        case Register.deviceFeatures: return core.deviceFeatures(half: registers.deviceFeaturesSelect)
+        case Register.queueSizeMax: return selectedQueue.map { UInt32(core.queues[$0].maximumSize) } ?? 0
+        case Register.interruptStatus: return registers.interruptStatus
+        case Register.status: return UInt32(core.deviceStatus)
+        case Register.queuePFN where isLegacy: return selectedQueue.map { registers.queuePFN[$0] } ?? 0
+        case Register.queueReady where !isLegacy: return selectedQueue.map { core.queues[$0].state.ready ? 1 : 0 } ?? 0
+        case Register.sharedMemoryFirst...Register.sharedMemoryLast where !isLegacy: return .max
+        // A queue reset is complete when the write returns.
+        case Register.queueReset where !isLegacy: return 0
+        case Register.configGeneration where !isLegacy: return core.configGeneration
+        default:
+            Log.write(.guestErrors, "\(name): read of register \(hex(offset)), which cannot be read")
+            return 0
+        }
+    }
+
+    private func readConfig(_ offset: UInt64, size: Int) -> UInt64 {
+        guard let device else { return 0 }
+        let space = device.configSpace
+        var value: UInt64 = 0
+        for index in 0..<size {
+            let position = Int(offset) + index
+            if position < space.count { value |= UInt64(space[position]) << UInt64(8 * index) }
+        }
+        return value
+    }
+
+    // MARK: Writing
+
+    public func write(_ offset: UInt64, _ value: UInt64, size: Int) {
+        guard let core else { return }
+        if offset >= Register.config {
+            core.device.writeConfig(offset: Int(offset - Register.config),
+                                    bytes: (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) })
+            return
+        }
+        guard size == 4 else {
+            Log.write(.guestErrors, "\(name): \(size)-byte write of register \(hex(offset))")
+            return
+        }
+        writeRegister(offset, UInt32(truncatingIfNeeded: value), core)
+    }
+
+    private func writeRegister(_ offset: UInt64, _ value: UInt32, _ core: VirtioCore) {
+        switch offset {
+        case Register.deviceFeaturesSelect: registers.deviceFeaturesSelect = value
+        case Register.driverFeatures: core.writeDriverFeatures(half: registers.driverFeaturesSelect, value)
+        case Register.driverFeaturesSelect: registers.driverFeaturesSelect = value
+        case Register.queueSelect: registers.queueSelect = value
+        case Register.queueNotify: core.queueNotified(Int(value))
+        case Register.interruptACK:
+            registers.interruptStatus &= ~value
+            updateLine()
+        case Register.status: writeStatus(value, core)
+        case Register.queueSize: writeQueueSize(value, core)
+        default:
+            if isLegacy { writeLegacy(offset, value, core) } else { writeModern(offset, value, core) }
+        }
+    }
+
+    private func writeStatus(_ value: UInt32, _ core: VirtioCore) {
+        if value & 0xff == 0 {
+            reset()
+        } else {
+            core.writeStatus(UInt8(truncatingIfNeeded: value))
+        }
+    }
+
+    private func writeQueueSize(_ value: UInt32, _ core: VirtioCore) {
+        guard let index = configurableQueue(core) else { return }
+        // Sizes that do not fit are as wrong as zero, and refused with it when the queue is enabled.
+        core.queues[index].state.size = UInt16(exactly: value) ?? 0
+    }
+
+    private func writeLegacy(_ offset: UInt64, _ value: UInt32, _ core: VirtioCore) {
+        switch offset {
+        case Register.guestPageSize:
+            guard value.nonzeroBitCount == 1 else {
+                Log.write(.guestErrors, "\(name): guest page size \(value) is not a power of two")
+                return
+            }
+            registers.guestPageSize = value
+        case Register.queueAlign:
+            guard let index = configurableQueue(core) else { return }
+            guard value.nonzeroBitCount == 1 else {
+                Log.write(.guestErrors, "\(name): queue alignment \(value) is not a power of two")
+                return
+            }
+            registers.queueAlign[index] = value
+        case Register.queuePFN:
+            guard let index = selectedQueue else { return }
+            registers.queuePFN[index] = value
+            if value == 0 {
+                core.disableQueue(index)
+            } else {
+                placeLegacyQueue(index, core)
+            }
+        default:
+            refuseWrite(offset)
+        }
+    }
+
+    /// Lays out the parts of a legacy queue behind each other (2.6.2).
+    private func placeLegacyQueue(_ index: Int, _ core: VirtioCore) {
+        let queue = core.queues[index]
+        if queue.state.ready {
+            let size = queue.state.size
+            core.disableQueue(index)
+            queue.state.size = size
+        }
+        let table = UInt64(registers.queuePFN[index]) &* UInt64(registers.guestPageSize)
+        let available = table &+ 16 &* UInt64(queue.state.size)
+        let mask = UInt64(registers.queueAlign[index]) - 1
+        queue.state.descriptorArea = table
+        queue.state.driverArea = available
+        queue.state.deviceArea = (available &+ 6 &+ 2 &* UInt64(queue.state.size) &+ mask) & ~mask
+        core.enableQueue(index)
+    }
+
+    private func writeModern(_ offset: UInt64, _ value: UInt32, _ core: VirtioCore) {
+        switch offset {
+        case Register.queueReady:
+            guard let index = selectedQueue else { return }
+            if value & 1 == 0 { core.disableQueue(index) } else { core.enableQueue(index) }
+        case Register.queueReset:
+            guard let index = selectedQueue, value & 1 != 0 else { return }
+            guard core.hasFeature(VirtioFeature.ringReset) else {
+                Log.write(.guestErrors, "\(name): queue reset without VIRTIO_F_RING_RESET")
+                return
+            }
+            core.disableQueue(index)
+        case Register.queueDescriptorLow: setAddress(core, \.descriptorArea, low: value)
+        case Register.queueDescriptorHigh: setAddress(core, \.descriptorArea, high: value)
+        case Register.queueDriverLow: setAddress(core, \.driverArea, low: value)
+        case Register.queueDriverHigh: setAddress(core, \.driverArea, high: value)
+        case Register.queueDeviceLow: setAddress(core, \.deviceArea, low: value)
+        case Register.queueDeviceHigh: setAddress(core, \.deviceArea, high: value)
+        // No device has shared memory: whatever is selected does not exist.
+        case Register.sharedMemorySelect: break
+        default: refuseWrite(offset)
+        }
+    }
+
+    private func setAddress(_ core: VirtioCore, _ part: WritableKeyPath<QueueState, UInt64>, low: UInt32? = nil, high: UInt32? = nil) {
+        guard let index = configurableQueue(core) else { return }
+        if let low { core.queues[index].state[keyPath: part] = core.queues[index].state[keyPath: part] & ~0xffff_ffff | UInt64(low) }
+        if let high { core.queues[index].state[keyPath: part] = core.queues[index].state[keyPath: part] & 0xffff_ffff | UInt64(high) << 32 }
+    }
+
+    /// The selected queue unless it is in use, when its settings are frozen.
+    private func configurableQueue(_ core: VirtioCore) -> Int? {
+        guard let index = selectedQueue else {
+            Log.write(.guestErrors, "\(name): queue \(registers.queueSelect) does not exist")
+            return nil
+        }
+        guard !core.queues[index].state.ready else {
+            Log.write(.guestErrors, "\(name): queue \(index) changed while in use")
+            return nil
+        }
+        return index
+    }
+
+    private func refuseWrite(_ offset: UInt64) {
+        Log.write(.guestErrors, "\(name): write of register \(hex(offset)), which cannot be written")
+    }
+}
