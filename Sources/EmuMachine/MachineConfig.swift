@@ -75,12 +75,9 @@ public struct NetdevConfig: Equatable, Sendable {
 
     public var kind = Kind.user
     public var id: String
-    /// `hostfwd=` values, in QEMU's form `[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport`.
-    public var forwards: [String] = []
-    /// `restrict=on`: the guest reaches nothing but its forwards.
-    public var isRestricted = false
-    /// `-nic user`: also create a network device for it.
-    public var createsDevice = false
+    /// What follows, in order, in the words of `SlirpConfiguration.init(options:)`; `hostfwd` may come repeatedly.
+    /// `-nic user` is a netdev and a `DeviceConfig` that refers to it.
+    public var options: [DeviceConfig.Property] = []
 
     public init(id: String) { self.id = id }
 }

@@ -1,4 +1,3 @@
-import EmuBus
 import EmuDevices
 
 /// What a machine takes from its host besides files: the ends of its serial lines.
@@ -8,8 +7,6 @@ public struct MachineHost {
     /// Makes the host's end of a `-serial` or `-chardev`; nil leaves the guest's device unconnected.
     /// A backend that also is an `IOPoller` is polled by the machine's run loop.
     public var makeCharacterBackend: (CharacterConfig) throws -> (any CharacterBackend)?
-    /// What the machine's run loop polls besides: signals, host lines shared by several backends.
-    public var pollers: [any IOPoller] = []
 
     public init(makeCharacterBackend: @escaping (CharacterConfig) throws -> (any CharacterBackend)? = { _ in nil }) {
         self.makeCharacterBackend = makeCharacterBackend
