@@ -159,11 +159,12 @@ public final class PLIC: MMIODevice, InterruptSink, Saveable {
         case Register.enable..<Register.context:
             let (context, word) = enablePosition(offset)
             if context < contexts.count { return word < words ? UInt64(current.enable[context * words + word]) : 0 }
-        default:
+        case Register.context...:
             let (context, register) = contextPosition(offset)
             guard context < contexts.count else { break }
             if register == Register.threshold { return UInt64(current.threshold[context]) }
             if register == Register.claim { return UInt64(claim(context)) }
+        default: break
         }
         Log.write(.guestErrors, "\(name): read of unused offset \(hex(offset))")
         return 0
