@@ -1,0 +1,134 @@
+/// Raises the machine software interrupt of `hart`.
+func wake(_ hart: HartPointer) {
+    if hart.pointee.softwareInterrupt != 0 { mmio_write32(hart.pointee.softwareInterrupt, 1) }
+}
+
+/// Does what other harts asked of this one.
+func receiveInterprocessorInterrupt(_ hart: HartPointer) {
+    // Cleared first: a request that arrives meanwhile raises it again.
+    if hart.pointee.softwareInterrupt != 0 { mmio_write32(hart.pointee.softwareInterrupt, 0) }
+    if atomic_swap(&hart.pointee.pendingIPI, 0) != 0 {
+        countEvent(.ipiReceived, hart)
+        set_mip(Interrupt.supervisorSoftware)
+    }
+    performWantedFences(hart)
+}
+
+/// Raises the supervisor software interrupt of every started hart in `targets`.
+func sendIPI(_ targets: HartMask, from hart: HartPointer) {
+    targets.forEach { target in
+        guard !HSMState.isStopped(target) else { return }
+        countEvent(.ipiSent, hart)
+        atomic_store(&target.pointee.pendingIPI, 1)
+        wake(target)
+    }
+}
+
+/// A fence one hart asks of others.
+struct FenceRequest {
+    enum Kind: UInt8 {
+        case instruction
+        case addressSpace
+        case addressSpaceASID
+    }
+
+    var kind = Kind.instruction
+    var start: UInt64 = 0
+    var size: UInt64 = 0
+    var asid: UInt64 = 0
+
+    private static let pageSize: UInt64 = 4096
+    /// Larger ranges flush everything: quicker than page by page.
+    private static let largestRange: UInt64 = 64 * pageSize
+
+    var coversEverything: Bool {
+        (start == 0 && size == 0) || size > Self.largestRange || start.addingReportingOverflow(size).overflow
+    }
+
+    var sentEvent: FirmwareEvent {
+        switch kind {
+        case .instruction: .fenceISent
+        case .addressSpace: .sfenceSent
+        case .addressSpaceASID: .sfenceASIDSent
+        }
+    }
+
+    var receivedEvent: FirmwareEvent {
+        switch kind {
+        case .instruction: .fenceIReceived
+        case .addressSpace: .sfenceReceived
+        case .addressSpaceASID: .sfenceASIDReceived
+        }
+    }
+
+    func perform() {
+        switch kind {
+        case .instruction:
+            fence_i()
+        case .addressSpace:
+            if coversEverything {
+                sfence_vma_all()
+            } else {
+                forEachPage { sfence_vma_address($0) }
+            }
+        case .addressSpaceASID:
+            if coversEverything {
+                sfence_vma_asid(asid)
+            } else {
+                forEachPage { sfence_vma_address_asid($0, asid) }
+            }
+        }
+    }
+
+    @inline(__always)
+    private func forEachPage(_ body: (UInt64) -> Void) {
+        let end = start &+ size
+        var page = start & ~(Self.pageSize &- 1)
+        while page < end {
+            body(page)
+            let (next, overflow) = page.addingReportingOverflow(Self.pageSize)
+            if overflow { return }
+            page = next
+        }
+    }
+}
+
+/// Has every hart in `targets` that is not stopped perform `request`, and returns when all have. A stopped hart fences
+/// when it is started.
+func remoteFence(_ request: FenceRequest, _ targets: HartMask, from hart: HartPointer) {
+    hart.pointee.fenceRequest = request
+    let ownIndex = hart.pointee.index
+    let word = Int(truncatingIfNeeded: ownIndex >> 6)
+    let bit: UInt64 = 1 << (ownIndex & 63)
+    targets.forEach { target in
+        guard !HSMState.isStopped(target) else { return }
+        if target == hart {
+            request.perform()
+            return
+        }
+        countEvent(request.sentEvent, hart)
+        _ = atomic_add(&hart.pointee.fencesOutstanding, 1)
+        _ = atomic_or(&target.pointee.fencesWanted[word], bit)
+        wake(target)
+    }
+    // The targets may be waiting for this hart in the same way, so its own share is done meanwhile.
+    while atomic_load(&hart.pointee.fencesOutstanding) != 0 {
+        performWantedFences(hart)
+        pause_hint()
+    }
+}
+
+private func performWantedFences(_ hart: HartPointer) {
+    let words = (HartTable.count + 63) / 64
+    for word in 0..<words where atomic_load(&hart.pointee.fencesWanted[word]) != 0 {
+        var askers = atomic_swap(&hart.pointee.fencesWanted[word], 0)
+        while askers != 0 {
+            let asker = HartTable.pointer(word * 64 + askers.trailingZeroBitCount)
+            askers &= askers &- 1
+            let request = asker.pointee.fenceRequest
+            countEvent(request.receivedEvent, hart)
+            request.perform()
+            _ = atomic_add(&asker.pointee.fencesOutstanding, .max)
+        }
+    }
+}
