@@ -1,0 +1,84 @@
+/// Every control and status register this processor can have, with its number (privileged manual, "CSR Listing").
+///
+/// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it.
+/// Absent on purpose, so illegal: the RV32 high halves, hypervisor and vector registers, `mseccfg`, the trigger registers
+/// (`tselect` …), the debug-mode registers, and PMP entries beyond 16.
+public enum RVCSR: UInt16, CaseIterable, Sendable {
+    // Floating point
+    case fflags = 0x001, frm, fcsr
+    // User-level shadows of the counters
+    case cycle = 0xC00, time, instret
+    case hpmcounter3 = 0xC03, hpmcounter4, hpmcounter5, hpmcounter6, hpmcounter7, hpmcounter8, hpmcounter9, hpmcounter10
+    case hpmcounter11, hpmcounter12, hpmcounter13, hpmcounter14, hpmcounter15, hpmcounter16, hpmcounter17, hpmcounter18
+    case hpmcounter19, hpmcounter20, hpmcounter21, hpmcounter22, hpmcounter23, hpmcounter24, hpmcounter25, hpmcounter26
+    case hpmcounter27, hpmcounter28, hpmcounter29, hpmcounter30, hpmcounter31
+    // Supervisor level
+    case sstatus = 0x100
+    case sie = 0x104, stvec, scounteren
+    case senvcfg = 0x10A
+    case sstateen0 = 0x10C, sstateen1, sstateen2, sstateen3
+    case sscratch = 0x140, sepc, scause, stval, sip
+    case stimecmp = 0x14D
+    case satp = 0x180
+    case scountovf = 0xDA0
+    // Machine level
+    case mvendorid = 0xF11, marchid, mimpid, mhartid, mconfigptr
+    case mstatus = 0x300, misa, medeleg, mideleg, mie, mtvec, mcounteren
+    case menvcfg = 0x30A
+    case mstateen0 = 0x30C, mstateen1, mstateen2, mstateen3
+    case mcountinhibit = 0x320
+    case mhpmevent3 = 0x323, mhpmevent4, mhpmevent5, mhpmevent6, mhpmevent7, mhpmevent8, mhpmevent9, mhpmevent10
+    case mhpmevent11, mhpmevent12, mhpmevent13, mhpmevent14, mhpmevent15, mhpmevent16, mhpmevent17, mhpmevent18
+    case mhpmevent19, mhpmevent20, mhpmevent21, mhpmevent22, mhpmevent23, mhpmevent24, mhpmevent25, mhpmevent26
+    case mhpmevent27, mhpmevent28, mhpmevent29, mhpmevent30, mhpmevent31
+    case mscratch = 0x340, mepc, mcause, mtval, mip
+    case pmpcfg0 = 0x3A0
+    case pmpcfg2 = 0x3A2
+    case pmpaddr0 = 0x3B0, pmpaddr1, pmpaddr2, pmpaddr3, pmpaddr4, pmpaddr5, pmpaddr6, pmpaddr7
+    case pmpaddr8, pmpaddr9, pmpaddr10, pmpaddr11, pmpaddr12, pmpaddr13, pmpaddr14, pmpaddr15
+    case mcycle = 0xB00
+    case minstret = 0xB02
+    case mhpmcounter3 = 0xB03, mhpmcounter4, mhpmcounter5, mhpmcounter6, mhpmcounter7, mhpmcounter8, mhpmcounter9, mhpmcounter10
+    case mhpmcounter11, mhpmcounter12, mhpmcounter13, mhpmcounter14, mhpmcounter15, mhpmcounter16, mhpmcounter17, mhpmcounter18
+    case mhpmcounter19, mhpmcounter20, mhpmcounter21, mhpmcounter22, mhpmcounter23, mhpmcounter24, mhpmcounter25, mhpmcounter26
+    case mhpmcounter27, mhpmcounter28, mhpmcounter29, mhpmcounter30, mhpmcounter31
+
+    /// All of them by ascending number, for debuggers; which ones a hart has depends on its extensions.
+    public static let all = allCases.sorted { $0.rawValue < $1.rawValue }
+
+    /// Lower-case name as in the manual ("mstatus").
+    public var name: String { "\(self)" }
+
+    public init?(name: String) {
+        guard let found = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = found
+    }
+
+    /// True when instructions cannot write the register.
+    public var isReadOnly: Bool { rawValue >> 10 == 3 }
+
+    /// Lowest privilege that may access the register: 0 = U, 1 = S, 3 = M.
+    public var privilege: UInt8 { UInt8(rawValue >> 8 & 3) }
+
+    /// The extension that brings the register; nil for those every hart has.
+    public var requirement: RVExtension? {
+        switch self {
+        case .fflags, .frm, .fcsr: .f
+        case .cycle, .time, .instret: .zicntr
+        case .sstateen0, .sstateen1, .sstateen2, .sstateen3: .ssstateen
+        case .mstateen0, .mstateen1, .mstateen2, .mstateen3: .smstateen
+        case .stimecmp: .sstc
+        case .scountovf: .sscofpmf
+        default: rawValue >> 5 == RVCSR.cycle.rawValue >> 5 ? .zihpm : nil
+        }
+    }
+
+    /// True on a hart with `extensions`.
+    public func exists(in extensions: RVExtensionSet) -> Bool {
+        guard let requirement else { return true }
+        return extensions.contains(requirement)
+    }
+
+    /// The number in the name of a counter register (mhpmcounter7, mhpmevent7, hpmcounter7: 7).
+    var counterIndex: Int { Int(rawValue & 31) }
+}

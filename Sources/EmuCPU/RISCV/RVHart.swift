@@ -19,7 +19,6 @@ package struct RVHart {
     var waiting = false
 
     // Machine level
-    var misa: UInt64 = 0
     /// Without SD, which is computed when the CSR is read.
     var mstatus: UInt64 = 0
     var medeleg: UInt64 = 0
@@ -27,7 +26,7 @@ package struct RVHart {
     var mie: UInt64 = 0
     /// Bits of mip that software sets (SSIP, STIP without Sstc, SEIP, LCOFIP).
     var mipSoftware: UInt64 = 0
-    /// Levels of the interrupt wires into mip (MSIP, MTIP, MEIP, SEIP; STIP from Sstc).
+    /// Levels of the interrupt wires into mip (MSIP, MTIP, MEIP, SEIP; STIP from stimecmp, which counts while menvcfg.STCE is set).
     var mipLines: UInt64 = 0
     var mtvec: UInt64 = 0
     var mcounteren: UInt64 = 0
@@ -37,7 +36,6 @@ package struct RVHart {
     var mepc: UInt64 = 0
     var mcause: UInt64 = 0
     var mtval: UInt64 = 0
-    var mseccfg: UInt64 = 0
     var mstateen = InlineArray<4, UInt64>(repeating: 0)
     // Supervisor level
     var stvec: UInt64 = 0
@@ -49,15 +47,18 @@ package struct RVHart {
     var stval: UInt64 = 0
     var satp: UInt64 = 0
     var stimecmp = UInt64.max
-    var sstateen = InlineArray<4, UInt64>(repeating: 0)
     // Physical memory protection: 16 entries, one configuration byte each.
     var pmpcfg = InlineArray<16, UInt8>(repeating: 0)
     var pmpaddr = InlineArray<16, UInt64>(repeating: 0)
-    // Counters 3…31; mhpmevent holds the event and the Sscofpmf bits. mcycle/minstret are kept as offsets to the totals below.
+    // Counters 3…31; mhpmevent holds the event and the Sscofpmf bits. mcycle/minstret are kept as offsets to the totals below,
+    // and as plain values while mcountinhibit stops them.
     var mhpmevent = InlineArray<32, UInt64>(repeating: 0)
     var mhpmcounter = InlineArray<32, UInt64>(repeating: 0)
     var mcycleOffset: UInt64 = 0
     var minstretOffset: UInt64 = 0
+    /// Totals at which `mhpmcounter` was last brought up to date.
+    var counterCycles: UInt64 = 0
+    var counterRetired: UInt64 = 0
     /// LR/SC: physical address and length of the reservation; `reservedLength` 0 means none.
     var reservedAddress: UInt64 = 0
     var reservedLength: UInt64 = 0
@@ -81,6 +82,12 @@ package struct RVHart {
     var block: UnsafeMutablePointer<Block>?
     /// Guest address of the block in hand.
     var blockPC: UInt64 = 0
+    /// mhpmcounters that count something: an event is chosen and mcountinhibit lets them.
+    var activeCounters: UInt32 = 0
+    /// First and last address each PMP entry matches (first > last: none), and how many entries can match at all.
+    var pmpFirst = InlineArray<16, UInt64>(repeating: 1)
+    var pmpLast = InlineArray<16, UInt64>(repeating: 0)
+    var pmpCount = 0
     /// The views that data accesses and instruction fetches use now (they differ under MPRV).
     var dataView: UnsafeMutablePointer<TLBView>
     var fetchView: UnsafeMutablePointer<TLBView>
@@ -113,6 +120,7 @@ enum RVStatus {
     static let spp: UInt64 = 1 << 8
     static let vs: UInt64 = 3 << 9
     static let mpp: UInt64 = 3 << 11
+    static let mppReserved: UInt64 = 2 << 11
     static let fs: UInt64 = 3 << 13
     static let xs: UInt64 = 3 << 15
     static let mprv: UInt64 = 1 << 17

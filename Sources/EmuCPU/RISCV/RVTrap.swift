@@ -1,4 +1,240 @@
+import EmuBus
+
+/// Traps and interrupts (privileged manual, "Machine Cause (mcause) Register", "Machine Interrupt (mip and mie) Registers", Sstc).
 extension RVProcessor {
-    func supervisorTimerDue() {}
-    func reset() {}
+    // MARK: Entering a trap
+
+    /// Enters the trap handler for an exception or, with bit 63 of `cause` set, an interrupt.
+    /// - Parameters:
+    ///   - value: what xtval receives.
+    ///   - pc: what xepc receives: the instruction that trapped, or the first one not executed.
+    func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
+        synchroniseCounters()
+        let from = h.pointee.privilege
+        let isInterrupt = cause & RVCause.interrupt != 0
+        let delegation = isInterrupt ? h.pointee.mideleg : h.pointee.medeleg
+        let toSupervisor = from <= RVPrivilege.supervisor && delegation >> (cause & 63) & 1 != 0
+        let to = toSupervisor ? RVPrivilege.supervisor : RVPrivilege.machine
+        Log.write(.interrupts, trapMessage(cause, value, pc, from, to))
+
+        let vector: UInt64
+        if toSupervisor {
+            h.pointee.scause = cause
+            h.pointee.sepc = pc & instructionAddressMask
+            h.pointee.stval = value
+            pushStatus(enable: RVStatus.sie, previousEnable: RVStatus.spie, previousPrivilege: RVStatus.spp, from)
+            vector = h.pointee.stvec
+        } else {
+            h.pointee.mcause = cause
+            h.pointee.mepc = pc & instructionAddressMask
+            h.pointee.mtval = value
+            pushStatus(enable: RVStatus.mie, previousEnable: RVStatus.mpie, previousPrivilege: RVStatus.mpp, from)
+            vector = h.pointee.mtvec
+        }
+        let isVectored = vector & 1 != 0 && isInterrupt
+        h.pointee.pc = vector & ~3 &+ (isVectored ? (cause & ~RVCause.interrupt) &* 4 : 0)
+        h.pointee.privilege = to
+        h.pointee.waiting = false
+        viewChanged()
+        updateInterruptRequest()
+    }
+
+    /// Saves the interrupt enable and the privilege in mstatus and disables interrupts.
+    private func pushStatus(enable: UInt64, previousEnable: UInt64, previousPrivilege: UInt64, _ from: UInt8) {
+        var status = h.pointee.mstatus
+        status = status & enable != 0 ? status | previousEnable : status & ~previousEnable
+        status &= ~(enable | previousPrivilege)
+        // The lowest bit of the field; SPP has only that one.
+        status |= UInt64(from) &* (previousPrivilege & (0 &- previousPrivilege))
+        h.pointee.mstatus = status
+    }
+
+    private func trapMessage(_ cause: UInt64, _ value: UInt64, _ pc: UInt64, _ from: UInt8, _ to: UInt8) -> String {
+        "hart \(index): \(RVCause.name(cause)) at pc \(hex(pc)), tval \(hex(value)), \(RVPrivilege.name(from)) -> \(RVPrivilege.name(to))"
+    }
+
+    // MARK: Interrupts
+
+    /// All pending interrupts, as mip shows them: the wires, what software set, and stimecmp.
+    var mip: UInt64 {
+        let timer: UInt64 = 1 << RVInterrupt.supervisorTimer
+        // STIP is stimecmp's or software's, never both.
+        return h.pointee.menvcfg & RVEnvironment.stce != 0
+            ? h.pointee.mipLines | h.pointee.mipSoftware & ~timer
+            : h.pointee.mipLines & ~timer | h.pointee.mipSoftware
+    }
+
+    /// Interrupts in decreasing priority.
+    private static let priorities = [
+        RVInterrupt.machineExternal, RVInterrupt.machineSoftware, RVInterrupt.machineTimer,
+        RVInterrupt.supervisorExternal, RVInterrupt.supervisorSoftware, RVInterrupt.supervisorTimer, RVInterrupt.counterOverflow,
+    ]
+
+    /// The interrupt to take now, as a cause; nil when none is pending, enabled and above the present privilege.
+    func pendingInterrupt() -> UInt64? {
+        let pending = mip & h.pointee.mie
+        if pending == 0 { return nil }
+        let privilege = h.pointee.privilege
+        let forMachine = pending & ~h.pointee.mideleg
+        if forMachine != 0 && (privilege < RVPrivilege.machine || h.pointee.mstatus & RVStatus.mie != 0) { return highest(forMachine) }
+        let forSupervisor = pending & h.pointee.mideleg
+        let supervisorListens = privilege < RVPrivilege.supervisor || privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.sie != 0
+        return forSupervisor != 0 && supervisorListens ? highest(forSupervisor) : nil
+    }
+
+    private func highest(_ pending: UInt64) -> UInt64? {
+        for number in Self.priorities where pending >> UInt64(number) & 1 != 0 { return RVCause.interrupt | UInt64(number) }
+        return nil
+    }
+
+    /// Makes the run loop look for an interrupt before the next block, or not.
+    func updateInterruptRequest() {
+        if pendingInterrupt() != nil {
+            h.pointee.request |= RVRequest.interrupt
+        } else {
+            h.pointee.request &= ~RVRequest.interrupt
+        }
+    }
+
+    /// Input wires are numbered like bits of mip: MSIP 3, MTIP 7, SEIP 9 and MEIP 11 follow the level; SSIP 1 is set by a rising
+    /// level and cleared by software. Others do not exist.
+    public func setInterrupt(_ number: Int, level: Bool) {
+        switch number {
+        case RVInterrupt.machineSoftware, RVInterrupt.machineTimer, RVInterrupt.supervisorExternal, RVInterrupt.machineExternal:
+            let bit: UInt64 = 1 << UInt64(number)
+            h.pointee.mipLines = level ? h.pointee.mipLines | bit : h.pointee.mipLines & ~bit
+        case RVInterrupt.supervisorSoftware:
+            if level { h.pointee.mipSoftware |= 1 << UInt64(number) }
+        default: return
+        }
+        updateInterruptRequest()
+    }
+
+    /// True while the hart sits in `wfi` and no locally enabled interrupt is pending, whatever mstatus and mideleg say.
+    public var isWaiting: Bool { h.pointee.waiting && mip & h.pointee.mie == 0 }
+
+    // MARK: Sstc
+
+    /// The stimecmp deadline has passed on the event queue.
+    func supervisorTimerDue() { supervisorTimerChanged() }
+
+    /// Compares `time` with stimecmp, drives STIP and schedules the next comparison. Also for the board to call when mtime jumps.
+    public func supervisorTimerChanged() {
+        supervisorTimer.cancel()
+        if h.pointee.menvcfg & RVEnvironment.stce != 0 {
+            let ticksLeft = compareSupervisorTimer()
+            if ticksLeft != 0 { scheduleSupervisorTimer(in: ticksLeft) }
+        }
+        updateInterruptRequest()
+    }
+
+    /// Sets STIP to the result of `time` ≥ stimecmp and returns the ticks until that becomes true, 0 when it is.
+    @discardableResult
+    func compareSupervisorTimer() -> UInt64 {
+        let now = readTime()
+        let bit: UInt64 = 1 << RVInterrupt.supervisorTimer
+        if now >= h.pointee.stimecmp {
+            h.pointee.mipLines |= bit
+            return 0
+        }
+        h.pointee.mipLines &= ~bit
+        return h.pointee.stimecmp &- now
+    }
+
+    private func scheduleSupervisorTimer(in ticks: UInt64) {
+        let period = max(1, 1_000_000_000 / max(1, config.timebase))
+        let (distance, tooFar) = ticks.multipliedReportingOverflow(by: period)
+        // mtime ticks at multiples of the period.
+        let now = events.now / period * period
+        let (deadline, beyond) = now.addingReportingOverflow(distance)
+        // Centuries away: never.
+        if !tooFar && !beyond { supervisorTimer.schedule(at: deadline) }
+    }
+
+    // MARK: Reset
+
+    /// The state after power-on: M-mode at the reset vector, interrupts and translation off. The cycle totals run on.
+    ///
+    /// Fields whose reset value the manual leaves open are zero, except that menvcfg enables what the device tree promises to
+    /// software that knows no menvcfg: Svpbmt, and Svadu where Svade is not offered beside it.
+    public func reset() {
+        let old = h.pointee
+        var state = RVHart(dataView: old.dataView, fetchView: old.fetchView)
+        state.pc = config.resetVector
+        state.mstatus = 2 << 32 | 2 << 34
+        if config.extensions.contains(.svpbmt) { state.menvcfg |= RVEnvironment.pbmte }
+        if config.extensions.contains(.svadu) && !config.extensions.contains(.svade) { state.menvcfg |= RVEnvironment.adue }
+        // Wires stay as their devices drive them.
+        state.mipLines = old.mipLines & ~(1 << UInt64(RVInterrupt.supervisorTimer))
+        state.totalCycles = old.totalCycles
+        state.nonRetired = old.nonRetired
+        state.mcycleOffset = 0 &- old.totalCycles
+        state.minstretOffset = old.nonRetired &- old.totalCycles
+        state.counterCycles = old.totalCycles
+        state.counterRetired = old.totalCycles &- old.nonRetired
+        state.request = old.request
+        state.remaining = old.remaining
+        state.sliceBudget = old.sliceBudget
+        state.clockBase = old.clockBase
+        state.block = old.block
+        state.blockPC = old.blockPC
+        h.pointee = state
+        rebuildDerivedState()
+        Log.write(.cpuReset, "hart \(index): reset, pc \(hex(state.pc)), misa \(hex(config.misa))")
+    }
+
+    /// Rebuilds what follows from the guest-visible state: PMP ranges, counters in use, views, timer and interrupt request.
+    /// To be called after the state was replaced.
+    func rebuildDerivedState() {
+        rebuildPMPRanges()
+        findActiveCounters()
+        views.flush()
+        viewChanged()
+        supervisorTimerChanged()
+    }
+}
+
+extension RVPrivilege {
+    static func name(_ privilege: UInt8) -> String {
+        switch privilege {
+        case user: "U"
+        case supervisor: "S"
+        default: "M"
+        }
+    }
+}
+
+extension RVCause {
+    /// What `-d int` and the debugger call a cause.
+    package static func name(_ cause: UInt64) -> String {
+        if cause & interrupt != 0 {
+            switch cause & ~interrupt {
+            case UInt64(RVInterrupt.supervisorSoftware): return "supervisor software interrupt"
+            case UInt64(RVInterrupt.machineSoftware): return "machine software interrupt"
+            case UInt64(RVInterrupt.supervisorTimer): return "supervisor timer interrupt"
+            case UInt64(RVInterrupt.machineTimer): return "machine timer interrupt"
+            case UInt64(RVInterrupt.supervisorExternal): return "supervisor external interrupt"
+            case UInt64(RVInterrupt.machineExternal): return "machine external interrupt"
+            case UInt64(RVInterrupt.counterOverflow): return "counter overflow interrupt"
+            default: return "interrupt \(cause & ~interrupt)"
+            }
+        }
+        switch cause {
+        case fetchMisaligned: return "misaligned instruction address"
+        case fetchAccess: return "instruction access fault"
+        case illegalInstruction: return "illegal instruction"
+        case breakpoint: return "breakpoint"
+        case loadMisaligned: return "misaligned load"
+        case loadAccess: return "load access fault"
+        case storeMisaligned: return "misaligned store"
+        case storeAccess: return "store access fault"
+        case userCall: return "environment call from U-mode"
+        case supervisorCall: return "environment call from S-mode"
+        case machineCall: return "environment call from M-mode"
+        case fetchPage: return "instruction page fault"
+        case loadPage: return "load page fault"
+        case storePage: return "store page fault"
+        default: return "exception \(cause)"
+        }
+    }
 }

@@ -1,0 +1,154 @@
+/// CSR instructions: who may touch which register when, and how its value is read. Writing is in `RVCSRWrite`.
+extension RVProcessor {
+    /// Executes csrrw, csrrs, csrrc and their immediate forms (Zicsr). The caller has synchronised the cycle totals and the clock
+    /// and moved `pc` past the instruction. False when the instruction trapped.
+    func executeCSR(_ op: RVOp, _ r: DecodedOp) -> Bool {
+        let operand: UInt64
+        switch op {
+        case .csrrwi, .csrrsi, .csrrci: operand = UInt64(r.rs1)
+        default: operand = x[Int(r.rs1)]
+        }
+        let replaces = op == .csrrw || op == .csrrwi
+        let writes = replaces || r.rs1 != 0
+        guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm), writing: writes) else { return illegal(r) }
+        let old = readCSR(csr)
+        if writes {
+            switch op {
+            case .csrrw, .csrrwi: writeCSR(csr, operand)
+            case .csrrs, .csrrsi: writeCSR(csr, modifiable(csr, old) | operand)
+            default: writeCSR(csr, modifiable(csr, old) & ~operand)
+            }
+        }
+        x[Int(r.rd)] = old
+        return true
+    }
+
+    /// What the set and clear instructions start from: the value read, but only the software half of mip.SEIP
+    /// (privileged manual, "Machine Interrupt (mip and mie) Registers").
+    private func modifiable(_ csr: RVCSR, _ value: UInt64) -> UInt64 {
+        guard csr == .mip else { return value }
+        let seip: UInt64 = 1 << RVInterrupt.supervisorExternal
+        return value & ~seip | h.pointee.mipSoftware & seip
+    }
+
+    /// The register with this number if it exists and the present privilege may access it.
+    private func accessibleCSR(_ number: UInt16, writing: Bool) -> RVCSR? {
+        let privilege = h.pointee.privilege
+        guard let csr = RVCSR(rawValue: number), csr.exists(in: config.extensions), privilege >= csr.privilege,
+            !(writing && csr.isReadOnly) else { return nil }
+        switch csr {
+        case .fflags, .frm, .fcsr:
+            return h.pointee.mstatus & RVStatus.fs != 0 ? csr : nil
+        case .satp:
+            return privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.tvm != 0 ? nil : csr
+        case .stimecmp:
+            // Below M-mode: menvcfg.STCE and mcounteren.TM.
+            let enabled = h.pointee.menvcfg & RVEnvironment.stce != 0 && h.pointee.mcounteren & 2 != 0
+            return privilege == RVPrivilege.machine || enabled ? csr : nil
+        case .senvcfg:
+            return stateEnabled(0, RVStateEnable.environment) ? csr : nil
+        case .sstateen0, .sstateen1, .sstateen2, .sstateen3:
+            return stateEnabled(Int(number & 3), RVStateEnable.stateEnable) ? csr : nil
+        default:
+            let isShadow = number >> 5 == RVCSR.cycle.rawValue >> 5
+            return isShadow && !counterEnabled(csr.counterIndex) ? nil : csr
+        }
+    }
+
+    /// mcounteren and scounteren: may the present privilege read counter `index`?
+    private func counterEnabled(_ index: Int) -> Bool {
+        let mask: UInt64
+        switch h.pointee.privilege {
+        case RVPrivilege.machine: return true
+        case RVPrivilege.supervisor: mask = h.pointee.mcounteren
+        default: mask = h.pointee.mcounteren & h.pointee.scounteren
+        }
+        return mask >> UInt64(index) & 1 != 0
+    }
+
+    /// The value of `csr` as an M-mode read returns it; 0 when the hart lacks the register. No side effects.
+    package func readCSR(_ csr: RVCSR) -> UInt64 {
+        guard csr.exists(in: config.extensions) else { return 0 }
+        let state = h
+        switch csr {
+        case .fflags: return UInt64(state.pointee.fflags)
+        case .frm: return UInt64(state.pointee.frm)
+        case .fcsr: return UInt64(state.pointee.frm) << 5 | UInt64(state.pointee.fflags)
+
+        case .cycle, .mcycle: return cycleCounter
+        case .instret, .minstret: return retiredCounter
+        case .time: return readTime()
+
+        case .sstatus: return statusWithSummary & sstatusMask
+        case .sie: return state.pointee.mie & state.pointee.mideleg
+        case .sip: return freshInterrupts() & state.pointee.mideleg
+        case .stvec: return state.pointee.stvec
+        case .scounteren: return state.pointee.scounteren
+        case .senvcfg: return state.pointee.senvcfg
+        // Every bit defined so far controls state this hart does not have (custom state, Zfinx's fcsr, jvt).
+        case .sstateen0, .sstateen1, .sstateen2, .sstateen3: return 0
+        case .sscratch: return state.pointee.sscratch
+        case .sepc: return state.pointee.sepc
+        case .scause: return state.pointee.scause
+        case .stval: return state.pointee.stval
+        case .stimecmp: return state.pointee.stimecmp
+        case .satp: return state.pointee.satp
+        case .scountovf: return overflowBits
+
+        // Not a registered implementation: all zero, as the manual provides for.
+        case .mvendorid, .marchid, .mimpid, .mconfigptr: return 0
+        case .mhartid: return UInt64(index)
+        case .mstatus: return statusWithSummary
+        case .misa: return config.misa
+        case .medeleg: return state.pointee.medeleg
+        case .mideleg: return state.pointee.mideleg
+        case .mie: return state.pointee.mie
+        case .mip: return freshInterrupts()
+        case .mtvec: return state.pointee.mtvec
+        case .mcounteren: return state.pointee.mcounteren
+        case .menvcfg: return state.pointee.menvcfg
+        case .mstateen0: return state.pointee.mstateen[0]
+        case .mstateen1: return state.pointee.mstateen[1]
+        case .mstateen2: return state.pointee.mstateen[2]
+        case .mstateen3: return state.pointee.mstateen[3]
+        case .mcountinhibit: return state.pointee.mcountinhibit
+        case .mscratch: return state.pointee.mscratch
+        case .mepc: return state.pointee.mepc
+        case .mcause: return state.pointee.mcause
+        case .mtval: return state.pointee.mtval
+        case .pmpcfg0: return pmpConfiguration(firstEntry: 0)
+        case .pmpcfg2: return pmpConfiguration(firstEntry: 8)
+        default: return readNumberedCSR(csr)
+        }
+    }
+
+    private func readNumberedCSR(_ csr: RVCSR) -> UInt64 {
+        switch csr.rawValue {
+        case RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue: return h.pointee.pmpaddr[Int(csr.rawValue & 15)]
+        case RVCSR.mhpmevent3.rawValue...RVCSR.mhpmevent31.rawValue:
+            synchroniseCounters()
+            return h.pointee.mhpmevent[csr.counterIndex]
+        default:
+            synchroniseCounters()
+            return h.pointee.mhpmcounter[csr.counterIndex]
+        }
+    }
+
+    /// mstatus with SD, which says that FS is dirty.
+    private var statusWithSummary: UInt64 {
+        let status = h.pointee.mstatus
+        return status & RVStatus.fs == RVStatus.fs ? status | RVStatus.sd : status
+    }
+
+    /// Fields of mstatus that sstatus shows.
+    var sstatusMask: UInt64 {
+        RVStatus.sie | RVStatus.spie | RVStatus.ube | RVStatus.spp | RVStatus.vs | RVStatus.fs | RVStatus.xs | RVStatus.sum | RVStatus.mxr
+            | RVStatus.uxl | RVStatus.sd
+    }
+
+    /// mip with STIP compared anew, so that a guest polling `time` and `sip` sees them agree.
+    private func freshInterrupts() -> UInt64 {
+        if h.pointee.menvcfg & RVEnvironment.stce != 0 { compareSupervisorTimer() }
+        return mip
+    }
+}

@@ -1,0 +1,197 @@
+/// CSR writes: WARL rules and side effects. A hart's CSR fields always hold legal values because every write passes here.
+extension RVProcessor {
+    /// Writes `value` to `csr` as an M-mode instruction would. Read-only bits, absent registers and illegal field values are ignored.
+    package func writeCSR(_ csr: RVCSR, _ value: UInt64) {
+        guard csr.exists(in: config.extensions) else { return }
+        let state = h
+        switch csr {
+        case .fflags: writeFloatingPointStatus(flags: value, rounding: nil)
+        case .frm: writeFloatingPointStatus(flags: nil, rounding: value)
+        case .fcsr: writeFloatingPointStatus(flags: value, rounding: value >> 5)
+
+        case .sstatus: writeStatus(value, writable: mstatusMask & sstatusMask)
+        case .sie: writeInterruptEnable(value, writable: state.pointee.mideleg)
+        case .sip:
+            let writable = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.counterOverflow)
+            writeInterruptPending(value, writable: writable & state.pointee.mideleg)
+        case .stvec: state.pointee.stvec = value & ~2
+        case .scounteren: state.pointee.scounteren = value & counterEnableMask
+        case .senvcfg: state.pointee.senvcfg = environment(value, state.pointee.senvcfg, mask: senvcfgMask)
+        case .sscratch: state.pointee.sscratch = value
+        case .sepc: state.pointee.sepc = value & instructionAddressMask
+        case .scause: state.pointee.scause = value
+        case .stval: state.pointee.stval = value
+        case .stimecmp:
+            state.pointee.stimecmp = value
+            supervisorTimerChanged()
+        case .satp: writeAddressTranslation(value)
+
+        case .mstatus: writeStatus(value, writable: mstatusMask)
+        case .medeleg: state.pointee.medeleg = value & delegatableExceptions
+        case .mideleg:
+            state.pointee.mideleg = value & delegatableInterrupts
+            updateInterruptRequest()
+        case .mie: writeInterruptEnable(value, writable: implementedInterrupts)
+        case .mip: writeInterruptPending(value, writable: softwareInterrupts)
+        case .mtvec: state.pointee.mtvec = value & ~2
+        case .mcounteren: state.pointee.mcounteren = value & counterEnableMask
+        case .menvcfg: writeMachineEnvironment(value)
+        case .mstateen0: writeStateEnable(0, value)
+        case .mstateen1: writeStateEnable(1, value)
+        case .mstateen2: writeStateEnable(2, value)
+        case .mstateen3: writeStateEnable(3, value)
+        case .mcountinhibit: writeCounterInhibit(value)
+        case .mcycle: setCycleCounter(value)
+        case .minstret: setRetiredCounter(value)
+        case .mscratch: state.pointee.mscratch = value
+        case .mepc: state.pointee.mepc = value & instructionAddressMask
+        case .mcause: state.pointee.mcause = value
+        case .mtval: state.pointee.mtval = value
+        case .pmpcfg0: writePMPConfiguration(value, firstEntry: 0)
+        case .pmpcfg2: writePMPConfiguration(value, firstEntry: 8)
+        default: writeNumberedCSR(csr, value)
+        }
+    }
+
+    /// misa (all bits fixed), sstateen (all bits zero) and read-only numbers fall through without effect.
+    private func writeNumberedCSR(_ csr: RVCSR, _ value: UInt64) {
+        switch csr.rawValue {
+        case RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue: writePMPAddress(value, entry: Int(csr.rawValue & 15))
+        case RVCSR.mhpmevent3.rawValue...RVCSR.mhpmevent31.rawValue: writeCounterEvent(csr.counterIndex, value)
+        case RVCSR.mhpmcounter3.rawValue...RVCSR.mhpmcounter31.rawValue: setEventCounter(csr.counterIndex, value)
+        default: break
+        }
+    }
+
+    private func bit(_ interrupt: Int) -> UInt64 { 1 << UInt64(interrupt) }
+
+    // MARK: Legal values
+
+    /// Instruction addresses are even, and multiples of 4 without compressed instructions (IALIGN).
+    var instructionAddressMask: UInt64 { config.extensions.contains(.zca) ? ~1 : ~3 }
+
+    /// Writable fields of mstatus; endianness, VS and XS are fixed at zero, UXL and SXL at 64 bits.
+    private var mstatusMask: UInt64 {
+        var mask = RVStatus.sie | RVStatus.mie | RVStatus.spie | RVStatus.mpie | RVStatus.spp | RVStatus.mpp | RVStatus.mprv | RVStatus.tw
+            | RVStatus.tsr
+        if config.extensions.contains(.f) { mask |= RVStatus.fs }
+        if config.extensions.contains(.sv39) { mask |= RVStatus.sum | RVStatus.mxr | RVStatus.tvm }
+        return mask
+    }
+
+    /// Exceptions that can happen below M-mode; a misaligned jump target only without compressed instructions.
+    private var delegatableExceptions: UInt64 {
+        var mask: UInt64 = 0
+        for cause in [
+            RVCause.fetchAccess, RVCause.illegalInstruction, RVCause.breakpoint, RVCause.loadMisaligned, RVCause.loadAccess,
+            RVCause.storeMisaligned, RVCause.storeAccess, RVCause.userCall, RVCause.supervisorCall,
+        ] { mask |= 1 << cause }
+        if config.extensions.contains(.sv39) { mask |= 1 << RVCause.fetchPage | 1 << RVCause.loadPage | 1 << RVCause.storePage }
+        if !config.extensions.contains(.zca) { mask |= 1 << RVCause.fetchMisaligned }
+        return mask
+    }
+
+    private var delegatableInterrupts: UInt64 {
+        var mask = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.supervisorTimer) | bit(RVInterrupt.supervisorExternal)
+        if config.extensions.contains(.sscofpmf) { mask |= bit(RVInterrupt.counterOverflow) }
+        return mask
+    }
+
+    private var implementedInterrupts: UInt64 {
+        delegatableInterrupts | bit(RVInterrupt.machineSoftware) | bit(RVInterrupt.machineTimer) | bit(RVInterrupt.machineExternal)
+    }
+
+    /// Bits of mip an M-mode write changes: STIP belongs to stimecmp while menvcfg.STCE is set.
+    private var softwareInterrupts: UInt64 {
+        h.pointee.menvcfg & RVEnvironment.stce == 0 ? delegatableInterrupts : delegatableInterrupts & ~bit(RVInterrupt.supervisorTimer)
+    }
+
+    private var counterEnableMask: UInt64 {
+        var mask: UInt64 = 0
+        if config.extensions.contains(.zicntr) { mask |= 7 }
+        if config.extensions.contains(.sstc) { mask |= 2 }
+        if config.extensions.contains(.zihpm) { mask |= 0xffff_fff8 }
+        return mask
+    }
+
+    private var senvcfgMask: UInt64 {
+        var mask = RVEnvironment.fiom
+        if config.extensions.contains(.zicbom) { mask |= RVEnvironment.cbie | RVEnvironment.cbcfe }
+        if config.extensions.contains(.zicboz) { mask |= RVEnvironment.cbze }
+        return mask
+    }
+
+    private var menvcfgMask: UInt64 {
+        var mask = senvcfgMask
+        if config.extensions.contains(.svpbmt) { mask |= RVEnvironment.pbmte }
+        if config.extensions.contains(.svadu) { mask |= RVEnvironment.adue }
+        if config.extensions.contains(.sstc) { mask |= RVEnvironment.stce }
+        return mask
+    }
+
+    /// The legal menvcfg or senvcfg nearest to `value`: the reserved CBIE encoding 10 leaves the field as it is.
+    private func environment(_ value: UInt64, _ old: UInt64, mask: UInt64) -> UInt64 {
+        guard value & RVEnvironment.cbie == RVEnvironment.cbieReserved else { return value & mask }
+        return (value & ~RVEnvironment.cbie | old & RVEnvironment.cbie) & mask
+    }
+
+    // MARK: Writes with side effects
+
+    private func writeFloatingPointStatus(flags: UInt64?, rounding: UInt64?) {
+        if let flags { h.pointee.fflags = UInt8(flags & 31) }
+        if let rounding { h.pointee.frm = UInt8(rounding & 7) }
+        h.pointee.mstatus |= RVStatus.fs
+    }
+
+    private func writeStatus(_ value: UInt64, writable: UInt64) {
+        let old = h.pointee.mstatus
+        var new = old & ~writable | value & writable
+        // MPP holds U, S or M; the encoding between them is illegal and leaves the field as it was.
+        if new & RVStatus.mpp == RVStatus.mppReserved { new = new & ~RVStatus.mpp | old & RVStatus.mpp }
+        h.pointee.mstatus = new
+        if (old ^ new) & (RVStatus.mprv | RVStatus.mpp | RVStatus.sum | RVStatus.mxr) != 0 { viewChanged() }
+        updateInterruptRequest()
+    }
+
+    private func writeInterruptEnable(_ value: UInt64, writable: UInt64) {
+        h.pointee.mie = h.pointee.mie & ~writable | value & writable
+        updateInterruptRequest()
+    }
+
+    private func writeInterruptPending(_ value: UInt64, writable: UInt64) {
+        h.pointee.mipSoftware = h.pointee.mipSoftware & ~writable | value & writable
+        updateInterruptRequest()
+    }
+
+    /// satp: a mode this hart lacks leaves the whole register as it was. Bare is stored as zero.
+    private func writeAddressTranslation(_ value: UInt64) {
+        switch value >> 60 {
+        case 0: h.pointee.satp = 0
+        case 8 where config.extensions.contains(.sv39), 9 where config.extensions.contains(.sv48), 10 where config.extensions.contains(.sv57):
+            h.pointee.satp = value
+        default: return
+        }
+        viewChanged()
+    }
+
+    private func writeMachineEnvironment(_ value: UInt64) {
+        let old = h.pointee.menvcfg
+        let new = environment(value, old, mask: menvcfgMask)
+        h.pointee.menvcfg = new
+        // Page-table entries mean something else now. The manual leaves flushing to software; doing it here is simply exact.
+        if (old ^ new) & (RVEnvironment.pbmte | RVEnvironment.adue) != 0 { views.flush() }
+        if (old ^ new) & RVEnvironment.stce != 0 { supervisorTimerChanged() }
+    }
+}
+
+/// Fields of menvcfg and senvcfg (privileged manual, "Machine Environment Configuration (menvcfg) Register").
+enum RVEnvironment {
+    static let fiom: UInt64 = 1 << 0
+    static let cbie: UInt64 = 3 << 4
+    static let cbieReserved: UInt64 = 2 << 4
+    static let cbcfe: UInt64 = 1 << 6
+    static let cbze: UInt64 = 1 << 7
+    static let adue: UInt64 = 1 << 61
+    static let pbmte: UInt64 = 1 << 62
+    static let stce: UInt64 = 1 << 63
+}

@@ -1,0 +1,125 @@
+/// Physical memory protection (privileged manual, "Physical Memory Protection"): 16 entries, 4-byte grain, OFF, TOR, NA4, NAPOT, locking.
+///
+/// The lowest-numbered entry that matches any byte of an access decides it. Entries are kept as address ranges beside the CSRs.
+enum RVPMPFlag {
+    static let read: UInt8 = 1
+    static let write: UInt8 = 2
+    static let execute: UInt8 = 4
+    static let mode: UInt8 = 3 << 3
+    static let lock: UInt8 = 1 << 7
+    static let topOfRange: UInt8 = 1 << 3
+    static let naturallyAligned4: UInt8 = 2 << 3
+}
+
+extension RVProcessor {
+    static let pmpEntries = 16
+    /// pmpaddr holds bits 55…2 of an address.
+    private static let addressMask: UInt64 = 1 << 54 - 1
+
+    // MARK: Checks
+
+    /// What an access at `privilege` may do anywhere in the 4 KiB page at physical address `page`.
+    ///
+    /// Not `uniform`: entries begin or end inside the page, the flags are all false, and each access must ask `pmpAllows`.
+    func pmpPage(_ page: UInt64, privilege: UInt8) -> (read: Bool, write: Bool, execute: Bool, uniform: Bool) {
+        let first = page & ~0xfff
+        let last = first | 0xfff
+        for entry in 0..<h.pointee.pmpCount {
+            let low = h.pointee.pmpFirst[entry]
+            let high = h.pointee.pmpLast[entry]
+            if low > high || low > last || high < first { continue }
+            guard low <= first && last <= high else { return (false, false, false, false) }
+            let flags = effectiveFlags(entry, privilege)
+            return (flags & RVPMPFlag.read != 0, flags & RVPMPFlag.write != 0, flags & RVPMPFlag.execute != 0, true)
+        }
+        let allowed = privilege == RVPrivilege.machine
+        return (allowed, allowed, allowed, true)
+    }
+
+    /// True when all `size` bytes (at least 1) at physical `address` may be accessed.
+    func pmpAllows(_ address: UInt64, size: UInt64, _ access: RVAccess, privilege: UInt8) -> Bool {
+        let last = address &+ (size &- 1)
+        guard last >= address else { return false }
+        for entry in 0..<h.pointee.pmpCount {
+            let low = h.pointee.pmpFirst[entry]
+            let high = h.pointee.pmpLast[entry]
+            if low > high || low > last || high < address { continue }
+            guard low <= address && last <= high else { return false }
+            let flags = effectiveFlags(entry, privilege)
+            switch access {
+            case .load: return flags & RVPMPFlag.read != 0
+            case .store: return flags & RVPMPFlag.write != 0
+            case .fetch: return flags & RVPMPFlag.execute != 0
+            }
+        }
+        return privilege == RVPrivilege.machine
+    }
+
+    /// M-mode is bound only by locked entries.
+    private func effectiveFlags(_ entry: Int, _ privilege: UInt8) -> UInt8 {
+        let flags = h.pointee.pmpcfg[entry]
+        return privilege == RVPrivilege.machine && flags & RVPMPFlag.lock == 0 ? .max : flags
+    }
+
+    // MARK: CSRs
+
+    /// Eight configuration bytes as pmpcfg0 or pmpcfg2 shows them.
+    func pmpConfiguration(firstEntry: Int) -> UInt64 {
+        var value: UInt64 = 0
+        for byte in 0..<8 { value |= UInt64(h.pointee.pmpcfg[firstEntry + byte]) << UInt64(8 * byte) }
+        return value
+    }
+
+    func writePMPConfiguration(_ value: UInt64, firstEntry: Int) {
+        for byte in 0..<8 where h.pointee.pmpcfg[firstEntry + byte] & RVPMPFlag.lock == 0 {
+            var flags = UInt8(truncatingIfNeeded: value >> UInt64(8 * byte)) & 0x9f
+            // Write without read is reserved.
+            if flags & (RVPMPFlag.read | RVPMPFlag.write) == RVPMPFlag.write { flags &= ~RVPMPFlag.write }
+            h.pointee.pmpcfg[firstEntry + byte] = flags
+        }
+        pmpChanged()
+    }
+
+    func writePMPAddress(_ value: UInt64, entry: Int) {
+        guard h.pointee.pmpcfg[entry] & RVPMPFlag.lock == 0 else { return }
+        if entry + 1 < Self.pmpEntries {
+            // The address is also the bottom of a locked TOR entry above.
+            let above = h.pointee.pmpcfg[entry + 1]
+            if above & RVPMPFlag.lock != 0 && above & RVPMPFlag.mode == RVPMPFlag.topOfRange { return }
+        }
+        h.pointee.pmpaddr[entry] = value & Self.addressMask
+        pmpChanged()
+    }
+
+    private func pmpChanged() {
+        rebuildPMPRanges()
+        views.flush()
+    }
+
+    /// Recomputes the address ranges from pmpcfg and pmpaddr.
+    func rebuildPMPRanges() {
+        h.pointee.pmpCount = 0
+        for entry in 0..<Self.pmpEntries {
+            let (first, last) = pmpRange(entry)
+            h.pointee.pmpFirst[entry] = first
+            h.pointee.pmpLast[entry] = last
+            if first <= last { h.pointee.pmpCount = entry + 1 }
+        }
+    }
+
+    /// First and last byte an entry matches; first > last when it matches nothing.
+    private func pmpRange(_ entry: Int) -> (UInt64, UInt64) {
+        let address = h.pointee.pmpaddr[entry]
+        switch h.pointee.pmpcfg[entry] & RVPMPFlag.mode {
+        case 0: return (1, 0)
+        case RVPMPFlag.topOfRange:
+            let bottom = entry == 0 ? 0 : h.pointee.pmpaddr[entry - 1]
+            return bottom < address ? (bottom << 2, address << 2 &- 1) : (1, 0)
+        case RVPMPFlag.naturallyAligned4: return (address << 2, address << 2 | 3)
+        default:
+            // The run of ones at the bottom gives the size: none 8 bytes, one 16 bytes, …
+            let spread = address ^ (address &+ 1)
+            return ((address & ~spread) << 2, (address | spread) << 2 | 3)
+        }
+    }
+}

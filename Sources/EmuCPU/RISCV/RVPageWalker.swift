@@ -1,0 +1,168 @@
+import EmuBus
+import Synchronization
+
+/// What an access to memory wants.
+enum RVAccess {
+    case load, store, fetch
+
+    /// Cause when translation refuses.
+    var pageFault: UInt64 {
+        switch self {
+        case .load: RVCause.loadPage
+        case .store: RVCause.storePage
+        case .fetch: RVCause.fetchPage
+        }
+    }
+
+    /// Cause when the physical access is refused (PMP, nothing there).
+    var accessFault: UInt64 {
+        switch self {
+        case .load: RVCause.loadAccess
+        case .store: RVCause.storeAccess
+        case .fetch: RVCause.fetchAccess
+        }
+    }
+}
+
+/// A page a walk found, with what the given rights may do to it. PMP is not considered.
+struct RVPage {
+    /// Physical address of the 4 KiB page that holds the translated address.
+    var physicalPage: UInt64
+    var readable = true
+    /// Also means that the page-table entry is marked dirty.
+    var writable = true
+    var executable = true
+    /// Part of a larger leaf, so that one leaf stands behind several TLB entries.
+    var superpage = false
+}
+
+/// The outcome of a page-table walk.
+enum RVTranslation {
+    case page(RVPage)
+    /// The exception cause.
+    case fault(UInt64)
+}
+
+/// Fields of a page-table entry (privileged manual, "Sv39" with Svnapot and Svpbmt).
+private enum PTE {
+    static let valid: UInt64 = 1 << 0
+    static let read: UInt64 = 1 << 1
+    static let write: UInt64 = 1 << 2
+    static let execute: UInt64 = 1 << 3
+    static let user: UInt64 = 1 << 4
+    static let accessed: UInt64 = 1 << 6
+    static let dirty: UInt64 = 1 << 7
+    static let reserved: UInt64 = 0x7f << 54
+    static let memoryType: UInt64 = 3 << 61
+    static let napot: UInt64 = 1 << 63
+    static let pageNumberMask: UInt64 = 1 << 44 - 1
+    /// log2 of the pages a NAPOT leaf spans; its page number ends in 1000.
+    static let napotBits: UInt64 = 4
+}
+
+extension RVProcessor {
+    /// Translates `address` under address space `space` (satp; 0 for none) and `rights` (`RVRights`): the algorithm of
+    /// "Virtual Address Translation Process" for Sv39, Sv48 and Sv57. Sets the accessed and dirty bits the access needs, or
+    /// faults, as Svade and Svadu have it.
+    func walk(_ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64) -> RVTranslation {
+        guard space != 0 else { return .page(RVPage(physicalPage: address & ~0xfff)) }
+        let levels = Int(space >> 60) - 5
+        guard 3...5 ~= levels else { return .fault(access.pageFault) }
+        // All bits above the highest translated one must equal it.
+        let unused = 64 - UInt64(12 + 9 * levels)
+        guard UInt64(bitPattern: Int64(bitPattern: address << unused) >> Int64(unused)) == address else { return .fault(access.pageFault) }
+
+        var table = (space & PTE.pageNumberMask) << 12
+        var level = levels - 1
+        while level >= 0 {
+            let position = table | (address >> UInt64(12 + 9 * level) & 0x1ff) << 3
+            guard let entry = pageTableEntry(position) else { return .fault(access.accessFault) }
+            guard isWellFormed(entry) else { return .fault(access.pageFault) }
+            if entry & (PTE.read | PTE.execute) != 0 {
+                if let result = leaf(entry, at: position, level, address, access, rights) { return result }
+                // The entry changed under the update of its A and D bits: look at it again.
+                continue
+            }
+            // These bits of a pointer to the next level are reserved.
+            guard entry & (PTE.napot | PTE.memoryType | PTE.user | PTE.accessed | PTE.dirty) == 0 else { return .fault(access.pageFault) }
+            table = (entry >> 10 & PTE.pageNumberMask) << 12
+            level -= 1
+        }
+        return .fault(access.pageFault)
+    }
+
+    /// Reads a page-table entry as S-mode; nil where PMP forbids it or no memory answers.
+    private func pageTableEntry(_ position: UInt64) -> UInt64? {
+        guard pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor) else { return nil }
+        return bus.loadMemory(position, as: UInt64.self)
+    }
+
+    /// Valid, and free of encodings reserved at every level.
+    private func isWellFormed(_ entry: UInt64) -> Bool {
+        entry & PTE.valid != 0 && entry & (PTE.read | PTE.write) != PTE.write && entry & PTE.reserved == 0
+    }
+
+    /// Judges a leaf; nil when it must be read again.
+    private func leaf(
+        _ entry: UInt64, at position: UInt64, _ level: Int, _ address: UInt64, _ access: RVAccess, _ rights: UInt64
+    ) -> RVTranslation? {
+        let fault = RVTranslation.fault(access.pageFault)
+        var pageNumber = entry >> 10 & PTE.pageNumberMask
+        // Low page-number bits that come from the address: those of a superpage must be clear in the entry.
+        var spanned = UInt64(9 * level)
+        guard pageNumber & (1 << spanned - 1) == 0 else { return fault }
+        if entry & PTE.napot != 0 {
+            guard config.extensions.contains(.svnapot), level == 0, pageNumber & 0xf == 1 << (PTE.napotBits - 1) else { return fault }
+            spanned = PTE.napotBits
+        }
+        let memoryType = entry & PTE.memoryType
+        if memoryType != 0 {
+            guard memoryType != PTE.memoryType, h.pointee.menvcfg & RVEnvironment.pbmte != 0 else { return fault }
+        }
+
+        var page = permissions(entry, rights)
+        switch access {
+        case .load: guard page.readable else { return fault }
+        case .store: guard page.writable else { return fault }
+        case .fetch: guard page.executable else { return fault }
+        }
+
+        var marked = entry | PTE.accessed
+        if access == .store { marked |= PTE.dirty }
+        if marked != entry {
+            guard updatesAccessedBits else { return fault }
+            guard pmpAllows(position, size: 8, .store, privilege: RVPrivilege.supervisor),
+                let host = bus.writableMemoryPointer(position, 8) else { return .fault(access.accessFault) }
+            // SAFETY: `host` is 8 bytes of guest RAM, aligned because page-table positions are multiples of 8 in a page-aligned mapping.
+            let cell = host.assumingMemoryBound(to: Atomic<UInt64>.self)
+            guard cell.pointee.compareExchange(
+                expected: entry.littleEndian, desired: marked.littleEndian, ordering: .sequentiallyConsistent
+            ).exchanged else { return nil }
+            bus.didWriteMemory(position, 8)
+        }
+
+        let mask: UInt64 = 1 << spanned - 1
+        pageNumber = pageNumber & ~mask | address >> 12 & mask
+        page.physicalPage = pageNumber << 12
+        page.writable = page.writable && marked & PTE.dirty != 0
+        page.superpage = level > 0
+        return .page(page)
+    }
+
+    /// R, W, X and U against privilege, SUM and MXR.
+    private func permissions(_ entry: UInt64, _ rights: UInt64) -> RVPage {
+        let isUserPage = entry & PTE.user != 0
+        let isUser = rights & RVRights.privilegeMask == UInt64(RVPrivilege.user)
+        let data = isUser == isUserPage || !isUser && rights & RVRights.sum != 0
+        let readable = entry & PTE.read != 0 || rights & RVRights.mxr != 0 && entry & PTE.execute != 0
+        return RVPage(
+            physicalPage: 0, readable: data && readable, writable: data && entry & PTE.write != 0,
+            // SUM never lets S-mode execute user pages.
+            executable: isUser == isUserPage && entry & PTE.execute != 0)
+    }
+
+    /// Hardware updates A and D: with Svadu when menvcfg.ADUE says so, else unless Svade asks for faults.
+    private var updatesAccessedBits: Bool {
+        config.extensions.contains(.svadu) ? h.pointee.menvcfg & RVEnvironment.adue != 0 : !config.extensions.contains(.svade)
+    }
+}

@@ -1,0 +1,99 @@
+/// SYSTEM instructions other than the CSR ones: environment calls, trap returns, waiting, translation fences, and who may use
+/// the cache-block instructions.
+extension RVProcessor {
+    /// Executes a privileged instruction; `pc` already points past it. False when it trapped.
+    func executePrivileged(_ op: RVOp, _ r: DecodedOp) -> Bool {
+        let privilege = h.pointee.privilege
+        switch op {
+        case .ecall:
+            // Causes 8, 9 and 11 follow the privilege encoding.
+            return raise(RVCause.userCall + UInt64(privilege), 0)
+        case .ebreak:
+            return raise(RVCause.breakpoint, h.pointee.blockPC &+ UInt64(r.offset))
+        case .mret:
+            guard privilege == RVPrivilege.machine else { return illegal(r) }
+            returnFromMachine()
+        case .sret:
+            guard privilege >= RVPrivilege.supervisor, !trapped(RVStatus.tsr) else { return illegal(r) }
+            returnFromSupervisor()
+        case .wfi:
+            // With TW the time limit below M-mode is zero; U-mode may never wait where S-mode exists.
+            guard privilege != RVPrivilege.user, privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
+            h.pointee.waiting = mip & h.pointee.mie == 0
+        case .wrs_nto:
+            guard privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
+        case .wrs_sto:
+            break
+        case .sfence_vma, .sinval_vma:
+            guard privilege >= RVPrivilege.supervisor, !trapped(RVStatus.tvm) else { return illegal(r) }
+            fence(r)
+        case .sfence_w_inval, .sfence_inval_ir:
+            // sinval_vma takes effect at once, so there is nothing to order.
+            guard privilege >= RVPrivilege.supervisor else { return illegal(r) }
+        case .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero:
+            return cboAllowed(op, r)
+        default:
+            return illegal(r)
+        }
+        return true
+    }
+
+    /// An mstatus bit that makes M-mode intercept an S-mode instruction.
+    private func trapped(_ bit: UInt64) -> Bool {
+        h.pointee.privilege == RVPrivilege.supervisor && h.pointee.mstatus & bit != 0
+    }
+
+    private func returnFromMachine() {
+        let status = h.pointee.mstatus
+        let previous = UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11)
+        returned(
+            to: previous, at: h.pointee.mepc,
+            status: status & ~(RVStatus.mie | RVStatus.mpp) | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie)
+    }
+
+    private func returnFromSupervisor() {
+        let status = h.pointee.mstatus
+        let previous = status & RVStatus.spp != 0 ? RVPrivilege.supervisor : RVPrivilege.user
+        returned(
+            to: previous, at: h.pointee.sepc,
+            status: status & ~(RVStatus.sie | RVStatus.spp) | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie)
+    }
+
+    private func returned(to privilege: UInt8, at pc: UInt64, status: UInt64) {
+        synchroniseCounters(including: 1)
+        h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv
+        h.pointee.privilege = privilege
+        h.pointee.pc = pc
+        viewChanged()
+        updateInterruptRequest()
+    }
+
+    /// sfence.vma: rs1 = x0 means every address, rs2 = x0 every address space. Flushing more than asked is always allowed;
+    /// here global pages go with their address space.
+    private func fence(_ r: DecodedOp) {
+        let address = r.rs1 == 0 ? nil : x[Int(r.rs1)]
+        let everySpace = r.rs2 == 0
+        let wanted = x[Int(r.rs2)] & 0xffff
+        views.flush(address: address) { key in
+            key.space != 0 && (everySpace || key.space >> 44 & 0xffff == wanted)
+        }
+    }
+
+    /// Zicbom and Zicboz: menvcfg and senvcfg enable the instructions below M-mode. True when allowed, else the exception is
+    /// raised. Without caches, cbo.inval and cbo.flush do the same, so the choice between them in CBIE has no effect.
+    func cboAllowed(_ op: RVOp, _ r: DecodedOp) -> Bool {
+        let field: UInt64
+        switch op {
+        case .cbo_inval: field = RVEnvironment.cbie
+        case .cbo_zero: field = RVEnvironment.cbze
+        default: field = RVEnvironment.cbcfe
+        }
+        let allowed: Bool
+        switch h.pointee.privilege {
+        case RVPrivilege.machine: allowed = true
+        case RVPrivilege.supervisor: allowed = h.pointee.menvcfg & field != 0
+        default: allowed = h.pointee.menvcfg & field != 0 && h.pointee.senvcfg & field != 0
+        }
+        return allowed || illegal(r)
+    }
+}

@@ -1,0 +1,22 @@
+/// Smstateen and Ssstateen: M-mode decides which extension state lower modes may see.
+///
+/// Of the state the registers can guard this hart has senvcfg and the sstateen registers themselves, so those are the writable
+/// bits; sstateen has none (no custom state, no Zfinx, no jvt) and reads as zero.
+enum RVStateEnable {
+    /// SE0 of mstateen0 and the same bit of mstateen1…3: access to the matching sstateen.
+    static let stateEnable: UInt64 = 1 << 63
+    /// ENVCFG of mstateen0: access to senvcfg.
+    static let environment: UInt64 = 1 << 62
+}
+
+extension RVProcessor {
+    /// True when the present privilege may access state guarded by `bit` of mstateen`register`.
+    func stateEnabled(_ register: Int, _ bit: UInt64) -> Bool {
+        h.pointee.privilege == RVPrivilege.machine || !config.extensions.contains(.smstateen) || h.pointee.mstateen[register] & bit != 0
+    }
+
+    func writeStateEnable(_ register: Int, _ value: UInt64) {
+        let writable = register == 0 ? RVStateEnable.stateEnable | RVStateEnable.environment : RVStateEnable.stateEnable
+        h.pointee.mstateen[register] = value & writable
+    }
+}

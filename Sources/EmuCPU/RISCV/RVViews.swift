@@ -1,0 +1,32 @@
+/// How access rights are packed into a TLB view's key.
+enum RVRights {
+    /// Effective privilege.
+    static let privilegeMask: UInt64 = 3
+    static let sum: UInt64 = 1 << 2
+    static let mxr: UInt64 = 1 << 3
+}
+
+extension RVProcessor {
+    /// Points `dataView` and `fetchView` at the views for the present privilege, address space and access rights.
+    /// To be called whenever privilege, satp, or mstatus.MPRV, MPP, SUM or MXR change.
+    func viewChanged() {
+        let privilege = h.pointee.privilege
+        let status = h.pointee.mstatus
+        let fetch = viewKey(privilege, status)
+        h.pointee.fetchView = views.view(fetch)
+        let effective = status & RVStatus.mprv != 0 ? UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11) : privilege
+        let data = viewKey(effective, status)
+        h.pointee.dataView = data == fetch ? h.pointee.fetchView : views.view(data)
+    }
+
+    private func viewKey(_ privilege: UInt8, _ status: UInt64) -> TLBViewKey {
+        var key = TLBViewKey(space: 0, rights: UInt64(privilege))
+        // SUM and MXR matter only where pages are translated, SUM only to S-mode.
+        if privilege != RVPrivilege.machine && h.pointee.satp != 0 {
+            key.space = h.pointee.satp
+            if status & RVStatus.mxr != 0 { key.rights |= RVRights.mxr }
+            if status & RVStatus.sum != 0 && privilege == RVPrivilege.supervisor { key.rights |= RVRights.sum }
+        }
+        return key
+    }
+}
