@@ -1,5 +1,43 @@
 // D: double precision (unprivileged manual, "D Extension for Double-Precision Floating-Point"; fld and fsd are with the loads and stores).
 
+extension RVTable {
+    /// D: double precision.
+    static let d: [RVInstruction] = [
+        .init("fld",       "iiiiiiiiiiii sssss 011 ddddd 0000111", .all(.d), .loadFloat, .fld),
+        .init("fsd",       "iiiiiii ttttt sssss 011 iiiii 0100111", .all(.d), .storeFloat, .fsd),
+        .init("fmadd.d",   "eeeee 01 ttttt sssss mmm ddddd 1000011", .all(.d), .fused, .fmadd_d),
+        .init("fmsub.d",   "eeeee 01 ttttt sssss mmm ddddd 1000111", .all(.d), .fused, .fmsub_d),
+        .init("fnmsub.d",  "eeeee 01 ttttt sssss mmm ddddd 1001011", .all(.d), .fused, .fnmsub_d),
+        .init("fnmadd.d",  "eeeee 01 ttttt sssss mmm ddddd 1001111", .all(.d), .fused, .fnmadd_d),
+        .init("fadd.d",    "00000 01 ttttt sssss mmm ddddd 1010011", .all(.d), .fffRounded, .fadd_d),
+        .init("fsub.d",    "00001 01 ttttt sssss mmm ddddd 1010011", .all(.d), .fffRounded, .fsub_d),
+        .init("fmul.d",    "00010 01 ttttt sssss mmm ddddd 1010011", .all(.d), .fffRounded, .fmul_d),
+        .init("fdiv.d",    "00011 01 ttttt sssss mmm ddddd 1010011", .all(.d), .fffRounded, .fdiv_d),
+        .init("fsqrt.d",   "01011 01 00000 sssss mmm ddddd 1010011", .all(.d), .ffRounded, .fsqrt_d),
+        .init("fsgnj.d",   "00100 01 ttttt sssss 000 ddddd 1010011", .all(.d), .fff, .fsgnj_d),
+        .init("fsgnjn.d",  "00100 01 ttttt sssss 001 ddddd 1010011", .all(.d), .fff, .fsgnjn_d),
+        .init("fsgnjx.d",  "00100 01 ttttt sssss 010 ddddd 1010011", .all(.d), .fff, .fsgnjx_d),
+        .init("fmin.d",    "00101 01 ttttt sssss 000 ddddd 1010011", .all(.d), .fff, .fmin_d),
+        .init("fmax.d",    "00101 01 ttttt sssss 001 ddddd 1010011", .all(.d), .fff, .fmax_d),
+        .init("fcvt.s.d",  "01000 00 00001 sssss mmm ddddd 1010011", .all(.d), .ffRounded, .fcvt_s_d),
+        .init("fcvt.d.s",  "01000 01 00000 sssss mmm ddddd 1010011", .all(.d), .ffRounded, .fcvt_d_s),
+        .init("feq.d",     "10100 01 ttttt sssss 010 ddddd 1010011", .all(.d), .xff, .feq_d),
+        .init("flt.d",     "10100 01 ttttt sssss 001 ddddd 1010011", .all(.d), .xff, .flt_d),
+        .init("fle.d",     "10100 01 ttttt sssss 000 ddddd 1010011", .all(.d), .xff, .fle_d),
+        .init("fclass.d",  "11100 01 00000 sssss 001 ddddd 1010011", .all(.d), .xf, .fclass_d),
+        .init("fcvt.w.d",  "11000 01 00000 sssss mmm ddddd 1010011", .all(.d), .xfRounded, .fcvt_w_d),
+        .init("fcvt.wu.d", "11000 01 00001 sssss mmm ddddd 1010011", .all(.d), .xfRounded, .fcvt_wu_d),
+        .init("fcvt.d.w",  "11010 01 00000 sssss mmm ddddd 1010011", .all(.d), .fxRounded, .fcvt_d_w),
+        .init("fcvt.d.wu", "11010 01 00001 sssss mmm ddddd 1010011", .all(.d), .fxRounded, .fcvt_d_wu),
+        .init("fcvt.l.d",  "11000 01 00010 sssss mmm ddddd 1010011", .all(.d), .xfRounded, .fcvt_l_d),
+        .init("fcvt.lu.d", "11000 01 00011 sssss mmm ddddd 1010011", .all(.d), .xfRounded, .fcvt_lu_d),
+        .init("fmv.x.d",   "11100 01 00000 sssss 000 ddddd 1010011", .all(.d), .xf, .fmv_x_d),
+        .init("fcvt.d.l",  "11010 01 00010 sssss mmm ddddd 1010011", .all(.d), .fxRounded, .fcvt_d_l),
+        .init("fcvt.d.lu", "11010 01 00011 sssss mmm ddddd 1010011", .all(.d), .fxRounded, .fcvt_d_lu),
+        .init("fmv.d.x",   "11110 01 00000 sssss 000 ddddd 1010011", .all(.d), .fx, .fmv_d_x),
+    ]
+}
+
 extension RVProcessor {
     /// Rows of D; false if the instruction raised a trap.
     func executeD(_ op: RVOp, _ r: DecodedOp) -> Bool {

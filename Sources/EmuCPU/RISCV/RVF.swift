@@ -1,5 +1,41 @@
 // F: single precision (unprivileged manual, "F Extension for Single-Precision Floating-Point"; flw and fsw are with the loads and stores).
 
+extension RVTable {
+    /// F: single precision.
+    static let f: [RVInstruction] = [
+        .init("flw",       "iiiiiiiiiiii sssss 010 ddddd 0000111", .all(.f), .loadFloat, .flw),
+        .init("fsw",       "iiiiiii ttttt sssss 010 iiiii 0100111", .all(.f), .storeFloat, .fsw),
+        .init("fmadd.s",   "eeeee 00 ttttt sssss mmm ddddd 1000011", .all(.f), .fused, .fmadd_s),
+        .init("fmsub.s",   "eeeee 00 ttttt sssss mmm ddddd 1000111", .all(.f), .fused, .fmsub_s),
+        .init("fnmsub.s",  "eeeee 00 ttttt sssss mmm ddddd 1001011", .all(.f), .fused, .fnmsub_s),
+        .init("fnmadd.s",  "eeeee 00 ttttt sssss mmm ddddd 1001111", .all(.f), .fused, .fnmadd_s),
+        .init("fadd.s",    "00000 00 ttttt sssss mmm ddddd 1010011", .all(.f), .fffRounded, .fadd_s),
+        .init("fsub.s",    "00001 00 ttttt sssss mmm ddddd 1010011", .all(.f), .fffRounded, .fsub_s),
+        .init("fmul.s",    "00010 00 ttttt sssss mmm ddddd 1010011", .all(.f), .fffRounded, .fmul_s),
+        .init("fdiv.s",    "00011 00 ttttt sssss mmm ddddd 1010011", .all(.f), .fffRounded, .fdiv_s),
+        .init("fsqrt.s",   "01011 00 00000 sssss mmm ddddd 1010011", .all(.f), .ffRounded, .fsqrt_s),
+        .init("fsgnj.s",   "00100 00 ttttt sssss 000 ddddd 1010011", .all(.f), .fff, .fsgnj_s),
+        .init("fsgnjn.s",  "00100 00 ttttt sssss 001 ddddd 1010011", .all(.f), .fff, .fsgnjn_s),
+        .init("fsgnjx.s",  "00100 00 ttttt sssss 010 ddddd 1010011", .all(.f), .fff, .fsgnjx_s),
+        .init("fmin.s",    "00101 00 ttttt sssss 000 ddddd 1010011", .all(.f), .fff, .fmin_s),
+        .init("fmax.s",    "00101 00 ttttt sssss 001 ddddd 1010011", .all(.f), .fff, .fmax_s),
+        .init("fcvt.w.s",  "11000 00 00000 sssss mmm ddddd 1010011", .all(.f), .xfRounded, .fcvt_w_s),
+        .init("fcvt.wu.s", "11000 00 00001 sssss mmm ddddd 1010011", .all(.f), .xfRounded, .fcvt_wu_s),
+        .init("fmv.x.w",   "11100 00 00000 sssss 000 ddddd 1010011", .all(.f), .xf, .fmv_x_w),
+        .init("feq.s",     "10100 00 ttttt sssss 010 ddddd 1010011", .all(.f), .xff, .feq_s),
+        .init("flt.s",     "10100 00 ttttt sssss 001 ddddd 1010011", .all(.f), .xff, .flt_s),
+        .init("fle.s",     "10100 00 ttttt sssss 000 ddddd 1010011", .all(.f), .xff, .fle_s),
+        .init("fclass.s",  "11100 00 00000 sssss 001 ddddd 1010011", .all(.f), .xf, .fclass_s),
+        .init("fcvt.s.w",  "11010 00 00000 sssss mmm ddddd 1010011", .all(.f), .fxRounded, .fcvt_s_w),
+        .init("fcvt.s.wu", "11010 00 00001 sssss mmm ddddd 1010011", .all(.f), .fxRounded, .fcvt_s_wu),
+        .init("fmv.w.x",   "11110 00 00000 sssss 000 ddddd 1010011", .all(.f), .fx, .fmv_w_x),
+        .init("fcvt.l.s",  "11000 00 00010 sssss mmm ddddd 1010011", .all(.f), .xfRounded, .fcvt_l_s),
+        .init("fcvt.lu.s", "11000 00 00011 sssss mmm ddddd 1010011", .all(.f), .xfRounded, .fcvt_lu_s),
+        .init("fcvt.s.l",  "11010 00 00010 sssss mmm ddddd 1010011", .all(.f), .fxRounded, .fcvt_s_l),
+        .init("fcvt.s.lu", "11010 00 00011 sssss mmm ddddd 1010011", .all(.f), .fxRounded, .fcvt_s_lu),
+    ]
+}
+
 extension RVProcessor {
     /// Rows of F; false if the instruction raised a trap.
     func executeF(_ op: RVOp, _ r: DecodedOp) -> Bool {

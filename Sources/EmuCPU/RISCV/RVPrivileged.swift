@@ -1,3 +1,22 @@
+extension RVTable {
+    /// Privileged instructions, Svinval included.
+    static let privileged: [RVInstruction] = [
+        .init("mret",            "0011000 00010 00000 000 00000 1110011", .all(.i), .none, .mret),
+        .init("wfi",             "0001000 00101 00000 000 00000 1110011", .all(.i), .none, .wfi),
+        .init("sfence.vma",      "0001001 ttttt sssss 000 00000 1110011", .all(.i), .fenceAddress, .sfence_vma),
+        .init("sret",            "0001000 00010 00000 000 00000 1110011", .all(.i), .none, .sret),
+        .init("sinval.vma",      "0001011 ttttt sssss 000 00000 1110011", .all(.svinval), .fenceAddress, .sinval_vma),
+        .init("sfence.w.inval",  "0001100 00000 00000 000 00000 1110011", .all(.svinval), .none, .sfence_w_inval),
+        .init("sfence.inval.ir", "0001100 00001 00000 000 00000 1110011", .all(.svinval), .none, .sfence_inval_ir),
+    ]
+
+    /// Zawrs: waiting for a reservation set.
+    static let zawrs: [RVInstruction] = [
+        .init("wrs.nto", "0000000 01101 00000 000 00000 1110011", .all(.zawrs), .none, .wrs_nto),
+        .init("wrs.sto", "0000000 11101 00000 000 00000 1110011", .all(.zawrs), .none, .wrs_sto),
+    ]
+}
+
 /// SYSTEM instructions other than the CSR ones: environment calls, trap returns, waiting, translation fences, and who may use
 /// the cache-block instructions.
 extension RVProcessor {

@@ -1,5 +1,45 @@
 // Zfh and its subset Zfhmin: half precision (unprivileged manual, chapters of those names; flh and fsh are with the loads and stores).
 
+extension RVTable {
+    /// Zfh, and the moves and conversions Zfhmin has of it.
+    static let zfh: [RVInstruction] = [
+        .init("flh",       "iiiiiiiiiiii sssss 001 ddddd 0000111", .zfhmin, .loadFloat, .flh),
+        .init("fsh",       "iiiiiii ttttt sssss 001 iiiii 0100111", .zfhmin, .storeFloat, .fsh),
+        .init("fcvt.s.h",  "01000 00 00010 sssss mmm ddddd 1010011", .zfhmin, .ffRounded, .fcvt_s_h),
+        .init("fcvt.h.s",  "01000 10 00000 sssss mmm ddddd 1010011", .zfhmin, .ffRounded, .fcvt_h_s),
+        .init("fmv.x.h",   "11100 10 00000 sssss 000 ddddd 1010011", .zfhmin, .xf, .fmv_x_h),
+        .init("fmv.h.x",   "11110 10 00000 sssss 000 ddddd 1010011", .zfhmin, .fx, .fmv_h_x),
+        .init("fcvt.d.h",  "01000 01 00010 sssss mmm ddddd 1010011", .zfhminD, .ffRounded, .fcvt_d_h),
+        .init("fcvt.h.d",  "01000 10 00001 sssss mmm ddddd 1010011", .zfhminD, .ffRounded, .fcvt_h_d),
+        .init("fmadd.h",   "eeeee 10 ttttt sssss mmm ddddd 1000011", .all(.zfh), .fused, .fmadd_h),
+        .init("fmsub.h",   "eeeee 10 ttttt sssss mmm ddddd 1000111", .all(.zfh), .fused, .fmsub_h),
+        .init("fnmsub.h",  "eeeee 10 ttttt sssss mmm ddddd 1001011", .all(.zfh), .fused, .fnmsub_h),
+        .init("fnmadd.h",  "eeeee 10 ttttt sssss mmm ddddd 1001111", .all(.zfh), .fused, .fnmadd_h),
+        .init("fadd.h",    "00000 10 ttttt sssss mmm ddddd 1010011", .all(.zfh), .fffRounded, .fadd_h),
+        .init("fsub.h",    "00001 10 ttttt sssss mmm ddddd 1010011", .all(.zfh), .fffRounded, .fsub_h),
+        .init("fmul.h",    "00010 10 ttttt sssss mmm ddddd 1010011", .all(.zfh), .fffRounded, .fmul_h),
+        .init("fdiv.h",    "00011 10 ttttt sssss mmm ddddd 1010011", .all(.zfh), .fffRounded, .fdiv_h),
+        .init("fsqrt.h",   "01011 10 00000 sssss mmm ddddd 1010011", .all(.zfh), .ffRounded, .fsqrt_h),
+        .init("fsgnj.h",   "00100 10 ttttt sssss 000 ddddd 1010011", .all(.zfh), .fff, .fsgnj_h),
+        .init("fsgnjn.h",  "00100 10 ttttt sssss 001 ddddd 1010011", .all(.zfh), .fff, .fsgnjn_h),
+        .init("fsgnjx.h",  "00100 10 ttttt sssss 010 ddddd 1010011", .all(.zfh), .fff, .fsgnjx_h),
+        .init("fmin.h",    "00101 10 ttttt sssss 000 ddddd 1010011", .all(.zfh), .fff, .fmin_h),
+        .init("fmax.h",    "00101 10 ttttt sssss 001 ddddd 1010011", .all(.zfh), .fff, .fmax_h),
+        .init("feq.h",     "10100 10 ttttt sssss 010 ddddd 1010011", .all(.zfh), .xff, .feq_h),
+        .init("flt.h",     "10100 10 ttttt sssss 001 ddddd 1010011", .all(.zfh), .xff, .flt_h),
+        .init("fle.h",     "10100 10 ttttt sssss 000 ddddd 1010011", .all(.zfh), .xff, .fle_h),
+        .init("fclass.h",  "11100 10 00000 sssss 001 ddddd 1010011", .all(.zfh), .xf, .fclass_h),
+        .init("fcvt.w.h",  "11000 10 00000 sssss mmm ddddd 1010011", .all(.zfh), .xfRounded, .fcvt_w_h),
+        .init("fcvt.wu.h", "11000 10 00001 sssss mmm ddddd 1010011", .all(.zfh), .xfRounded, .fcvt_wu_h),
+        .init("fcvt.h.w",  "11010 10 00000 sssss mmm ddddd 1010011", .all(.zfh), .fxRounded, .fcvt_h_w),
+        .init("fcvt.h.wu", "11010 10 00001 sssss mmm ddddd 1010011", .all(.zfh), .fxRounded, .fcvt_h_wu),
+        .init("fcvt.l.h",  "11000 10 00010 sssss mmm ddddd 1010011", .all(.zfh), .xfRounded, .fcvt_l_h),
+        .init("fcvt.lu.h", "11000 10 00011 sssss mmm ddddd 1010011", .all(.zfh), .xfRounded, .fcvt_lu_h),
+        .init("fcvt.h.l",  "11010 10 00010 sssss mmm ddddd 1010011", .all(.zfh), .fxRounded, .fcvt_h_l),
+        .init("fcvt.h.lu", "11010 10 00011 sssss mmm ddddd 1010011", .all(.zfh), .fxRounded, .fcvt_h_lu),
+    ]
+}
+
 extension RVProcessor {
     /// Rows of Zfh; false if the instruction raised a trap.
     func executeZfh(_ op: RVOp, _ r: DecodedOp) -> Bool {

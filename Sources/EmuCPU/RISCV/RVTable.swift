@@ -1,0 +1,111 @@
+/// One guest instruction: how it is encoded, who provides it, what it does and how its operands are written.
+///
+/// The same row drives the decoder, the disassembler, the overlap test and every generator of random instructions.
+package struct RVInstruction: Sendable {
+    /// Assembler name of exactly this encoding (`c.addi`, `amoadd.w`); reserved encodings are named `reserved NAME`.
+    package let name: String
+    /// The encoding, most significant bit first: 0 and 1 are fixed, letters are operand fields. 32 or 16 characters without spaces.
+    package let pattern: String
+    /// Extensions that provide it.
+    package let needs: RVRequirement
+    package let format: RVFormat
+    package let op: RVOp
+    /// Immediate of an encoding that implies one, such as 255 for `c.zext.b`.
+    package let constant: Int32
+    /// Names of the rows this one takes precedence over where both match. Nothing else may overlap.
+    package let refines: [String]
+    /// Bits that are fixed, and their values.
+    package let mask: UInt32
+    package let match: UInt32
+    /// Length in bytes, 2 or 4.
+    package let length: Int
+
+    init(
+        _ name: String, _ pattern: String, _ needs: RVRequirement, _ format: RVFormat, _ op: RVOp, constant: Int32 = 0,
+        refines: String...
+    ) {
+        self.name = name
+        self.pattern = pattern
+        self.needs = needs
+        self.format = format
+        self.op = op
+        self.constant = constant
+        self.refines = refines
+        var mask: UInt32 = 0
+        var match: UInt32 = 0
+        var width = 0
+        for character in pattern.utf8 where character != UInt8(ascii: " ") {
+            let one = character == UInt8(ascii: "1")
+            mask = mask << 1 | (one || character == UInt8(ascii: "0") ? 1 : 0)
+            match = match << 1 | (one ? 1 : 0)
+            width += 1
+        }
+        precondition(width == 16 || width == 32, "\(name): a pattern has 16 or 32 places, not \(width)")
+        self.mask = mask
+        self.match = match
+        length = width / 8
+    }
+
+    /// An encoding inside another row's pattern that no instruction has.
+    static func reserved(_ name: String, _ pattern: String, _ needs: RVRequirement, refines: String...) -> RVInstruction {
+        RVInstruction("reserved \(name)", pattern, needs, .none, .illegal, refinesAll: refines)
+    }
+
+    private init(_ name: String, _ pattern: String, _ needs: RVRequirement, _ format: RVFormat, _ op: RVOp, refinesAll: [String]) {
+        let row = RVInstruction(name, pattern, needs, format, op)
+        self.name = name
+        self.pattern = pattern
+        self.needs = needs
+        self.format = format
+        self.op = op
+        constant = 0
+        refines = refinesAll
+        mask = row.mask
+        match = row.match
+        length = row.length
+    }
+
+    /// Number of fixed bits: of two rows that match, the one with more wins.
+    var specificity: Int { mask.nonzeroBitCount }
+}
+
+/// The extensions an instruction needs: any one of several combinations.
+package struct RVRequirement: Sendable {
+    package let alternatives: [RVExtensionSet]
+
+    /// Every one of `extensions`.
+    static func all(_ extensions: RVExtension...) -> RVRequirement {
+        RVRequirement(alternatives: [RVExtensionSet(extensions)])
+    }
+
+    /// At least one of the combinations.
+    static func any(_ combinations: RVRequirement...) -> RVRequirement {
+        RVRequirement(alternatives: combinations.flatMap(\.alternatives))
+    }
+
+    static let zalrsc = any(all(.a), all(.zalrsc))
+    static let zaamo = any(all(.a), all(.zaamo))
+    /// The part of Zfh that Zfhmin has too.
+    static let zfhmin = any(all(.zfh), all(.zfhmin))
+    /// Zfhmin's conversions from and to double precision.
+    static let zfhminD = any(all(.zfh, .d), all(.zfhmin, .d))
+    static let compressedDouble = any(all(.c, .d), all(.zcd))
+
+    /// Compressed instructions, and one more extension.
+    static func compressed(_ other: RVExtension...) -> RVRequirement {
+        any(
+            RVRequirement(alternatives: [RVExtensionSet(other + [.c])]), RVRequirement(alternatives: [RVExtensionSet(other + [.zca])]))
+    }
+
+    package func isMet(by present: RVExtensionSet) -> Bool {
+        alternatives.contains { $0.bits & ~present.bits == 0 }
+    }
+}
+
+/// The instruction table: every row of every extension this processor can have.
+package enum RVTable {
+    package static let all: [RVInstruction] = [
+        i, zifencei, m, zalrsc, zaamo, zabha, zacas, zawrs, zicsr, privileged, zicbom, zicbop, zicboz, zimop, zihint, f, d, zfh, zfa, zba, zbb, zbc,
+        zbs, zicond, c, zcd, zcb, zcmop,
+    ].flatMap { $0 }
+}

@@ -1,0 +1,13 @@
+extension RVTable {
+    /// Zbs: single-bit instructions.
+    static let zbs: [RVInstruction] = [
+        .init("bclr",  "0100100 ttttt sssss 001 ddddd 0110011", .all(.zbs), .r, .bclr),
+        .init("bext",  "0100100 ttttt sssss 101 ddddd 0110011", .all(.zbs), .r, .bext),
+        .init("binv",  "0110100 ttttt sssss 001 ddddd 0110011", .all(.zbs), .r, .binv),
+        .init("bset",  "0010100 ttttt sssss 001 ddddd 0110011", .all(.zbs), .r, .bset),
+        .init("bclri", "010010 iiiiii sssss 001 ddddd 0010011", .all(.zbs), .shift, .bclri),
+        .init("bexti", "010010 iiiiii sssss 101 ddddd 0010011", .all(.zbs), .shift, .bexti),
+        .init("binvi", "011010 iiiiii sssss 001 ddddd 0010011", .all(.zbs), .shift, .binvi),
+        .init("bseti", "001010 iiiiii sssss 001 ddddd 0010011", .all(.zbs), .shift, .bseti),
+    ]
+}
