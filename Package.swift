@@ -8,9 +8,6 @@ let package = Package(
     products: [
         .executable(name: "emulate", targets: ["emulate"])
     ],
-    dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
-    ],
     targets: [
         // C: the few calls Swift's Glibc overlay lacks, and module maps for system libraries.
         .target(name: "CHost"),
@@ -27,17 +24,14 @@ let package = Package(
             resources: [.embedInCode("Resources/firmware.bin")]),
         .executableTarget(
             name: "emulate",
-            dependencies: [
-                "EmuMachine", "CHost",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            dependencies: ["EmuMachine", "EmuDevices", "EmuBus", "CHost"]),
 
         .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuMachineTests", dependencies: ["EmuMachine", "TestSupport"]),
-        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "TestSupport"]),
+        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuDevices", "EmuBus", "CHost", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

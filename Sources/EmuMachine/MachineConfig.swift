@@ -160,6 +160,8 @@ public struct MachineConfig: Sendable {
     public var clock = ClockMode.host
     /// `-icount shift=N`: one cycle takes 2^N ns of virtual time; nil for the default.
     public var cycleShift: Int?
+    /// `-icount sleep=on`: with the virtual clock, an idle machine waits as long as the guest does instead of jumping ahead.
+    public var sleepsWhenIdle = false
     /// `-seed`: makes everything random that the guest is offered (rng-seed, entropy device) repeatable; the virtual clock implies 0.
     public var seed: UInt64?
     /// `-no-reboot`: a guest's reset request ends the run.

@@ -1,0 +1,110 @@
+import EmuBus
+import EmuMachine
+
+/// What `emulate run` was asked for: the machine, and what only the command itself does.
+package struct RunOptions {
+    package var config = MachineConfig()
+    /// Where the monitor goes when it is alone on its line (`-monitor stdio`).
+    package var monitor: CharacterConfig?
+    /// `-echr`: the multiplexer's escape character.
+    package var escape = SerialMux.defaultEscape
+    /// `-d`.
+    package var log: LogCategory = []
+    /// `-D`.
+    package var logFile: String?
+    /// The word that is no option: a program, kernel or disk to find out about.
+    package var path: String?
+
+    // What is settled by `finish`, when all options are known.
+    var serialTargets: [CharacterOptions.Target] = []
+    var monitorTarget: CharacterOptions.Target?
+    var monitorChardevs: [String] = []
+    var isNoGraphic = false
+    var hasNoDefaults = false
+    var nicCount = 0
+    var isFirmwareGiven = false
+
+    package init() {}
+
+    /// Reads the words after `emulate run`.
+    package static func parse(_ arguments: [String]) throws(CommandEnd) -> RunOptions {
+        var options = RunOptions()
+        let words = try RunCommand.options.parse(arguments, into: &options)
+        if words.count > 1 {
+            throw .failed(words[1], "only one file can be given without an option; use -drive file=… for further disks")
+        }
+        options.path = words.first
+        try options.finish()
+        return options
+    }
+
+    private mutating func finish() throws(CommandEnd) {
+        try resolveMonitorChardevs()
+        try resolveSerial()
+        try checkReferences()
+    }
+
+    private mutating func resolveMonitorChardevs() throws(CommandEnd) {
+        if case .chardev(let id)? = monitorTarget { monitorChardevs.append(id) }
+        for id in monitorChardevs {
+            guard let index = config.chardevs.firstIndex(where: { $0.id == id }) else { throw .failed("-mon chardev=\(id)", unknownChardev(id)) }
+            guard case .stdio = config.chardevs[index].kind else {
+                throw .failed("-mon chardev=\(id)", "the monitor needs a -chardev stdio")
+            }
+            config.chardevs[index].kind = .stdio(monitor: true)
+        }
+    }
+
+    private mutating func resolveSerial() throws(CommandEnd) {
+        for target in serialTargets {
+            switch target {
+            case .own(let config): self.config.serial.append(config)
+            case .chardev(let id):
+                guard let found = config.chardevs.first(where: { $0.id == id }) else { throw .failed("-serial chardev:\(id)", unknownChardev(id)) }
+                config.serial.append(found)
+            }
+        }
+        if case .own(let config)? = monitorTarget, case .stdio = config.kind { monitor = config }
+        let hasDefaultMonitor = monitorTarget == nil && monitorChardevs.isEmpty && !hasNoDefaults
+        if config.serial.isEmpty, !hasNoDefaults {
+            // With no display at all the console belongs on the terminal, -nographic or not.
+            config.serial.append(usesStandardStreams ? CharacterConfig(.null) : CharacterOptions.stdio(monitor: hasDefaultMonitor))
+        } else if isNoGraphic, hasDefaultMonitor, !usesStandardStreams {
+            monitor = CharacterOptions.stdio(monitor: false)
+        }
+    }
+
+    private var usesStandardStreams: Bool {
+        (config.serial + config.chardevs + [monitor].compactMap { $0 }).contains {
+            if case .stdio = $0.kind { true } else { false }
+        }
+    }
+
+    private func unknownChardev(_ id: String) -> String {
+        let ids = config.chardevs.compactMap(\.id)
+        return "there is no -chardev with id '\(id)'" + didYouMean(id, among: ids)
+    }
+
+    /// Ids are unique, and what refers to one finds it.
+    private func checkReferences() throws(CommandEnd) {
+        try refuseDuplicates("-drive", config.drives.compactMap(\.id))
+        try refuseDuplicates("-netdev", config.netdevs.map(\.id))
+        try refuseDuplicates("-chardev", config.chardevs.compactMap(\.id))
+        try refuseDuplicates("-device", config.devices.compactMap { $0["id"] })
+        for device in config.devices {
+            try check(device, "drive", "-drive", config.drives.compactMap(\.id))
+            try check(device, "netdev", "-netdev", config.netdevs.map(\.id))
+            try check(device, "chardev", "-chardev", config.chardevs.compactMap(\.id))
+        }
+    }
+
+    private func refuseDuplicates(_ option: String, _ ids: [String]) throws(CommandEnd) {
+        var seen: Set<String> = []
+        for id in ids where !seen.insert(id).inserted { throw .failed(option, "the id '\(id)' is given twice") }
+    }
+
+    private func check(_ device: DeviceConfig, _ property: String, _ option: String, _ ids: [String]) throws(CommandEnd) {
+        guard let id = device[property], !ids.contains(id) else { return }
+        throw .failed("-device", "\(device.driver): \(property)=\(id): there is no \(option) with id '\(id)'" + didYouMean(id, among: ids))
+    }
+}

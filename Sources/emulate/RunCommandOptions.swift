@@ -1,0 +1,362 @@
+import EmuBus
+import EmuMachine
+
+/// Every option of `emulate run`. Adding one is adding a row here; docs/emulate.md and `-h` follow.
+extension RunCommand {
+    package static let options = OptionTable<RunOptions>(
+        sections: [
+            OptionSection(title: "Machine", options: machineOptions),
+            OptionSection(title: "What it runs", options: bootOptions),
+            OptionSection(title: "Disks", options: diskOptions),
+            OptionSection(title: "Devices and network", options: deviceOptions),
+            OptionSection(title: "Console", options: consoleOptions),
+            OptionSection(title: "Time", options: timeOptions),
+            OptionSection(title: "Running and debugging", options: runningOptions),
+        ],
+        missing: missingOptions)
+
+    typealias Row = Option<RunOptions>
+
+    // MARK: Machine
+
+    private static let machineOptions: [Row] = [
+        Row(["machine", "M"], "NAME[,PROPERTY=…]",
+            help: "the board ('-machine help' lists them; default: virt)\n"
+                + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
+                + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in
+            try setMachine(&options, use)
+        },
+        Row(["cpu"], "MODEL[,EXTENSION=on|off…]",
+            help: "the processor and its extensions ('-cpu help' lists them; default: rv64)") { options, use throws(CommandEnd) in
+            options.config.cpu = use.value
+        },
+        Row(["smp"], "[cpus=]N[,sockets=…,cores=…,threads=…]",
+            help: "number of harts (default: 1)") { options, use throws(CommandEnd) in
+            options.config.harts = try RunCommand.harts(use)
+        },
+        Row(["m"], "[size=]SIZE",
+            help: "guest memory in MiB, or with a unit: k, M, G, T (default: 128M)") { options, use throws(CommandEnd) in
+            options.config.memory = try RunCommand.memory(use)
+        },
+        Row(["global"], "DRIVER.PROPERTY=VALUE",
+            help: "virtio-mmio.force-legacy=true|false: transports speak virtio 0.9 or 1.2 (default: true, as in QEMU)") {
+            options, use throws(CommandEnd) in
+            options.config.forcesLegacyVirtio = try RunCommand.forceLegacy(use)
+        },
+        Row(["accel"], "tcg", help: "accepted: guests always run in software") { _, use throws(CommandEnd) in
+            try RunCommand.accelerator(use)
+        },
+        Row(["name"], "TEXT", takesAnyText: true, help: "accepted: a name has no effect") { _, _ in },
+    ]
+
+    private static func setMachine(_ options: inout RunOptions, _ use: OptionUse) throws(CommandEnd) {
+        let properties = [
+            Property("type", .text, "the board"), Property("aclint", .bool, "ACLINT"), Property("dumpdtb", .text, "FILE"),
+            Property("accel", .choice(["tcg"]), "accepted"), Property("acpi", .choice(["off"]), "this board has no ACPI tables"),
+            Property("aia", .choice(["none"]), "this board has a PLIC"),
+        ]
+        if ["help", "?"].contains(use.value) {
+            throw .answered("Supported machines are:\n" + columns(BoardKind.allCases.map { ($0.rawValue, $0.summary) }, width: 21))
+        }
+        let list = try PropertyList(use, properties, implied: "type")
+        if let name = list["type"] {
+            guard let board = BoardKind(rawValue: name) else {
+                throw use.failed(
+                    "unknown machine '\(name)'" + didYouMean(name, among: BoardKind.allCases.map(\.rawValue))
+                        + "; '-machine help' lists them all")
+            }
+            options.config.board = board
+        }
+        if let value = list.bool("aclint") { options.config.hasACLINT = value }
+        if let file = list["dumpdtb"] {
+            if file.isEmpty { throw use.failed("dumpdtb needs a file name") }
+            options.config.deviceTreeDump = file
+        }
+    }
+
+    private static func harts(_ use: OptionUse) throws(CommandEnd) -> Int {
+        let count = PropertyKind.number(1...4096)
+        let names = ["sockets", "dies", "clusters", "cores", "threads"]
+        let list = try PropertyList(
+            use, [Property("cpus", count, "harts"), Property("maxcpus", count, "accepted when equal to cpus")]
+                + names.map { Property($0, count, "shape") }, implied: "cpus")
+        let shape = names.compactMap { list.number($0) }
+        let product = shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).overflow ? .max : $0 * $1 }
+        let harts = list.number("cpus") ?? list.number("maxcpus") ?? product
+        guard shape.isEmpty || product == harts || (shape.count < names.count && harts % product == 0) else {
+            throw use.failed("\(shape.map(String.init).joined(separator: " × ")) is not \(harts)")
+        }
+        if let maximum = list.number("maxcpus"), maximum != harts {
+            throw use.failed("maxcpus=\(maximum): harts cannot be added later, so it must equal cpus (\(harts))")
+        }
+        guard harts <= 512 else { throw use.failed("\(harts) harts are more than a board can have (512)") }
+        return Int(harts)
+    }
+
+    private static func memory(_ use: OptionUse) throws(CommandEnd) -> UInt64 {
+        let properties = [
+            Property("size", .size(unit: 1 << 20), "RAM"), Property("slots", .number(0...0), "accepted when 0"),
+            Property("maxmem", .size(unit: 1 << 20), "accepted when equal to size"),
+        ]
+        let list = try PropertyList(use, properties, implied: "size")
+        guard let text = list["size"], let size = Values.size(text, unit: 1 << 20) else { throw use.failed("needs a size") }
+        guard size > 0 else { throw use.failed("a machine needs some memory: -m 128M is the default") }
+        if let maximum = list["maxmem"].flatMap({ Values.size($0, unit: 1 << 20) }), maximum != size {
+            throw use.failed("maxmem: memory cannot be added later, so it must equal size")
+        }
+        return size
+    }
+
+    private static func forceLegacy(_ use: OptionUse) throws(CommandEnd) -> Bool {
+        let known = "virtio-mmio.force-legacy"
+        var name = use.value
+        var value = ""
+        if use.value.hasPrefix("driver=") {
+            let list = try PropertyList(
+                use, [Property("driver", .text, "driver"), Property("property", .text, "property"), Property("value", .text, "value")])
+            name = (list["driver"] ?? "") + "." + (list["property"] ?? "")
+            value = list["value"] ?? ""
+        } else if let equals = use.value.firstIndex(of: "=") {
+            name = String(use.value[..<equals])
+            value = String(use.value[use.value.index(after: equals)...])
+        }
+        guard name == known else {
+            throw use.failed("unknown default '\(name)'" + didYouMean(name, among: [known]) + "; there is \(known)=true|false")
+        }
+        guard let flag = Values.bool(value) else { throw use.failed("\(name): '\(value)' is not true or false") }
+        return flag
+    }
+
+    private static func accelerator(_ use: OptionUse) throws(CommandEnd) {
+        switch PropertyList.split(use.value)[0].replacingPrefix("accel=", with: "") {
+        case "tcg": return
+        case "help", "?": throw .answered("Accelerators supported:\ntcg\n")
+        case let name: throw use.failed("'\(name)' is not available: guests run in software only, which QEMU calls tcg")
+        }
+    }
+
+    // MARK: Boot
+
+    private static let bootOptions: [Row] = [
+        Row(["bios"], "default|none|FILE",
+            help: "firmware: the built-in SBI firmware (default), none (the kernel starts in\nmachine mode), or a file (ELF or raw)") {
+            options, use throws(CommandEnd) in
+            options.isFirmwareGiven = true
+            switch use.value {
+            case "": throw use.failed("needs default, none or a file")
+            case "default": options.config.firmware = .builtIn
+            case "none": options.config.firmware = .none
+            default: options.config.firmware = .file(use.value)
+            }
+        },
+        Row(["kernel"], "FILE", help: "kernel or program: ELF, RISC-V Image, gzip of either, or raw") { options, use throws(CommandEnd) in
+            options.config.kernel = try path(use)
+        },
+        Row(["initrd"], "FILE", help: "initial ramdisk for the kernel") { options, use throws(CommandEnd) in
+            options.config.initrd = try path(use)
+        },
+        Row(["append"], "TEXT", takesAnyText: true, help: "command line of the kernel") { options, use throws(CommandEnd) in
+            options.config.append = use.value
+        },
+        Row(["dtb"], "FILE", help: "device tree to use instead of the board's own") { options, use throws(CommandEnd) in
+            options.config.deviceTree = try path(use)
+        },
+    ]
+
+    private static func path(_ use: OptionUse) throws(CommandEnd) -> String {
+        if use.value.isEmpty { throw use.failed("needs the name of a file") }
+        return use.value
+    }
+
+    // MARK: Disks
+
+    private static let diskOptions: [Row] = [
+        Row(["drive"], "file=FILE[,PROPERTY=…]",
+            help: "a disk:\n" + DriveOptions.properties.map { "\($0.usage): \($0.help)" }.joined(separator: "\n")) {
+            options, use throws(CommandEnd) in
+            options.config.drives.append(try DriveOptions.drive(use))
+        },
+        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "raw disk image as a virtio disk") { options, use throws(CommandEnd) in
+            options.config.drives.append(DriveConfig(file: try path(use)))
+        },
+        Row(["cdrom"], "FILE", help: "image as a read-only virtio disk") { options, use throws(CommandEnd) in
+            var drive = DriveConfig(file: try path(use))
+            drive.isReadOnly = true
+            options.config.drives.append(drive)
+        },
+        Row(["snapshot"], help: "drop what the guest writes to any disk (Ctrl-A s keeps it)") { options, _ in
+            options.config.snapshotsDrives = true
+        },
+    ]
+
+    // MARK: Devices
+
+    private static let deviceOptions: [Row] = [
+        Row(["device"], "DRIVER[,PROPERTY=…]",
+            help: "add a device ('-device help' lists them, '-device DRIVER,help' a driver's\nproperties)") {
+            options, use throws(CommandEnd) in
+            options.config.devices.append(try Devices.parse(use))
+        },
+        Row(["netdev"], "user,id=ID[,PROPERTY=…]",
+            help: "a network for a -device …,netdev=ID; user: through the host's own connections\n"
+                + NetworkOptions.userProperties.map { "\($0.usage): \($0.help)" }.joined(separator: "\n")) {
+            options, use throws(CommandEnd) in
+            options.config.netdevs.append(try NetworkOptions.netdev(use))
+        },
+        Row(["nic"], "user[,mac=…][,PROPERTY=…] | none",
+            help: "a network and its card in one; properties as for -netdev") { options, use throws(CommandEnd) in
+            guard let (netdev, device) = try NetworkOptions.nic(use, index: options.nicCount) else { return }
+            options.nicCount += 1
+            options.config.netdevs.append(netdev)
+            options.config.devices.append(device)
+        },
+        Row(["net", "parallel", "vga"], "none", help: "accepted: the board has no such device by default") { _, use throws(CommandEnd) in
+            if use.value != "none" { throw use.failed("only none is possible; for a network use -nic user") }
+        },
+        Row(["nodefaults"], help: "no console on the terminal unless -serial asks for it") { options, _ in
+            options.hasNoDefaults = true
+        },
+    ]
+
+    // MARK: Console
+
+    private static let consoleOptions: [Row] = [
+        Row(["nographic"], help: "accepted: the console is on the terminal anyway") { options, _ in options.isNoGraphic = true },
+        Row(["display"], "none", help: "accepted: there is no display") { _, use throws(CommandEnd) in
+            if use.value != "none" {
+                throw use.failed("'\(use.value)' is not available: there is no display, only none; consoles are on -serial")
+            }
+        },
+        Row(["serial"], "stdio|mon:stdio|file:PATH|null|none|chardev:ID",
+            help: "where the serial port goes (default: mon:stdio)\n"
+                + "stdio: the terminal, Ctrl-C ends emulate\n"
+                + "mon:stdio: the terminal with the monitor, Ctrl-A h for help, Ctrl-C goes to the guest\n"
+                + "file:PATH: output to a file") { options, use throws(CommandEnd) in
+            options.serialTargets.append(try CharacterOptions.serial(use))
+        },
+        Row(["chardev"], "stdio|file|null,id=ID[,mux=on|off][,signal=on|off][,path=FILE]",
+            help: "a character device for -serial chardev:ID or -device …,chardev=ID") { options, use throws(CommandEnd) in
+            options.config.chardevs.append(try CharacterOptions.chardev(use))
+        },
+        Row(["monitor"], "stdio|none|chardev:ID", help: "where the monitor goes (default: with the console)") {
+            options, use throws(CommandEnd) in
+            options.monitorTarget = try CharacterOptions.monitor(use)
+        },
+        Row(["mon"], "[chardev=]ID[,mode=readline]", help: "put a monitor on a -chardev stdio") { options, use throws(CommandEnd) in
+            options.monitorChardevs.append(try CharacterOptions.mon(use))
+        },
+        Row(["echr"], "CODE", help: "the console's escape character (default: 1, Ctrl-A)") { options, use throws(CommandEnd) in
+            guard let code = Values.number(use.value).flatMap({ UInt8(exactly: $0) }), code > 0 else {
+                throw use.failed("'\(use.value)' is not a character code from 1 to 255 (0x14 is Ctrl-T)")
+            }
+            options.escape = code
+        },
+    ]
+
+    // MARK: Time
+
+    private static let timeOptions: [Row] = [
+        Row(["time"], "host|virtual",
+            help: "host: guest time follows the host's clock (default)\n"
+                + "virtual: guest time advances with instructions; equal inputs give equal runs") { options, use throws(CommandEnd) in
+            guard let mode = ClockMode(rawValue: use.value) else {
+                let modes = ClockMode.allCases.map(\.rawValue)
+                throw use.failed("'\(use.value)' is not one of \(modes.joined(separator: ", "))" + didYouMean(use.value, among: modes))
+            }
+            options.config.clock = mode
+        },
+        Row(["icount"], "[shift=]N|auto[,sleep=on|off]",
+            help: "--time virtual with 2^N ns per instruction\n"
+                + "sleep=on: an idle guest waits as long as it asks for instead of jumping ahead") { options, use throws(CommandEnd) in
+            try setInstructionClock(&options, use)
+        },
+        Row(["rtc"], "base=utc|localtime|DATE",
+            help: "what the real-time clock shows at the start; DATE is 2026-08-01 or 2026-08-01T12:00:00") {
+            options, use throws(CommandEnd) in
+            options.config.rtc = try clockBase(use)
+        },
+        Row(["seed"], "N", help: "make the random numbers the guest is offered repeatable") { options, use throws(CommandEnd) in
+            guard let seed = Values.number(use.value) else { throw use.failed("'\(use.value)' is not a number") }
+            options.config.seed = seed
+        },
+    ]
+
+    private static func setInstructionClock(_ options: inout RunOptions, _ use: OptionUse) throws(CommandEnd) {
+        let properties = [
+            Property("shift", .text, "N or auto"), Property("sleep", .bool, "wait"), Property("align", .choice(["off"]), "accepted"),
+        ]
+        let list = try PropertyList(use, properties, implied: "shift")
+        if let shift = list["shift"], shift != "auto" {
+            guard let value = Values.number(shift), value <= 10 else {
+                throw use.failed("shift=\(shift): '\(shift)' is not auto or a number from 0 to 10")
+            }
+            options.config.cycleShift = Int(value)
+        }
+        options.config.sleepsWhenIdle = list.bool("sleep") ?? options.config.sleepsWhenIdle
+        options.config.clock = .virtual
+    }
+
+    private static func clockBase(_ use: OptionUse) throws(CommandEnd) -> RTCBase {
+        let list = try PropertyList(
+            use, [Property("base", .text, "start"), Property("clock", .choice(["host", "vm"]), "accepted"),
+                  Property("driftfix", .choice(["none"]), "accepted")])
+        switch list["base"] {
+        case nil: return .automatic
+        case "utc": return .utc
+        case "localtime": return .localtime
+        case let text?:
+            guard let seconds = CalendarDate.seconds(text) else {
+                throw use.failed(
+                    "base=\(text): '\(text)' is not utc, localtime or a date such as 2026-08-01T12:00:00"
+                        + didYouMean(text, among: ["utc", "localtime"]))
+            }
+            return .date(seconds)
+        }
+    }
+
+    // MARK: Running
+
+    private static let runningOptions: [Row] = [
+        Row(["no-reboot"], help: "end when the guest asks for a reset") { options, _ in options.config.exitsOnReset = true },
+        Row(["stats"], help: "print instructions, speed, time and memory on exit") { options, _ in
+            options.config.printsStatistics = true
+        },
+        Row(["d"], "ITEM[,ITEM…]", help: "log to standard error or the file of -D ('-d help' lists the items)") {
+            options, use throws(CommandEnd) in
+            options.log.formUnion(try logItems(use))
+        },
+        Row(["D"], "FILE", help: "file for the log of -d") { options, use throws(CommandEnd) in options.logFile = try path(use) },
+        Row(["h", "help"], help: "show this help") { _, _ throws(CommandEnd) in throw .answered(RunCommand.help) },
+        Row(["version", "V"], help: "show the version") { _, _ throws(CommandEnd) in throw .answered(Version.text) },
+    ]
+
+    private static func logItems(_ use: OptionUse) throws(CommandEnd) -> LogCategory {
+        var result: LogCategory = []
+        for item in use.value.split(separator: ",", omittingEmptySubsequences: false) {
+            if item == "help" || item == "?" {
+                throw .answered("Log items (comma separated):\n" + columns(LogCategory.all.map { ($0.name, $0.help) }, width: 16))
+            }
+            guard let found = LogCategory.all.first(where: { $0.name == item }) else {
+                throw use.failed(
+                    "unknown item '\(item)'" + didYouMean(String(item), among: LogCategory.all.map(\.name)) + "; '-d help' lists them all")
+            }
+            result.insert(found.category)
+        }
+        return result
+    }
+
+    // MARK: Missing
+
+    /// QEMU's options that are refused by name instead of as unknown.
+    private static let missingOptions: [String: String] = [
+        "s": "", "S": "", "gdb": "", "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
+        "vnc": "the console is on -serial", "loadvm": "", "fsdev": "", "virtfs": "", "boot": "give the kernel with -kernel", "numa": "",
+        "object": "", "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
+        "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
+        "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
+        "incoming": "", "trace": "use -d", "plugin": "", "action": "use -no-reboot", "no-shutdown": "", "watchdog": "",
+        "enable-kvm": "guests run in software only", "singlestep": "", "option-rom": "", "tb-size": "", "k": "", "dfilter": "",
+        "add-fd": "", "set": "", "msg": "", "only-migratable": "", "mem-path": "", "mem-prealloc": "", "full-screen": "", "tpmdev": "",
+        "iscsi": "", "debugcon": "use -serial", "dump-vmstate": "", "compat": "", "preconfig": "", "async-teardown": "", "no-user-config": "",
+    ]
+}
