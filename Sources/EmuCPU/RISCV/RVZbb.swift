@@ -27,3 +27,69 @@ extension RVTable {
         .init("rev8",   "0110101 11000 sssss 101 ddddd 0010011", .all(.zbb), .unary, .rev8),
     ]
 }
+
+/// Semantics of Zbb (unprivileged manual, "B Extension for Bit Manipulation", "Zbb"): `a` is rs1, `b` is rs2 or the amount.
+package enum RVZbb {
+    @inline(__always)
+    package static func andn(_ a: UInt64, _ b: UInt64) -> UInt64 { a & ~b }
+    @inline(__always)
+    package static func orn(_ a: UInt64, _ b: UInt64) -> UInt64 { a | ~b }
+    @inline(__always)
+    package static func xnor(_ a: UInt64, _ b: UInt64) -> UInt64 { ~(a ^ b) }
+
+    @inline(__always)
+    package static func clz(_ a: UInt64) -> UInt64 { UInt64(truncatingIfNeeded: a.leadingZeroBitCount) }
+    @inline(__always)
+    package static func ctz(_ a: UInt64) -> UInt64 { UInt64(truncatingIfNeeded: a.trailingZeroBitCount) }
+    @inline(__always)
+    package static func cpop(_ a: UInt64) -> UInt64 { UInt64(truncatingIfNeeded: a.nonzeroBitCount) }
+    @inline(__always)
+    package static func clzw(_ a: UInt64) -> UInt64 { UInt64(truncatingIfNeeded: UInt32(truncatingIfNeeded: a).leadingZeroBitCount) }
+    @inline(__always)
+    package static func ctzw(_ a: UInt64) -> UInt64 { UInt64(truncatingIfNeeded: UInt32(truncatingIfNeeded: a).trailingZeroBitCount) }
+    @inline(__always)
+    package static func cpopw(_ a: UInt64) -> UInt64 { UInt64(truncatingIfNeeded: UInt32(truncatingIfNeeded: a).nonzeroBitCount) }
+
+    @inline(__always)
+    package static func max(_ a: UInt64, _ b: UInt64) -> UInt64 { Int64(bitPattern: a) < Int64(bitPattern: b) ? b : a }
+    @inline(__always)
+    package static func maxu(_ a: UInt64, _ b: UInt64) -> UInt64 { a < b ? b : a }
+    @inline(__always)
+    package static func min(_ a: UInt64, _ b: UInt64) -> UInt64 { Int64(bitPattern: a) < Int64(bitPattern: b) ? a : b }
+    @inline(__always)
+    package static func minu(_ a: UInt64, _ b: UInt64) -> UInt64 { a < b ? a : b }
+
+    @inline(__always)
+    package static func sext_b(_ a: UInt64) -> UInt64 { UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: a))) }
+    @inline(__always)
+    package static func sext_h(_ a: UInt64) -> UInt64 { UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: a))) }
+    @inline(__always)
+    package static func zext_h(_ a: UInt64) -> UInt64 { a & 0xffff }
+
+    @inline(__always)
+    package static func rol(_ a: UInt64, _ b: UInt64) -> UInt64 { a &<< b | a &>> (0 &- b) }
+    @inline(__always)
+    package static func ror(_ a: UInt64, _ b: UInt64) -> UInt64 { a &>> b | a &<< (0 &- b) }
+    @inline(__always)
+    package static func rori(_ a: UInt64, _ b: UInt64) -> UInt64 { ror(a, b) }
+    @inline(__always)
+    package static func rolw(_ a: UInt64, _ b: UInt64) -> UInt64 { rorw(a, 0 &- b) }
+    @inline(__always)
+    package static func rorw(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        let (word, amount) = (UInt32(truncatingIfNeeded: a), UInt32(truncatingIfNeeded: b))
+        return UInt64(word &>> amount | word &<< (0 &- amount)).signExtendedWord
+    }
+    @inline(__always)
+    package static func roriw(_ a: UInt64, _ b: UInt64) -> UInt64 { rorw(a, b) }
+
+    /// Every byte that is not zero becomes 0xff.
+    @inline(__always)
+    package static func orc_b(_ a: UInt64) -> UInt64 {
+        // Adding 0x7f carries into bit 7 exactly when one of bits 6:0 is set, and never into the next byte.
+        let low: UInt64 = 0x7f7f_7f7f_7f7f_7f7f
+        let flags = ((a & low &+ low) | a) & ~low
+        return flags | (flags &- flags &>> 7)
+    }
+    @inline(__always)
+    package static func rev8(_ a: UInt64) -> UInt64 { a.byteSwapped }
+}

@@ -6,3 +6,33 @@ extension RVTable {
         .init("clmulh", "0000101 ttttt sssss 011 ddddd 0110011", .all(.zbc), .r, .clmulh),
     ]
 }
+
+/// Semantics of Zbc (unprivileged manual, "B Extension for Bit Manipulation", "Zbc"): the 127-bit product of polynomials over GF(2).
+package enum RVZbc {
+    /// Bits 63:0.
+    @inline(__always)
+    package static func clmul(_ a: UInt64, _ b: UInt64) -> UInt64 { product(a, b).low }
+    /// Bits 127:64.
+    @inline(__always)
+    package static func clmulh(_ a: UInt64, _ b: UInt64) -> UInt64 { product(a, b).high }
+    /// Bits 126:63, which is the product of the reversed operands, reversed.
+    @inline(__always)
+    package static func clmulr(_ a: UInt64, _ b: UInt64) -> UInt64 {
+        let (high, low) = product(a, b)
+        return high &<< 1 | low &>> 63
+    }
+
+    /// One step per set bit of `b`.
+    @inline(never)
+    private static func product(_ a: UInt64, _ b: UInt64) -> (high: UInt64, low: UInt64) {
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        var rest = b
+        while rest != 0 {
+            let position = UInt64(truncatingIfNeeded: rest.trailingZeroBitCount)
+            low ^= a &<< position
+            high ^= position == 0 ? 0 : a &>> (64 &- position)
+            rest &= rest &- 1
+        }
+        return (high, low)
+    }
+}

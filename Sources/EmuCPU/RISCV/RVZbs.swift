@@ -11,3 +11,15 @@ extension RVTable {
         .init("bseti", "001010 iiiiii sssss 001 ddddd 0010011", .all(.zbs), .shift, .bseti),
     ]
 }
+
+/// Semantics of Zbs (unprivileged manual, "B Extension for Bit Manipulation", "Zbs"): `b` modulo 64 is the bit's position.
+package enum RVZbs {
+    @inline(__always)
+    package static func bclr(_ a: UInt64, _ b: UInt64) -> UInt64 { a & ~(1 &<< b) }
+    @inline(__always)
+    package static func bext(_ a: UInt64, _ b: UInt64) -> UInt64 { a &>> b & 1 }
+    @inline(__always)
+    package static func binv(_ a: UInt64, _ b: UInt64) -> UInt64 { a ^ 1 &<< b }
+    @inline(__always)
+    package static func bset(_ a: UInt64, _ b: UInt64) -> UInt64 { a | 1 &<< b }
+}

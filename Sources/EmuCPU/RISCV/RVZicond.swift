@@ -5,3 +5,11 @@ extension RVTable {
         .init("czero.nez", "0000111 ttttt sssss 111 ddddd 0110011", .all(.zicond), .r, .czero_nez),
     ]
 }
+
+/// Semantics of Zicond (unprivileged manual, "Zicond Extension for Integer Conditional Operations").
+package enum RVZicond {
+    @inline(__always)
+    package static func czero_eqz(_ a: UInt64, _ b: UInt64) -> UInt64 { b == 0 ? 0 : a }
+    @inline(__always)
+    package static func czero_nez(_ a: UInt64, _ b: UInt64) -> UInt64 { b != 0 ? 0 : a }
+}
