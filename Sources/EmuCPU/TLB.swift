@@ -1,7 +1,8 @@
 /// One page of a TLB view: 32 bytes, trivial, read by the interpreter and by generated code.
 ///
 /// A tag is the page's guest address when a plain host access is allowed, the address with bit 0 set when the access is allowed
-/// but must take the slow path (device, partly protected page, page holding code), and all ones when nothing is known.
+/// but must take the slow path (device, ROM, page holding code), with bit 1 set too when every access must ask the memory
+/// protection unit (it covers only part of the page), and all ones when nothing is known.
 package struct TLBEntry {
     var readTag = UInt64.max
     var writeTag = UInt64.max
@@ -10,6 +11,8 @@ package struct TLBEntry {
     var addend: UInt64 = 0
 
     static let slow: UInt64 = 1
+    static let checked: UInt64 = 2
+    static let pageMask = ~UInt64(0xfff)
 }
 
 /// A remembered jump target: which block runs at a guest address.

@@ -29,3 +29,113 @@ extension RVTable {
         .init("amomaxu.d", "11100 ar ttttt sssss 011 ddddd 0101111", .zaamo, .atomic, .amomaxu_d),
     ]
 }
+
+// MARK: Semantics
+
+extension RVProcessor {
+    /// LR, SC and AMO. Harts take turns on one thread, so a load followed by a store is indivisible and sequentially
+    /// consistent, at least what any combination of aq and rl asks for. Misaligned addresses trap; so does what is not RAM.
+    func executeAtomic(_ op: RVOp, _ r: DecodedOp) -> Bool {
+        let address = x[Int(r.rs1)]
+        let operand = x[Int(r.rs2)]
+        switch op {
+        case .lr_w: return loadReserved(r, address, UInt32.self)
+        case .lr_d: return loadReserved(r, address, UInt64.self)
+        case .sc_w: return storeConditional(r, address, UInt32(truncatingIfNeeded: operand))
+        case .sc_d: return storeConditional(r, address, operand)
+        case .amoswap_b, .amoadd_b, .amoxor_b, .amoand_b, .amoor_b, .amomin_b, .amomax_b, .amominu_b, .amomaxu_b, .amocas_b:
+            return atomic(op, r, address, UInt8(truncatingIfNeeded: operand))
+        case .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h:
+            return atomic(op, r, address, UInt16(truncatingIfNeeded: operand))
+        case .amocas_q:
+            return compareAndSwapPair(r, address)
+        case .amoswap_w, .amoadd_w, .amoxor_w, .amoand_w, .amoor_w, .amomin_w, .amomax_w, .amominu_w, .amomaxu_w, .amocas_w:
+            return atomic(op, r, address, UInt32(truncatingIfNeeded: operand))
+        default:
+            return atomic(op, r, address, operand)
+        }
+    }
+
+    /// Sign-extends a loaded value to XLEN.
+    @inline(__always)
+    private func extended<T: FixedWidthInteger & UnsignedInteger>(_ value: T) -> UInt64 {
+        let unused = UInt64(64 - T.bitWidth)
+        return UInt64(bitPattern: Int64(bitPattern: UInt64(value) &<< unused) &>> Int64(unused))
+    }
+
+    private func loadReserved<T: FixedWidthInteger & UnsignedInteger>(_ r: DecodedOp, _ address: UInt64, _: T.Type) -> Bool {
+        let size = UInt64(MemoryLayout<T>.size)
+        guard let host = atomicPointer(address, size, .load) else { return false }
+        h.pointee.reservedAddress = h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff
+        h.pointee.reservedLength = size
+        x[Int(r.rd)] = extended(host.load(as: T.self))
+        return true
+    }
+
+    private func storeConditional<T: FixedWidthInteger & UnsignedInteger>(_ r: DecodedOp, _ address: UInt64, _ value: T) -> Bool {
+        let size = UInt64(MemoryLayout<T>.size)
+        guard let host = atomicPointer(address, size, .store) else { return false }
+        let physical = h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff
+        // Harts take turns, and `didSwitch` drops the reservation: nobody else can have stored in between.
+        let holds = h.pointee.reservedLength == size && h.pointee.reservedAddress == physical
+        h.pointee.reservedLength = 0
+        if holds {
+            host.storeBytes(of: value, as: T.self)
+            didStoreAtomically(physical, Int(size), address)
+        }
+        x[Int(r.rd)] = holds ? 0 : 1
+        return true
+    }
+
+    @inline(__always)
+    private func atomic<T: FixedWidthInteger & UnsignedInteger>(_ op: RVOp, _ r: DecodedOp, _ address: UInt64, _ operand: T) -> Bool {
+        guard let host = atomicPointer(address, UInt64(MemoryLayout<T>.size), .store) else { return false }
+        let old = host.load(as: T.self)
+        let new: T
+        switch op {
+        case .amoswap_b, .amoswap_h, .amoswap_w, .amoswap_d: new = operand
+        case .amoadd_b, .amoadd_h, .amoadd_w, .amoadd_d: new = old &+ operand
+        case .amoxor_b, .amoxor_h, .amoxor_w, .amoxor_d: new = old ^ operand
+        case .amoand_b, .amoand_h, .amoand_w, .amoand_d: new = old & operand
+        case .amoor_b, .amoor_h, .amoor_w, .amoor_d: new = old | operand
+        case .amomin_b, .amomin_h, .amomin_w, .amomin_d: new = signedLess(old, operand) ? old : operand
+        case .amomax_b, .amomax_h, .amomax_w, .amomax_d: new = signedLess(old, operand) ? operand : old
+        case .amominu_b, .amominu_h, .amominu_w, .amominu_d: new = min(old, operand)
+        case .amomaxu_b, .amomaxu_h, .amomaxu_w, .amomaxu_d: new = max(old, operand)
+        // The remaining ones compare with rd and swap.
+        default: new = old == T(truncatingIfNeeded: x[Int(r.rd & 31)]) ? operand : old
+        }
+        host.storeBytes(of: new, as: T.self)
+        didStoreAtomically(h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff, MemoryLayout<T>.size, address)
+        x[Int(r.rd)] = extended(old)
+        return true
+    }
+
+    @inline(__always)
+    private func signedLess<T: FixedWidthInteger & UnsignedInteger>(_ a: T, _ b: T) -> Bool {
+        let sign = T(1) << (T.bitWidth - 1)
+        return a ^ sign < b ^ sign
+    }
+
+    /// amocas.q: 128 bits in register pairs; x0 as a pair's first register stands for zero (Zacas).
+    private func compareAndSwapPair(_ r: DecodedOp, _ address: UInt64) -> Bool {
+        guard let host = atomicPointer(address, 16, .store) else { return false }
+        let isSink = r.rd == 32
+        let expected = isSink ? (0, 0) : (x[Int(r.rd)], x[Int(r.rd) + 1])
+        let operand = r.rs2 == 0 ? (0, 0) : (x[Int(r.rs2)], x[Int(r.rs2) + 1])
+        let old = (host.load(as: UInt64.self), host.load(fromByteOffset: 8, as: UInt64.self))
+        if old == expected {
+            host.storeBytes(of: operand.0, as: UInt64.self)
+            host.storeBytes(of: operand.1, toByteOffset: 8, as: UInt64.self)
+            didStoreAtomically(h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff, 16, address)
+        }
+        if !isSink { (x[Int(r.rd)], x[Int(r.rd) + 1]) = old }
+        return true
+    }
+
+    private func didStoreAtomically(_ physical: UInt64, _ size: Int, _ address: UInt64) {
+        // A plain write tag means that the page holds no code.
+        if h.pointee.dataView.pointee.entry(address).pointee.writeTag & TLBEntry.slow == 0 { return }
+        if let memory = bus.memory(at: physical, length: UInt64(size)) { wroteMemory(memory, physical, size, address) }
+    }
+}

@@ -73,15 +73,15 @@ package struct RVHart {
     /// The trap being raised by the instruction in hand.
     var trapCause: UInt64 = 0
     var trapValue: UInt64 = 0
-    /// Cycles left in this slice once the block in hand has ended, and the slice's full budget.
+    /// Cycles left in this slice once the block in hand has ended, the slice's full budget, and the total at its start.
     var remaining: Int = 0
     var sliceBudget: Int = 0
+    var sliceStart: UInt64 = 0
     /// Guest nanoseconds at the start of the slice (virtual clock).
     var clockBase: UInt64 = 0
-    /// The block in hand.
-    var block: UnsafeMutablePointer<Block>?
-    /// Guest address of the block in hand.
+    /// Guest address of the block in hand, and the `blockEnd` record that closes it.
     var blockPC: UInt64 = 0
+    var blockEnd: UnsafeMutablePointer<DecodedOp>
     /// mhpmcounters that count something: an event is chosen and mcountinhibit lets them.
     var activeCounters: UInt32 = 0
     /// First and last address each PMP entry matches (first > last: none), and how many entries can match at all.

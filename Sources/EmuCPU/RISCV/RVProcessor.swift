@@ -48,7 +48,7 @@ public final class RVProcessor {
         decoder = RVDecoder(extensions: config.extensions)
         scratch = .allocate(capacity: Self.maximumBlock + 1)
         h = .allocate(capacity: 1)
-        h.initialize(to: RVHart(dataView: views.views, fetchView: views.views))
+        h.initialize(to: RVHart(blockEnd: scratch, dataView: views.views, fetchView: views.views))
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
         reset()

@@ -159,7 +159,7 @@ extension RVProcessor {
     /// software that knows no menvcfg: Svpbmt, and Svadu where Svade is not offered beside it.
     public func reset() {
         let old = h.pointee
-        var state = RVHart(dataView: old.dataView, fetchView: old.fetchView)
+        var state = RVHart(blockEnd: old.blockEnd, dataView: old.dataView, fetchView: old.fetchView)
         state.pc = config.resetVector
         state.mstatus = 2 << 32 | 2 << 34
         if config.extensions.contains(.svpbmt) { state.menvcfg |= RVEnvironment.pbmte }
@@ -176,7 +176,7 @@ extension RVProcessor {
         state.remaining = old.remaining
         state.sliceBudget = old.sliceBudget
         state.clockBase = old.clockBase
-        state.block = old.block
+        state.sliceStart = old.sliceStart
         state.blockPC = old.blockPC
         h.pointee = state
         rebuildDerivedState()

@@ -1,0 +1,89 @@
+# make run     boot Debian 13 for RISC-V to a shell           make test   everything CI runs
+# make help    the other targets
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+EMULATE := .build/release/emulate
+# Options of `make run` that a user may want to change: make run SMP=4 MEMORY=2G ARGS='-drive file=disk.img,format=raw,if=virtio'
+SMP ?= 1
+MEMORY ?= 512M
+APPEND ?= console=ttyS0
+ARGS ?=
+
+# Debian packages: what the build links, then what guests, firmware checks and tests need.
+BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev
+GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
+TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs
+BENCH_PACKAGES := qemu-system-misc gcc
+
+define install
+	@missing=$$(for package in $(1); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+	    command -v apt-get >/dev/null || { echo "emulate: please install:" $$missing >&2; exit 1; }; \
+	    as_root=; if [ "$$(id -u)" != 0 ]; then as_root=sudo; fi; \
+	    echo "emulate: installing" $$missing >&2; \
+	    $$as_root apt-get -qq update >&2 && \
+	    DEBIAN_FRONTEND=noninteractive $$as_root apt-get -qq install -y --no-install-recommends $$missing >/dev/null || \
+	    { echo "emulate: installing failed; please install by hand:" $$missing >&2; exit 1; }; \
+	fi
+endef
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
+
+.PHONY: deps test-deps bench-deps
+deps: ## install what building and `make run` need (Debian packages)
+	$(call install,$(BUILD_PACKAGES) $(GUEST_PACKAGES))
+
+test-deps: deps
+	$(call install,$(TEST_PACKAGES))
+
+bench-deps: deps
+	$(call install,$(BENCH_PACKAGES))
+
+.PHONY: build
+build: deps ## build the release binary, .build/release/emulate
+	@swift build -c release --product emulate >&2
+
+.PHONY: guest
+guest: deps ## fetch Debian's kernel and busybox into the cache
+	@Tests/Guests/debian.sh >/dev/null
+
+.PHONY: run
+run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits
+	@guest=$$(Tests/Guests/debian.sh) && exec $(EMULATE) -machine virt -smp $(SMP) -m $(MEMORY) -nographic \
+	    -kernel "$$guest/Image" -initrd "$$guest/initrd.gz" -append "$(APPEND)" $(ARGS)
+
+.PHONY: rom
+rom: build ## run a bare-metal program; needs no download
+	@$(EMULATE) -machine virt -nographic -bios none -kernel testroms/hello.elf
+
+.PHONY: test test-offline
+test: test-deps guest firmware-check testroms-check ## all tests, real boots included
+	swift build -c release --build-tests
+	swift test -c release --skip-build
+
+test-offline: test-deps firmware-check testroms-check ## the tests that need no download
+	swift build -c release --build-tests
+	EMULATE_OFFLINE=1 swift test -c release --skip-build
+
+.PHONY: firmware firmware-check
+firmware: ## rebuild the SBI firmware image
+	firmware/build.sh Sources/EmuMachine/Resources/firmware.bin
+
+firmware-check: ## rebuild the firmware and compare with the image checked in
+	firmware/build.sh --check
+
+.PHONY: testroms testroms-check
+testroms: ## rebuild the test ROMs
+	testroms/build.sh
+
+testroms-check: ## rebuild the test ROMs and compare with those checked in
+	testroms/build.sh --check
+
+.PHONY: clean
+clean: ## remove build products, not the cache of guests
+	rm -rf .build

@@ -1,0 +1,101 @@
+import EmuBus
+
+/// From a guest address to a decoded block.
+extension RVProcessor {
+    /// The block at guest address `pc`, decoded if need be; nil when fetching traps, with the trap noted.
+    @inline(never)
+    func findBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
+        if cache.isFull { cache.flushAll() }
+        guard let physical = translate(pc, 2, .fetch) else { return nil }
+        let view = h.pointee.fetchView
+        let isChecked = view.pointee.entry(pc).pointee.executeTag & TLBEntry.checked != 0
+        if Log.isEnabled(.execution) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
+        if let block = cache.find(physical, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
+            if !isChecked || mayFetch(pc, Int(block.pointee.byteLength)) { remember(block, pc, !isChecked); return block }
+        }
+        guard let block = build(pc, physical, limit: isChecked ? 1 : Self.maximumBlock) else { return nil }
+        remember(block, pc, !isChecked)
+        return block
+    }
+
+    /// Every halfword of a range lies where fetching is allowed. (Only asked for pages that memory protection covers in part.)
+    private func mayFetch(_ pc: UInt64, _ length: Int) -> Bool {
+        for offset in stride(from: 0, to: length, by: 2) where translate(pc &+ UInt64(offset), 2, .fetch) == nil { return false }
+        return true
+    }
+
+    /// Puts a block into the jump cache, unless entering it needs checks each time or the log wants to see each entry.
+    private func remember(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64, _ isPlain: Bool) {
+        guard isPlain, !block.pointee.crossesPage, !Log.isEnabled(.execution) else { return }
+        let view = h.pointee.fetchView
+        view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(pc: pc, generation: view.pointee.generation, block: block)
+    }
+
+    /// Decodes from `physical` up to a jump, the end of the page or `limit` instructions.
+    private func build(_ pc: UInt64, _ physical: UInt64, limit: Int) -> UnsafeMutablePointer<Block>? {
+        let page = physical & TLBEntry.pageMask
+        guard let code = bus.memoryPointer(page, UInt64(GuestRAM.pageSize)) else {
+            Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
+            _ = raise(RVCause.fetchAccess, pc)
+            return nil
+        }
+        let start = Int(physical & 0xfff)
+        var position = start
+        var count = 0
+        var secondPage: UInt64 = 0
+        while count < limit && position < GuestRAM.pageSize {
+            var bits = UInt32(code.loadUnaligned(fromByteOffset: position, as: UInt16.self))
+            if bits & 3 == 3 {
+                if position + 4 <= GuestRAM.pageSize {
+                    bits = code.loadUnaligned(fromByteOffset: position, as: UInt32.self)
+                    // A limit means that memory protection cuts through the page, perhaps through this instruction.
+                    if limit == 1, translate(pc &+ 2, 2, .fetch) == nil { return nil }
+                } else {
+                    // A straddling instruction gets a block of its own.
+                    if count > 0 { break }
+                    let tail = (pc | 0xfff) &+ 1
+                    guard let second = translate(tail, 2, .fetch) else { return nil }
+                    guard let high = bus.memoryPointer(second, 2) else {
+                        _ = raise(RVCause.fetchAccess, tail)
+                        return nil
+                    }
+                    bits |= UInt32(high.loadUnaligned(as: UInt16.self)) << 16
+                    secondPage = second
+                }
+            }
+            var op = decoder.decode(bits)
+            let offset = position - start
+            op.offset = UInt16(truncatingIfNeeded: offset)
+            switch op.rv {
+            case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .auipc: op.imm &+= Int32(truncatingIfNeeded: offset)
+            default: break
+            }
+            scratch[count] = op
+            count += 1
+            position += Int(op.length)
+            if Log.isEnabled(.guestCode) { logDecoded(op, pc &+ UInt64(offset)) }
+            if secondPage != 0 || Self.endsBlock(op) { break }
+        }
+        scratch[count] = DecodedOp(.blockEnd)
+        scratch[count].offset = UInt16(truncatingIfNeeded: position - start)
+        return cache.insert(physical, UnsafeBufferPointer(start: scratch, count: count + 1), byteLength: position - start, secondPage: secondPage)
+    }
+
+    /// True for instructions after which the next one cannot simply follow.
+    private static func endsBlock(_ op: DecodedOp) -> Bool {
+        switch op.rv {
+        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
+            .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal, .csrrw, .csrrwi:
+            return true
+        case .csrrs, .csrrc, .csrrsi, .csrrci:
+            return op.rs1 != 0
+        default:
+            return false
+        }
+    }
+
+    @inline(never)
+    private func logDecoded(_ op: DecodedOp, _ address: UInt64) {
+        Log.write(.guestCode, "\(hex(address)):  \(hex(UInt64(op.raw)))  \(op.rv)")
+    }
+}

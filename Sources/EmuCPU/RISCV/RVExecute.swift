@@ -1,0 +1,159 @@
+import EmuBus
+
+/// Around the interpreter's loop: slices, requests, and the operations too rare to be spelled out in it.
+extension RVProcessor: Hart {
+    public var cycles: UInt64 { h.pointee.totalCycles }
+    public var retired: UInt64 { h.pointee.totalCycles &- h.pointee.nonRetired }
+
+    public func run(budget: Int, clockBase: UInt64) -> ExitReason {
+        h.pointee.sliceBudget = budget
+        h.pointee.remaining = budget
+        h.pointee.sliceStart = h.pointee.totalCycles
+        h.pointee.clockBase = clockBase
+        if h.pointee.waiting {
+            if isWaiting { return .waiting }
+            h.pointee.waiting = false
+        }
+        let reason = runBlocks()
+        h.pointee.totalCycles = h.pointee.sliceStart &+ UInt64(budget - h.pointee.remaining)
+        counterOverflowCheck()
+        return reason
+    }
+
+    public func requestExit() { h.pointee.request |= RVRequest.exit }
+
+    public func didSwitch() { h.pointee.reservedLength = 0 }
+
+    /// The bytes of `RVHart`'s saved part, in the host's (little-endian) layout.
+    public func encodedState() -> [UInt8] {
+        Array(UnsafeRawBufferPointer(start: h, count: Self.savedSize))
+    }
+
+    public func restoreState(_ bytes: [UInt8]) throws {
+        guard bytes.count == Self.savedSize else {
+            throw RVStateError(description: "hart \(index): saved state has \(bytes.count) bytes, this version's has \(Self.savedSize)")
+        }
+        UnsafeMutableRawPointer(h).copyMemory(from: bytes, byteCount: bytes.count)
+        rebuildDerivedState()
+    }
+
+    /// Everything before the first run-time field.
+    static let savedSize = MemoryLayout<RVHart>.offset(of: \RVHart.request) ?? 0
+
+    // MARK: Between and inside blocks
+
+    /// Handles what `request` asks for, with `pc` stored; true when `run` must return.
+    @inline(never)
+    func serveRequests() -> Bool {
+        if h.pointee.request & RVRequest.exit != 0 {
+            h.pointee.request &= ~(RVRequest.exit | RVRequest.leaveBlock)
+            return true
+        }
+        h.pointee.request &= ~RVRequest.leaveBlock
+        if let cause = pendingInterrupt() { takeTrap(cause: cause, value: 0, pc: h.pointee.pc) }
+        return false
+    }
+
+    /// The block after `block` when it lies in the same page, so that the link can be kept in the block itself.
+    @inline(never)
+    func successor(of block: UnsafeMutablePointer<Block>, at next: UInt64, from pc: UInt64) -> UnsafeMutablePointer<Block>? {
+        guard h.pointee.request == 0, h.pointee.remaining > 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
+            !block.pointee.crossesPage, !Log.isEnabled(.execution), !cache.isFull else { return nil }
+        guard let found = findBlock(next), !found.pointee.crossesPage,
+            h.pointee.fetchView.pointee.entry(next).pointee.executeTag & TLBEntry.checked == 0 else { return nil }
+        return found
+    }
+
+    /// Copies the first `count` instructions of a block, closed by a `blockEnd`, for a budget that ends inside it.
+    @inline(never)
+    func beginPartial(_ block: UnsafeMutablePointer<Block>, _ count: Int) -> UnsafeMutablePointer<DecodedOp> {
+        scratch.update(from: block.pointee.ops, count: count)
+        scratch[count] = DecodedOp(.blockEnd)
+        scratch[count].offset = block.pointee.ops[count].offset
+        h.pointee.blockEnd = scratch + count
+        h.pointee.remaining = 0
+        return scratch
+    }
+
+    /// Brings `totalCycles` and the virtual clock up to the instruction at `ip`, which has not counted yet.
+    @inline(never)
+    func synchronise(_ ip: UnsafeMutablePointer<DecodedOp>) {
+        let done = UInt64(h.pointee.sliceBudget - h.pointee.remaining - (h.pointee.blockEnd - ip))
+        h.pointee.totalCycles = h.pointee.sliceStart &+ done
+        if events.mode == .virtual {
+            events.advanceVirtual(to: h.pointee.clockBase &+ done &* config.nanosecondsPerCycle)
+        }
+    }
+
+    // MARK: TLB fast path
+
+    /// Host address for a load of `size` bytes when the TLB allows it directly; page-crossing accesses never match.
+    @inline(__always)
+    static func readable(_ entries: UnsafeMutablePointer<TLBEntry>, _ address: UInt64, _ size: UInt64) -> UnsafeRawPointer? {
+        let entry = entries + Int(truncatingIfNeeded: address >> 12 & TLBView.indexMask)
+        guard (address &+ (size &- 1)) & TLBEntry.pageMask == entry.pointee.readTag else { return nil }
+        return UnsafeRawPointer(bitPattern: UInt(truncatingIfNeeded: address &+ entry.pointee.addend))
+    }
+
+    @inline(__always)
+    static func writable(_ entries: UnsafeMutablePointer<TLBEntry>, _ address: UInt64, _ size: UInt64) -> UnsafeMutableRawPointer? {
+        let entry = entries + Int(truncatingIfNeeded: address >> 12 & TLBView.indexMask)
+        guard (address &+ (size &- 1)) & TLBEntry.pageMask == entry.pointee.writeTag else { return nil }
+        return UnsafeMutableRawPointer(bitPattern: UInt(truncatingIfNeeded: address &+ entry.pointee.addend))
+    }
+
+    // MARK: Rare operations
+
+    /// How a rare operation ended.
+    enum ColdOutcome { case next, trap, leave, wait, yield }
+
+    /// Executes the operation at `ip`; `h.pc` already holds the following address and may be changed by jumps out of traps.
+    @inline(never)
+    func executeCold(_ ip: UnsafeMutablePointer<DecodedOp>) -> ColdOutcome {
+        let r = ip.pointee
+        switch r.rv {
+        case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
+            synchronise(ip)
+            guard executeCSR(r.rv, r) else { return .trap }
+            // A block runs on only after plain reads, which are never last; see `endsBlock`.
+            return ip + 1 == h.pointee.blockEnd || h.pointee.request != 0 ? .leave : .next
+        case .ecall, .ebreak, .mret, .sret, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
+            synchronise(ip)
+            return executePrivileged(r.rv, r) ? .leave : .trap
+        case .wfi:
+            synchronise(ip)
+            guard executePrivileged(r.rv, r) else { return .trap }
+            return h.pointee.waiting ? .wait : .leave
+        case .wrs_nto, .wrs_sto:
+            return executePrivileged(r.rv, r) ? .yield : .trap
+        case .pause:
+            return .yield
+        case .fence_i:
+            // Stores to code drop it at once; all that is left to do is to fetch again.
+            return .leave
+        case .illegal:
+            return illegal(r) ? .next : .trap
+        case .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero:
+            return after(executeCacheBlock(r.rv, r))
+        case .lr_w, .sc_w, .amoswap_w, .amoadd_w, .amoxor_w, .amoand_w, .amoor_w, .amomin_w, .amomax_w, .amominu_w, .amomaxu_w,
+            .lr_d, .sc_d, .amoswap_d, .amoadd_d, .amoxor_d, .amoand_d, .amoor_d, .amomin_d, .amomax_d, .amominu_d, .amomaxu_d,
+            .amoswap_b, .amoadd_b, .amoxor_b, .amoand_b, .amoor_b, .amomin_b, .amomax_b, .amominu_b, .amomaxu_b, .amocas_b,
+            .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h,
+            .amocas_w, .amocas_d, .amocas_q:
+            return after(executeAtomic(r.rv, r))
+        default:
+            return after(executeFloat(r.rv, r))
+        }
+    }
+
+    /// An operation that may have rewritten code stops its block.
+    @inline(__always)
+    private func after(_ done: Bool) -> ColdOutcome {
+        done ? (h.pointee.request != 0 ? .leave : .next) : .trap
+    }
+}
+
+/// Saved bytes that are not a hart's.
+struct RVStateError: Error, CustomStringConvertible {
+    let description: String
+}

@@ -1,0 +1,634 @@
+import EmuBus
+
+/// The interpreter: one loop over decoded blocks, one `switch` over the operations.
+///
+/// What is frequent is spelled out here and inlined; the rest is called by group. Everything that can leave a block early
+/// (a trap, a store that changed code, an exit request) leaves through `outcome`, so that the accounting stands in one place.
+extension RVProcessor {
+    /// How control left a block.
+    private enum Outcome {
+        /// Ran to the end: the next address follows.
+        case ranOn
+        /// A direct jump, to an address in the same page as often as not.
+        case taken
+        /// A computed jump.
+        case computed
+        /// The instruction at `ip` trapped.
+        case trap
+        /// The instruction at `ip` completed and set `RVHart.pc`, but the block must not run on.
+        case leave
+        /// The load or store at `ip` completed; the instruction after it comes next, but not in this block.
+        case stopAfter
+    }
+
+    /// Runs blocks until the budget is used up or something asks to stop.
+    @inline(never)
+    func runBlocks() -> ExitReason {
+        let h = h
+        let x = x
+        let alignmentMask: UInt64 = config.extensions.contains(.zca) ? 0 : 2
+        var pc = h.pointee.pc
+        var block: UnsafeMutablePointer<Block>
+
+        dispatch: while true {
+            // Between blocks, with no successor known.
+            if h.pointee.request != 0 {
+                h.pointee.pc = pc
+                if serveRequests() { return .requested }
+                pc = h.pointee.pc
+            }
+            if h.pointee.remaining <= 0 {
+                h.pointee.pc = pc
+                return .budget
+            }
+            let view = h.pointee.fetchView
+            let jump = view.pointee.jumps + TLBView.jumpIndex(pc)
+            if jump.pointee.pc == pc, jump.pointee.generation == view.pointee.generation,
+                let known = jump.pointee.block, known.pointee.isValid {
+                block = known
+            } else if let found = findBlock(pc) {
+                block = found
+            } else {
+                h.pointee.remaining -= 1
+                h.pointee.nonRetired &+= 1
+                takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc)
+                pc = h.pointee.pc
+                continue dispatch
+            }
+
+            chained: while true {
+                // One block, entered at its start.
+                let count = Int(block.pointee.count)
+                var ip = block.pointee.ops
+                h.pointee.remaining -= count
+                h.pointee.blockPC = pc
+                h.pointee.blockEnd = ip + count
+                if h.pointee.remaining < 0 {
+                    // The budget ends inside: run a copy of the block's first instructions.
+                    let left = count + h.pointee.remaining
+                    if left == 0 {
+                        h.pointee.remaining = 0
+                        h.pointee.pc = pc
+                        return .budget
+                    }
+                    ip = beginPartial(block, left)
+                }
+                let entries = h.pointee.dataView.pointee.entries
+                var outcome = Outcome.ranOn
+                var next: UInt64 = 0
+
+                instructions: while true {
+                    let rs1 = x[Int(ip.pointee.rs1)]
+                    let imm = UInt64(bitPattern: Int64(ip.pointee.imm))
+                    switch ip.pointee.rv {
+                    case .lui:
+                        x[Int(ip.pointee.rd)] = imm
+                    case .auipc:
+                        x[Int(ip.pointee.rd)] = pc &+ imm
+                    case .addi:
+                        x[Int(ip.pointee.rd)] = rs1 &+ imm
+                    case .slti:
+                        x[Int(ip.pointee.rd)] = Int64(bitPattern: rs1) < Int64(bitPattern: imm) ? 1 : 0
+                    case .sltiu:
+                        x[Int(ip.pointee.rd)] = rs1 < imm ? 1 : 0
+                    case .xori:
+                        x[Int(ip.pointee.rd)] = rs1 ^ imm
+                    case .ori:
+                        x[Int(ip.pointee.rd)] = rs1 | imm
+                    case .andi:
+                        x[Int(ip.pointee.rd)] = rs1 & imm
+                    case .slli:
+                        x[Int(ip.pointee.rd)] = rs1 &<< imm
+                    case .srli:
+                        x[Int(ip.pointee.rd)] = rs1 &>> imm
+                    case .srai:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(bitPattern: rs1) &>> Int64(bitPattern: imm))
+                    case .addiw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: rs1 &+ imm)))
+                    case .slliw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: UInt32(truncatingIfNeeded: rs1) &<< UInt32(truncatingIfNeeded: imm))))
+                    case .srliw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: UInt32(truncatingIfNeeded: rs1) &>> UInt32(truncatingIfNeeded: imm))))
+                    case .sraiw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: rs1) &>> Int32(truncatingIfNeeded: imm)))
+                    case .add:
+                        x[Int(ip.pointee.rd)] = rs1 &+ x[Int(ip.pointee.rs2)]
+                    case .sub:
+                        x[Int(ip.pointee.rd)] = rs1 &- x[Int(ip.pointee.rs2)]
+                    case .sll:
+                        x[Int(ip.pointee.rd)] = rs1 &<< x[Int(ip.pointee.rs2)]
+                    case .slt:
+                        x[Int(ip.pointee.rd)] = Int64(bitPattern: rs1) < Int64(bitPattern: x[Int(ip.pointee.rs2)]) ? 1 : 0
+                    case .sltu:
+                        x[Int(ip.pointee.rd)] = rs1 < x[Int(ip.pointee.rs2)] ? 1 : 0
+                    case .xor:
+                        x[Int(ip.pointee.rd)] = rs1 ^ x[Int(ip.pointee.rs2)]
+                    case .srl:
+                        x[Int(ip.pointee.rd)] = rs1 &>> x[Int(ip.pointee.rs2)]
+                    case .sra:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(bitPattern: rs1) &>> Int64(bitPattern: x[Int(ip.pointee.rs2)]))
+                    case .or:
+                        x[Int(ip.pointee.rd)] = rs1 | x[Int(ip.pointee.rs2)]
+                    case .and:
+                        x[Int(ip.pointee.rd)] = rs1 & x[Int(ip.pointee.rs2)]
+                    case .addw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: rs1 &+ x[Int(ip.pointee.rs2)])))
+                    case .subw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: rs1 &- x[Int(ip.pointee.rs2)])))
+                    case .sllw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: UInt32(truncatingIfNeeded: rs1) &<< UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]))))
+                    case .srlw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: UInt32(truncatingIfNeeded: rs1) &>> UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]))))
+                    case .sraw:
+                        x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: rs1) &>> Int32(truncatingIfNeeded: x[Int(ip.pointee.rs2)])))
+                    case .mul:
+                        x[Int(ip.pointee.rd)] = RVM.mul(rs1, x[Int(ip.pointee.rs2)])
+                    case .mulh:
+                        x[Int(ip.pointee.rd)] = RVM.mulh(rs1, x[Int(ip.pointee.rs2)])
+                    case .mulhsu:
+                        x[Int(ip.pointee.rd)] = RVM.mulhsu(rs1, x[Int(ip.pointee.rs2)])
+                    case .mulhu:
+                        x[Int(ip.pointee.rd)] = RVM.mulhu(rs1, x[Int(ip.pointee.rs2)])
+                    case .div:
+                        x[Int(ip.pointee.rd)] = RVM.div(rs1, x[Int(ip.pointee.rs2)])
+                    case .divu:
+                        x[Int(ip.pointee.rd)] = RVM.divu(rs1, x[Int(ip.pointee.rs2)])
+                    case .rem:
+                        x[Int(ip.pointee.rd)] = RVM.rem(rs1, x[Int(ip.pointee.rs2)])
+                    case .remu:
+                        x[Int(ip.pointee.rd)] = RVM.remu(rs1, x[Int(ip.pointee.rs2)])
+                    case .mulw:
+                        x[Int(ip.pointee.rd)] = RVM.mulw(rs1, x[Int(ip.pointee.rs2)])
+                    case .divw:
+                        x[Int(ip.pointee.rd)] = RVM.divw(rs1, x[Int(ip.pointee.rs2)])
+                    case .divuw:
+                        x[Int(ip.pointee.rd)] = RVM.divuw(rs1, x[Int(ip.pointee.rs2)])
+                    case .remw:
+                        x[Int(ip.pointee.rd)] = RVM.remw(rs1, x[Int(ip.pointee.rs2)])
+                    case .remuw:
+                        x[Int(ip.pointee.rd)] = RVM.remuw(rs1, x[Int(ip.pointee.rs2)])
+                    case .add_uw:
+                        x[Int(ip.pointee.rd)] = RVZba.add_uw(rs1, x[Int(ip.pointee.rs2)])
+                    case .sh1add:
+                        x[Int(ip.pointee.rd)] = RVZba.sh1add(rs1, x[Int(ip.pointee.rs2)])
+                    case .sh2add:
+                        x[Int(ip.pointee.rd)] = RVZba.sh2add(rs1, x[Int(ip.pointee.rs2)])
+                    case .sh3add:
+                        x[Int(ip.pointee.rd)] = RVZba.sh3add(rs1, x[Int(ip.pointee.rs2)])
+                    case .sh1add_uw:
+                        x[Int(ip.pointee.rd)] = RVZba.sh1add_uw(rs1, x[Int(ip.pointee.rs2)])
+                    case .sh2add_uw:
+                        x[Int(ip.pointee.rd)] = RVZba.sh2add_uw(rs1, x[Int(ip.pointee.rs2)])
+                    case .sh3add_uw:
+                        x[Int(ip.pointee.rd)] = RVZba.sh3add_uw(rs1, x[Int(ip.pointee.rs2)])
+                    case .slli_uw:
+                        x[Int(ip.pointee.rd)] = RVZba.slli_uw(rs1, imm)
+                    case .andn:
+                        x[Int(ip.pointee.rd)] = RVZbb.andn(rs1, x[Int(ip.pointee.rs2)])
+                    case .orn:
+                        x[Int(ip.pointee.rd)] = RVZbb.orn(rs1, x[Int(ip.pointee.rs2)])
+                    case .xnor:
+                        x[Int(ip.pointee.rd)] = RVZbb.xnor(rs1, x[Int(ip.pointee.rs2)])
+                    case .max:
+                        x[Int(ip.pointee.rd)] = RVZbb.max(rs1, x[Int(ip.pointee.rs2)])
+                    case .maxu:
+                        x[Int(ip.pointee.rd)] = RVZbb.maxu(rs1, x[Int(ip.pointee.rs2)])
+                    case .min:
+                        x[Int(ip.pointee.rd)] = RVZbb.min(rs1, x[Int(ip.pointee.rs2)])
+                    case .minu:
+                        x[Int(ip.pointee.rd)] = RVZbb.minu(rs1, x[Int(ip.pointee.rs2)])
+                    case .rol:
+                        x[Int(ip.pointee.rd)] = RVZbb.rol(rs1, x[Int(ip.pointee.rs2)])
+                    case .ror:
+                        x[Int(ip.pointee.rd)] = RVZbb.ror(rs1, x[Int(ip.pointee.rs2)])
+                    case .rolw:
+                        x[Int(ip.pointee.rd)] = RVZbb.rolw(rs1, x[Int(ip.pointee.rs2)])
+                    case .rorw:
+                        x[Int(ip.pointee.rd)] = RVZbb.rorw(rs1, x[Int(ip.pointee.rs2)])
+                    case .clz:
+                        x[Int(ip.pointee.rd)] = RVZbb.clz(rs1)
+                    case .ctz:
+                        x[Int(ip.pointee.rd)] = RVZbb.ctz(rs1)
+                    case .cpop:
+                        x[Int(ip.pointee.rd)] = RVZbb.cpop(rs1)
+                    case .clzw:
+                        x[Int(ip.pointee.rd)] = RVZbb.clzw(rs1)
+                    case .ctzw:
+                        x[Int(ip.pointee.rd)] = RVZbb.ctzw(rs1)
+                    case .cpopw:
+                        x[Int(ip.pointee.rd)] = RVZbb.cpopw(rs1)
+                    case .sext_b:
+                        x[Int(ip.pointee.rd)] = RVZbb.sext_b(rs1)
+                    case .sext_h:
+                        x[Int(ip.pointee.rd)] = RVZbb.sext_h(rs1)
+                    case .zext_h:
+                        x[Int(ip.pointee.rd)] = RVZbb.zext_h(rs1)
+                    case .orc_b:
+                        x[Int(ip.pointee.rd)] = RVZbb.orc_b(rs1)
+                    case .rev8:
+                        x[Int(ip.pointee.rd)] = RVZbb.rev8(rs1)
+                    case .rori:
+                        x[Int(ip.pointee.rd)] = RVZbb.ror(rs1, imm)
+                    case .roriw:
+                        x[Int(ip.pointee.rd)] = RVZbb.rorw(rs1, imm)
+                    case .clmul:
+                        x[Int(ip.pointee.rd)] = RVZbc.clmul(rs1, x[Int(ip.pointee.rs2)])
+                    case .clmulh:
+                        x[Int(ip.pointee.rd)] = RVZbc.clmulh(rs1, x[Int(ip.pointee.rs2)])
+                    case .clmulr:
+                        x[Int(ip.pointee.rd)] = RVZbc.clmulr(rs1, x[Int(ip.pointee.rs2)])
+                    case .bclr:
+                        x[Int(ip.pointee.rd)] = RVZbs.bclr(rs1, x[Int(ip.pointee.rs2)])
+                    case .bclri:
+                        x[Int(ip.pointee.rd)] = RVZbs.bclr(rs1, imm)
+                    case .bext:
+                        x[Int(ip.pointee.rd)] = RVZbs.bext(rs1, x[Int(ip.pointee.rs2)])
+                    case .bexti:
+                        x[Int(ip.pointee.rd)] = RVZbs.bext(rs1, imm)
+                    case .binv:
+                        x[Int(ip.pointee.rd)] = RVZbs.binv(rs1, x[Int(ip.pointee.rs2)])
+                    case .binvi:
+                        x[Int(ip.pointee.rd)] = RVZbs.binv(rs1, imm)
+                    case .bset:
+                        x[Int(ip.pointee.rd)] = RVZbs.bset(rs1, x[Int(ip.pointee.rs2)])
+                    case .bseti:
+                        x[Int(ip.pointee.rd)] = RVZbs.bset(rs1, imm)
+                    case .czero_eqz:
+                        x[Int(ip.pointee.rd)] = RVZicond.czero_eqz(rs1, x[Int(ip.pointee.rs2)])
+                    case .czero_nez:
+                        x[Int(ip.pointee.rd)] = RVZicond.czero_nez(rs1, x[Int(ip.pointee.rs2)])
+                    case .mop:
+                        x[Int(ip.pointee.rd)] = 0
+                    case .hint, .fence:
+                        break
+                    case .lb:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 1) {
+                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int8.self)))
+                        } else if let value = loadSlow(address, 1, ip) {
+                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: value)))
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .lh:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 2) {
+                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int16.self)))
+                        } else if let value = loadSlow(address, 2, ip) {
+                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: value)))
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .lw:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 4) {
+                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int32.self)))
+                        } else if let value = loadSlow(address, 4, ip) {
+                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: value)))
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .ld:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 8) {
+                            x[Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
+                        } else if let value = loadSlow(address, 8, ip) {
+                            x[Int(ip.pointee.rd)] = value
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .lbu:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 1) {
+                            x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt8.self))
+                        } else if let value = loadSlow(address, 1, ip) {
+                            x[Int(ip.pointee.rd)] = UInt64(UInt8(truncatingIfNeeded: value))
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .lhu:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 2) {
+                            x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self))
+                        } else if let value = loadSlow(address, 2, ip) {
+                            x[Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value))
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .lwu:
+                        let address = rs1 &+ imm
+                        if let host = Self.readable(entries, address, 4) {
+                            x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self))
+                        } else if let value = loadSlow(address, 4, ip) {
+                            x[Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value))
+                            if h.pointee.request != 0 {
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                    case .sb:
+                        let address = rs1 &+ imm
+                        if let host = Self.writable(entries, address, 1) {
+                            host.storeBytes(of: UInt8(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt8.self)
+                        } else {
+                            outcome = storeSlow(address, 1, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .sh:
+                        let address = rs1 &+ imm
+                        if let host = Self.writable(entries, address, 2) {
+                            host.storeBytes(of: UInt16(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt16.self)
+                        } else {
+                            outcome = storeSlow(address, 2, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .sw:
+                        let address = rs1 &+ imm
+                        if let host = Self.writable(entries, address, 4) {
+                            host.storeBytes(of: UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt32.self)
+                        } else {
+                            outcome = storeSlow(address, 4, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .sd:
+                        let address = rs1 &+ imm
+                        if let host = Self.writable(entries, address, 8) {
+                            host.storeBytes(of: x[Int(ip.pointee.rs2)], as: UInt64.self)
+                        } else {
+                            outcome = storeSlow(address, 8, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .fld:
+                        let address = rs1 &+ imm
+                        if h.pointee.mstatus & RVStatus.fs == 0 {
+                            _ = illegal(ip.pointee)
+                            outcome = .trap
+                            break instructions
+                        } else if let host = Self.readable(entries, address, 8) {
+                            x[33 + Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
+                        } else if let value = loadSlow(address, 8, ip) {
+                            x[33 + Int(ip.pointee.rd)] = value
+                            if h.pointee.request != 0 {
+                                h.pointee.mstatus |= RVStatus.fs
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                        h.pointee.mstatus |= RVStatus.fs
+                    case .flw:
+                        let address = rs1 &+ imm
+                        if h.pointee.mstatus & RVStatus.fs == 0 {
+                            _ = illegal(ip.pointee)
+                            outcome = .trap
+                            break instructions
+                        } else if let host = Self.readable(entries, address, 4) {
+                            x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self)) | 0xffff_ffff_0000_0000
+                        } else if let value = loadSlow(address, 4, ip) {
+                            x[33 + Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value)) | 0xffff_ffff_0000_0000
+                            if h.pointee.request != 0 {
+                                h.pointee.mstatus |= RVStatus.fs
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                        h.pointee.mstatus |= RVStatus.fs
+                    case .flh:
+                        let address = rs1 &+ imm
+                        if h.pointee.mstatus & RVStatus.fs == 0 {
+                            _ = illegal(ip.pointee)
+                            outcome = .trap
+                            break instructions
+                        } else if let host = Self.readable(entries, address, 2) {
+                            x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self)) | 0xffff_ffff_ffff_0000
+                        } else if let value = loadSlow(address, 2, ip) {
+                            x[33 + Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value)) | 0xffff_ffff_ffff_0000
+                            if h.pointee.request != 0 {
+                                h.pointee.mstatus |= RVStatus.fs
+                                outcome = .stopAfter
+                                break instructions
+                            }
+                        } else {
+                            outcome = .trap
+                            break instructions
+                        }
+                        h.pointee.mstatus |= RVStatus.fs
+                    case .fsd:
+                        let address = rs1 &+ imm
+                        if h.pointee.mstatus & RVStatus.fs == 0 {
+                            _ = illegal(ip.pointee)
+                            outcome = .trap
+                            break instructions
+                        } else if let host = Self.writable(entries, address, 8) {
+                            host.storeBytes(of: x[33 + Int(ip.pointee.rs2)], as: UInt64.self)
+                        } else {
+                            outcome = storeSlow(address, 8, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .fsw:
+                        let address = rs1 &+ imm
+                        if h.pointee.mstatus & RVStatus.fs == 0 {
+                            _ = illegal(ip.pointee)
+                            outcome = .trap
+                            break instructions
+                        } else if let host = Self.writable(entries, address, 4) {
+                            host.storeBytes(of: UInt32(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt32.self)
+                        } else {
+                            outcome = storeSlow(address, 4, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .fsh:
+                        let address = rs1 &+ imm
+                        if h.pointee.mstatus & RVStatus.fs == 0 {
+                            _ = illegal(ip.pointee)
+                            outcome = .trap
+                            break instructions
+                        } else if let host = Self.writable(entries, address, 2) {
+                            host.storeBytes(of: UInt16(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt16.self)
+                        } else {
+                            outcome = storeSlow(address, 2, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            outcome = .ranOn
+                        }
+                    case .beq:
+                        if rs1 == x[Int(ip.pointee.rs2)] {
+                            next = pc &+ imm
+                            outcome = .taken
+                            break instructions
+                        }
+                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        break instructions
+                    case .bne:
+                        if rs1 != x[Int(ip.pointee.rs2)] {
+                            next = pc &+ imm
+                            outcome = .taken
+                            break instructions
+                        }
+                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        break instructions
+                    case .blt:
+                        if Int64(bitPattern: rs1) < Int64(bitPattern: x[Int(ip.pointee.rs2)]) {
+                            next = pc &+ imm
+                            outcome = .taken
+                            break instructions
+                        }
+                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        break instructions
+                    case .bge:
+                        if Int64(bitPattern: rs1) >= Int64(bitPattern: x[Int(ip.pointee.rs2)]) {
+                            next = pc &+ imm
+                            outcome = .taken
+                            break instructions
+                        }
+                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        break instructions
+                    case .bltu:
+                        if rs1 < x[Int(ip.pointee.rs2)] {
+                            next = pc &+ imm
+                            outcome = .taken
+                            break instructions
+                        }
+                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        break instructions
+                    case .bgeu:
+                        if rs1 >= x[Int(ip.pointee.rs2)] {
+                            next = pc &+ imm
+                            outcome = .taken
+                            break instructions
+                        }
+                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        break instructions
+                    case .jal:
+                        next = pc &+ imm
+                        outcome = .taken
+                        if next & alignmentMask == 0 { x[Int(ip.pointee.rd)] = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length }
+                        break instructions
+                    case .jalr:
+                        next = (rs1 &+ imm) & ~1
+                        outcome = .computed
+                        if next & alignmentMask == 0 { x[Int(ip.pointee.rd)] = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length }
+                        break instructions
+                    case .blockEnd:
+                        next = pc &+ UInt64(ip.pointee.offset)
+                        break instructions
+                    default:
+                        h.pointee.pc = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        switch executeCold(ip) {
+                        case .next: break
+                        case .trap:
+                            outcome = .trap
+                            break instructions
+                        case .leave:
+                            outcome = .leave
+                            break instructions
+                        case .wait, .yield:
+                            h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                            return h.pointee.waiting ? .waiting : .yielded
+                        }
+                    }
+                    ip += 1
+                }
+
+                // Where to go on.
+                switch outcome {
+                case .taken:
+                    if next & alignmentMask != 0 { break }
+                    if h.pointee.request == 0, let successor = block.pointee.taken, successor.pointee.isValid {
+                        pc = next
+                        block = successor
+                        continue chained
+                    }
+                    if let successor = successor(of: block, at: next, from: pc) {
+                        block.pointee.taken = successor
+                        pc = next
+                        block = successor
+                        continue chained
+                    }
+                    pc = next
+                    continue dispatch
+                case .ranOn:
+                    if h.pointee.request == 0, let successor = block.pointee.next, successor.pointee.isValid, h.pointee.remaining > 0 {
+                        pc = next
+                        block = successor
+                        continue chained
+                    }
+                    if let successor = successor(of: block, at: next, from: pc) {
+                        block.pointee.next = successor
+                        pc = next
+                        block = successor
+                        continue chained
+                    }
+                    pc = next
+                    continue dispatch
+                case .computed:
+                    if next & alignmentMask != 0 { break }
+                    pc = next
+                    continue dispatch
+                case .stopAfter:
+                    h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                    pc = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                    continue dispatch
+                case .leave:
+                    h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                    pc = h.pointee.pc
+                    continue dispatch
+                case .trap:
+                    h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                    h.pointee.nonRetired &+= 1
+                    takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc &+ UInt64(ip.pointee.offset))
+                    pc = h.pointee.pc
+                    continue dispatch
+                }
+                // Only a jump to a misaligned address gets here: the jump itself traps.
+                h.pointee.nonRetired &+= 1
+                takeTrap(cause: RVCause.fetchMisaligned, value: next, pc: pc &+ UInt64(ip.pointee.offset))
+                pc = h.pointee.pc
+                continue dispatch
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+import EmuBus
+
+/// Memory as a RISC-V hart sees it: filling TLB views, and every access the fast path cannot do.
+extension RVProcessor {
+    // MARK: Filling
+
+    /// Makes `view` know the page of `address`. False when the access faults; the trap is then noted.
+    @inline(never)
+    func fill(_ view: UnsafeMutablePointer<TLBView>, _ address: UInt64, _ access: RVAccess) -> Bool {
+        let key = view.pointee.key
+        let page: RVPage
+        switch walk(address, access, rights: key.rights, space: key.space) {
+        case .fault(let cause): return raise(cause, address)
+        case .page(let found): page = found
+        }
+        let privilege = UInt8(truncatingIfNeeded: key.rights & RVRights.privilegeMask)
+        let protection = pmpPage(page.physicalPage, privilege: privilege)
+        if protection.uniform && !(access == .load ? protection.read : access == .store ? protection.write : protection.execute) {
+            return raise(access.accessFault, address)
+        }
+        let entry = view.pointee.entryToFill(address, physicalPage: page.physicalPage)
+        if page.superpage { view.pointee.holdsSuperpage = true }
+        let tag = address & TLBEntry.pageMask
+        var slow: UInt64 = protection.uniform ? 0 : TLBEntry.slow | TLBEntry.checked
+        let mayRead = page.readable && (protection.read || !protection.uniform)
+        let mayWrite = page.writable && (protection.write || !protection.uniform)
+        let mayExecute = page.executable && (protection.execute || !protection.uniform)
+        guard let memory = bus.memory(at: page.physicalPage, length: UInt64(GuestRAM.pageSize)) else {
+            slow |= TLBEntry.slow
+            if mayRead { entry.pointee.readTag = tag | slow }
+            if mayWrite { entry.pointee.writeTag = tag | slow }
+            if mayExecute { entry.pointee.executeTag = tag | slow }
+            return true
+        }
+        let offset = page.physicalPage &- memory.base
+        entry.pointee.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
+        if mayRead { entry.pointee.readTag = tag | slow }
+        if mayExecute { entry.pointee.executeTag = tag | slow }
+        if mayWrite {
+            let flags = memory.pageFlags + Int(offset >> UInt64(GuestRAM.pageShift))
+            if memory.isReadOnly || flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
+                slow |= TLBEntry.slow
+            } else {
+                flags.pointee |= GuestRAM.PageFlags.writeCached
+            }
+            entry.pointee.writeTag = tag | slow
+        }
+        return true
+    }
+
+    /// Physical address of a data access that stays inside its page; nil when it faults, with the trap noted.
+    func translate(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> UInt64? {
+        let view = access == .fetch ? h.pointee.fetchView : h.pointee.dataView
+        var tag = tag(view, address, access)
+        if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
+            guard fill(view, address, access) else { return nil }
+            tag = self.tag(view, address, access)
+        }
+        let physical = view.pointee.physicalPage(address) | address & 0xfff
+        if tag & TLBEntry.checked != 0 {
+            let privilege = UInt8(truncatingIfNeeded: view.pointee.key.rights & RVRights.privilegeMask)
+            guard pmpAllows(physical, size: size, access, privilege: privilege) else {
+                _ = raise(access.accessFault, address)
+                return nil
+            }
+        }
+        return physical
+    }
+
+    @inline(__always)
+    private func tag(_ view: UnsafeMutablePointer<TLBView>, _ address: UInt64, _ access: RVAccess) -> UInt64 {
+        let entry = view.pointee.entry(address)
+        switch access {
+        case .load: return entry.pointee.readTag
+        case .store: return entry.pointee.writeTag
+        case .fetch: return entry.pointee.executeTag
+        }
+    }
+
+    // MARK: Slow loads and stores
+
+    /// A load the TLB could not serve directly: first touch, device, protected or page-crossing. Nil when it traps.
+    @inline(never)
+    func loadSlow(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
+        if address & 0xfff &+ size > 4096 {
+            var value: UInt64 = 0
+            for index in 0..<size {
+                guard let byte = loadSlow(address &+ index, 1, ip) else { return nil }
+                value |= byte << (8 * index)
+            }
+            return value
+        }
+        guard let physical = translate(address, size, .load) else { return nil }
+        if let source = bus.memoryPointer(physical, size) {
+            switch size {
+            case 1: return UInt64(source.load(as: UInt8.self))
+            case 2: return UInt64(source.loadUnaligned(as: UInt16.self))
+            case 4: return UInt64(source.loadUnaligned(as: UInt32.self))
+            default: return source.loadUnaligned(as: UInt64.self)
+            }
+        }
+        synchronise(ip)
+        guard let value = bus.readDevice(physical, size: Int(size)) else {
+            _ = raise(RVCause.loadAccess, address)
+            return nil
+        }
+        return value
+    }
+
+    /// A store the TLB could not serve directly. False when it traps; then nothing was written.
+    @inline(never)
+    func storeSlow(_ address: UInt64, _ size: UInt64, _ value: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> Bool {
+        if address & 0xfff &+ size > 4096 {
+            // Both pages must allow the store before either is written.
+            let second = (address | 0xfff) &+ 1
+            guard translate(address, second &- address, .store) != nil,
+                translate(second, address &+ size &- second, .store) != nil else { return false }
+            for index in 0..<size where !storeSlow(address &+ index, 1, value >> (8 * index), ip) { return false }
+            return true
+        }
+        guard let physical = translate(address, size, .store) else { return false }
+        if let memory = bus.memory(at: physical, length: size) {
+            if memory.isReadOnly {
+                Log.write(.guestErrors, "hart \(index): store to read-only memory at \(hex(physical))")
+                return raise(RVCause.storeAccess, address)
+            }
+            store(value, size, to: memory.host + Int(physical &- memory.base))
+            wroteMemory(memory, physical, Int(size), address)
+            return true
+        }
+        synchronise(ip)
+        guard bus.writeDevice(physical, value, size: Int(size)) else { return raise(RVCause.storeAccess, address) }
+        return true
+    }
+
+    @inline(__always)
+    private func store(_ value: UInt64, _ size: UInt64, to target: UnsafeMutableRawPointer) {
+        switch size {
+        case 1: target.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
+        case 2: target.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)
+        case 4: target.storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
+        default: target.storeBytes(of: value, as: UInt64.self)
+        }
+    }
+
+    /// After a store to RAM by the slow path: drops the code it overwrote, and makes the page's next stores fast if none is left.
+    func wroteMemory(_ memory: GuestRAM, _ physical: UInt64, _ size: Int, _ address: UInt64) {
+        let flags = memory.pageFlags + Int((physical &- memory.base) >> UInt64(GuestRAM.pageShift))
+        if flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
+            if cache.invalidate(physical, size) { h.pointee.request |= RVRequest.leaveBlock }
+            if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
+        }
+        let entry = h.pointee.dataView.pointee.entry(address)
+        if entry.pointee.writeTag == address & TLBEntry.pageMask | TLBEntry.slow {
+            entry.pointee.writeTag &= ~TLBEntry.slow
+            flags.pointee |= GuestRAM.PageFlags.writeCached
+        }
+    }
+
+    /// Host pointer for an atomic access of `size` aligned bytes; nil when it traps (misaligned, fault, not RAM).
+    /// - Parameter access: `.load` for LR, `.store` for everything that writes.
+    func atomicPointer(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> UnsafeMutableRawPointer? {
+        guard address & (size &- 1) == 0 else {
+            _ = raise(access == .load ? RVCause.loadMisaligned : RVCause.storeMisaligned, address)
+            return nil
+        }
+        guard let physical = translate(address, size, access) else { return nil }
+        guard let memory = bus.memory(at: physical, length: size), access == .load || !memory.isReadOnly else {
+            Log.write(.guestErrors, "hart \(index): atomic access to \(hex(physical)), which is not RAM")
+            _ = raise(access.accessFault, address)
+            return nil
+        }
+        return memory.host + Int(physical &- memory.base)
+    }
+
+    // MARK: Cache-block operations (Zicbom, Zicboz)
+
+    static let cacheBlock: UInt64 = 64
+
+    /// cbo.zero clears its block; the others only check their right to the address, as there is no cache to act on.
+    func executeCacheBlock(_ op: RVOp, _ r: DecodedOp) -> Bool {
+        guard cboAllowed(op, r) else { return false }
+        let address = x[Int(r.rs1)]
+        let block = address & ~(Self.cacheBlock - 1)
+        if op == .cbo_zero {
+            guard let physical = translateReporting(address, at: block, .store) else { return false }
+            guard let memory = bus.memory(at: physical, length: Self.cacheBlock), !memory.isReadOnly else {
+                return raise(RVCause.storeAccess, address)
+            }
+            (memory.host + Int(physical &- memory.base)).initializeMemory(as: UInt8.self, repeating: 0, count: Int(Self.cacheBlock))
+            wroteMemory(memory, physical, Int(Self.cacheBlock), block)
+            return true
+        }
+        // Either a load or a store right is enough; what is reported is always a store fault.
+        if translate(block, Self.cacheBlock, .load) != nil { return true }
+        return translateReporting(address, at: block, .store) != nil
+    }
+
+    /// Like `translate`, but a fault names `address` (the operand) instead of the block's start.
+    private func translateReporting(_ address: UInt64, at block: UInt64, _ access: RVAccess) -> UInt64? {
+        if let physical = translate(block, Self.cacheBlock, access) { return physical }
+        h.pointee.trapValue = address
+        return nil
+    }
+}
