@@ -20,7 +20,10 @@ extension Virtqueue {
             throw VirtqueueError("more descriptors in flight than the queue has entries")
         }
         state.inFlight &+= chain.slots
-        Self.advance(&state.nextAvailable, &state.availableWrap, by: chain.slots, size: state.size)
+        var (slot, wrap) = (state.nextAvailable, state.availableWrap)
+        Self.advance(&slot, &wrap, by: chain.slots, size: state.size)
+        state.nextAvailable = slot
+        state.availableWrap = wrap
         return chain
     }
 

@@ -32,6 +32,8 @@ public final class VirtioCore {
         var unfinished: [Int] = []
     }
 
+    /// Nanoseconds until cut-short service goes on: later than now, or the event loop would never see the end of it.
+    private static let resumeDelay: UInt64 = 10_000
     public let device: any VirtioDevice
     public let memory: AddressSpace
     /// True for a transport older than virtio 1.0: no FEATURES_OK, 32 feature bits.
@@ -174,7 +176,7 @@ public final class VirtioCore {
             for (index, saved) in zip(queues.indices, newValue.queues) where !queues[index].restore(saved) {
                 fail("queue \(index): its saved state is impossible")
             }
-            if unfinished.isEmpty { resumeTimer.cancel() } else { resumeTimer.schedule(at: events.now) }
+            if unfinished.isEmpty { resumeTimer.cancel() } else { resumeTimer.schedule(at: events.now &+ Self.resumeDelay) }
         }
     }
 
@@ -237,7 +239,7 @@ public final class VirtioCore {
             budget -= 1
             if budget == 0 {
                 if !unfinished.contains(index) { unfinished.append(index) }
-                resumeTimer.schedule(at: events.now)
+                resumeTimer.schedule(at: events.now &+ Self.resumeDelay)
                 break
             }
         }
