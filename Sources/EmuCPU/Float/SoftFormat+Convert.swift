@@ -134,8 +134,8 @@ extension SoftFormat {
         let remainder = a & (unit - 1)
         if remainder == 0 { return a }
         let whole = a &- remainder
-        // With exponent 0 the unit is the hidden bit, which is always one although the field's lowest bit need not be.
-        let odd = exponent == 0 || whole & unit != 0
+        // With exponent 0 the unit is the hidden one, in whose place stands the lowest bit of the exponent field: the bias is odd too.
+        let odd = whole & unit != 0
         if exact { flags.insert(.inexact) }
         let up = mode.roundsUp(negative: negative, odd: odd, remainder: remainder, half: unit >> 1)
         return up ? whole &+ unit : whole
