@@ -95,7 +95,7 @@ extension RunCommand {
 
     private static func memory(_ use: OptionUse) throws(CommandEnd) -> UInt64 {
         let properties = [
-            Property("size", .size(unit: 1 << 20), "RAM"), Property("slots", .number(0...0), "accepted when 0"),
+            Property("size", .size(unit: 1 << 20), "RAM"),
             Property("maxmem", .size(unit: 1 << 20), "accepted when equal to size"),
         ]
         let list = try PropertyList(use, properties, implied: "size")

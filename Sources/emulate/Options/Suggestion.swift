@@ -4,14 +4,15 @@ package func didYouMean(_ typed: String, among candidates: [String], shown: (Str
 }
 
 /// The candidate with the smallest edit distance, if it is small enough to be what was meant; the first of equals.
+/// Case only counts between equals.
 package func nearest(to typed: String, among candidates: [String]) -> String? {
-    let typed = typed.lowercased()
+    let lower = typed.lowercased()
     var best: (name: String, distance: Int)?
     for candidate in candidates {
-        var distance = editDistance(typed, candidate.lowercased())
+        var distance = editDistance(lower, candidate.lowercased())
         // A name begun right but not ended is likelier than its letters suggest: virtio-blk for virtio-blk-device.
-        if typed.count >= 3, candidate.lowercased().hasPrefix(typed) { distance = min(distance, 1) }
-        if distance < best?.distance ?? .max { best = (candidate, distance) }
+        if typed.count >= 3, candidate.lowercased().hasPrefix(lower) { distance = min(distance, 1) }
+        if distance < best?.distance ?? .max || (distance == best?.distance && candidate == typed) { best = (candidate, distance) }
     }
     guard let best, best.distance <= max(1, min(typed.count, best.name.count) / 2) else { return nil }
     return best.name

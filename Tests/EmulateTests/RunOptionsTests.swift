@@ -1,0 +1,183 @@
+import EmuBus
+import EmuMachine
+import Testing
+import emulate
+
+@Suite struct RunOptionsTests {
+    @Test func withoutOptionsTheMachineIsQEMUsAndTheConsoleIsOnTheTerminal() throws {
+        let options = try parse()
+        #expect(options.config.board == .virt)
+        #expect(options.config.memory == 128 << 20)
+        #expect(options.config.harts == 1)
+        #expect(options.config.firmware == .builtIn)
+        #expect(options.config.forcesLegacyVirtio)
+        #expect(options.config.clock == .host)
+        #expect(options.config.serial.map(\.kind) == [.stdio(monitor: true)])
+        #expect(options.config.serial[0].isMultiplexed)
+        #expect(!options.config.serial[0].allowsSignals)
+        #expect(options.monitor == nil)
+        #expect(options.escape == 1)
+    }
+
+    @Test func aTypicalLinuxCommandLine() throws {
+        let options = try parse(
+            "-M", "virt", "-nographic", "-m", "1G", "-smp", "cpus=4", "-bios", "fw_jump.elf", "-kernel", "Image", "-initrd", "initrd.gz",
+            "-append", "root=/dev/vda ro", "-drive", "file=rootfs.ext2,format=raw,if=none,id=hd0", "-device",
+            "virtio-blk-device,drive=hd0", "-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22", "-device",
+            "virtio-net-device,netdev=net0,mac=52:54:00:aa:bb:cc", "-device", "virtio-rng-device", "-no-reboot", "-snapshot")
+        let config = options.config
+        #expect(config.memory == 1 << 30)
+        #expect(config.harts == 4)
+        #expect(config.firmware == .file("fw_jump.elf"))
+        #expect(config.kernel == "Image")
+        #expect(config.initrd == "initrd.gz")
+        #expect(config.append == "root=/dev/vda ro")
+        #expect(config.drives.count == 1)
+        #expect(config.drives[0].file == "rootfs.ext2")
+        #expect(config.drives[0].interface == .none)
+        #expect(config.devices.map(\.driver) == ["virtio-blk-device", "virtio-net-device", "virtio-rng-device"])
+        #expect(config.devices[1]["mac"] == "52:54:00:aa:bb:cc")
+        #expect(config.netdevs[0].options == [.init(name: "hostfwd", value: "tcp:127.0.0.1:2222-:22")])
+        #expect(config.exitsOnReset && config.snapshotsDrives)
+    }
+
+    @Test func nicMakesANetworkAndItsCard() throws {
+        let config = try parse("-nic", "user,mac=52:54:00:00:00:01,hostfwd=udp::5000-:5000", "-nic", "none").config
+        #expect(config.netdevs.count == 1)
+        #expect(config.devices[0].driver == "virtio-net-device")
+        #expect(config.devices[0]["netdev"] == config.netdevs[0].id)
+        #expect(config.devices[0]["mac"] == "52:54:00:00:00:01")
+        #expect(config.netdevs[0].options.map(\.name) == ["hostfwd"])
+    }
+
+    @Test func icountIsTheVirtualClock() throws {
+        #expect(try parse("-icount", "shift=1").config.clock == .virtual)
+        #expect(try parse("-icount", "shift=1").config.cycleShift == 1)
+        #expect(try parse("-icount", "auto").config.cycleShift == nil)
+        #expect(try parse("-icount", "3,sleep=on").config.sleepsWhenIdle)
+    }
+
+    @Test func forceLegacyIsReadInBothForms() throws {
+        #expect(try !parse("-global", "virtio-mmio.force-legacy=false").config.forcesLegacyVirtio)
+        #expect(try !parse("-global", "driver=virtio-mmio,property=force-legacy,value=off").config.forcesLegacyVirtio)
+    }
+
+    @Test func logItemsAddUp() throws {
+        #expect(try parse("-d", "guest_errors,unimp", "-d", "int").log == [.guestErrors, .unimplemented, .interrupts])
+    }
+
+    // MARK: Console
+
+    @Test func serialFormsAreQEMUs() throws {
+        #expect(try parse("-serial", "file:a,b").config.serial.map(\.kind) == [.file("a,b")])
+        #expect(try parse("-serial", "null").config.serial.map(\.kind) == [.null])
+        #expect(try parse("-serial", "none").config.serial.map(\.kind) == [CharacterConfig.Kind.none])
+        let stdio = try parse("-serial", "stdio").config.serial[0]
+        #expect(stdio.kind == .stdio(monitor: false) && stdio.allowsSignals && !stdio.isMultiplexed)
+    }
+
+    @Test func noGraphicPutsAMonitorOnAFreeTerminal() throws {
+        #expect(try parse("-nographic", "-serial", "file:log").monitor?.kind == .stdio(monitor: false))
+        #expect(try parse("-nographic", "-serial", "file:log", "-monitor", "none").monitor == nil)
+        #expect(try parse("-nographic", "-serial", "stdio").monitor == nil)
+        #expect(try parse("-monitor", "none").config.serial.map(\.kind) == [.stdio(monitor: false)])
+        #expect(try parse("-monitor", "stdio").config.serial.map(\.kind) == [.null])
+    }
+
+    @Test func nodefaultsLeavesTheTerminalAlone() throws {
+        #expect(try parse("-nodefaults").config.serial.isEmpty)
+        #expect(try parse("-nodefaults", "-serial", "mon:stdio").config.serial.count == 1)
+    }
+
+    @Test func aChardevIsSharedByName() throws {
+        let options = try parse(
+            "-chardev", "stdio,id=c,mux=on,signal=off", "-serial", "chardev:c", "-mon", "chardev=c", "-device", "virtio-serial-device",
+            "-device", "virtconsole,chardev=c", "-echr", "0x14")
+        #expect(options.config.serial.map(\.id) == ["c"])
+        #expect(options.config.serial[0].kind == .stdio(monitor: true))
+        #expect(options.config.chardevs == options.config.serial)
+        #expect(options.escape == 0x14)
+    }
+
+    // MARK: Bad values
+
+    @Test(arguments: [
+        (["-m", "0"], "-m: a machine needs some memory: -m 128M is the default"),
+        (["-m", "1Q"], "-m: size=1Q: '1Q' is not a size such as 512M or 2G"),
+        (["-m", "512,slots=2"], "-m: unknown property 'slots'; known are size, maxmem"),
+        (["-smp", "0"], "-smp: cpus=0: '0' is not a number from 1 to 4096"),
+        (["-smp", "513"], "-smp: 513 harts are more than a board can have (512)"),
+        (["-smp", "3,cores=2,threads=2,sockets=1,dies=1,clusters=1"], "-smp: 1 × 1 × 1 × 2 × 2 is not 3"),
+        (["-smp", "2,maxcpus=4"], "-smp: maxcpus=4: harts cannot be added later, so it must equal cpus (2)"),
+        (["-machine", "vrt"], "-machine: unknown machine 'vrt'; did you mean 'virt'?; '-machine help' lists them all"),
+        (["-machine", "virt,dumpdbt=x"],
+         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, aia"),
+        (["-machine", "virt,aclint=maybe"], "-machine: aclint=maybe: 'maybe' is not on or off"),
+        (["-machine", "virt,"], "-machine: there is an empty property (a comma too many)"),
+        (["-drive", "fil=x"],
+         "-drive: unknown property 'fil'; did you mean 'file'?; known are file, format, if, id, readonly, read-only, snapshot, media, cache"),
+        (["-drive", "if=none,id=a"], "-drive: needs file=PATH"),
+        (["-drive", "file=x,if=none"],
+         "-drive: if=none needs an id, or nothing can use the drive: add id=hd0 and -device virtio-blk-device,drive=hd0"),
+        (["-drive", "file=x,if=ide"], "-drive: if=ide: 'ide' is not one of none, virtio"),
+        (["-drive", "file=x,format=qcow2"], "-drive: format=qcow2: 'qcow2' is not one of raw"),
+        (["-drive", "file=x,if=virto"], "-drive: if=virto: 'virto' is not one of none, virtio; did you mean 'virtio'?"),
+        (["-drive", "file=x,id"], "-drive: property 'id' needs a value: id=TEXT"),
+        (["-drive", "file=x,id=a", "-drive", "file=y,id=a"], "-drive: the id 'a' is given twice"),
+        (["-device", "virtio-blk,drive=a"],
+         "-device: unknown device 'virtio-blk'; did you mean 'virtio-blk-device'?; '-device help' lists them all"),
+        (["-device", "virtio-net-pci,netdev=a"],
+         "-device: unknown device 'virtio-net-pci'; did you mean 'virtio-net-device'? (this machine has no PCI bus: use the -device form); "
+            + "'-device help' lists them all"),
+        (["-device", "virtio-blk-device"], "-device: virtio-blk-device needs the property 'drive': id of the -drive that holds the data"),
+        (["-device", "virtio-blk-device,drive=hd1", "-drive", "file=x,if=none,id=hd0"],
+         "-device: virtio-blk-device: drive=hd1: there is no -drive with id 'hd1'; did you mean 'hd0'?"),
+        (["-device", "virtio-rng-device,packet=on"],
+         "-device: unknown property 'packet' of virtio-rng-device; did you mean 'packed'?; known are id, bus, packed, event_idx, indirect_desc"),
+        (["-device", "virtio-net-device,netdev=n,mac=1:2"],
+         "-device: mac=1:2: '1:2' is not a unicast Ethernet address such as 52:54:00:12:34:56"),
+        (["-netdev", "tap,id=a"], "-netdev: unknown network backend 'tap'; there is user"),
+        (["-netdev", "user"], "-netdev: needs an id: -netdev user,id=net0"),
+        (["-netdev", "user,id=a,hostfwd=tcp:22"],
+         "-netdev: hostfwd=tcp:22: no '-' between host and guest; write [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport, "
+            + "for example tcp:127.0.0.1:2222-:22"),
+        (["-serial", "studio"], "-serial: 'studio' is not one of stdio, mon:stdio, file:PATH, null, none, chardev:ID; did you mean 'stdio'?"),
+        (["-serial", "chardev:x"], "-serial chardev:x: there is no -chardev with id 'x'"),
+        (["-time", "vitual"], "-time: 'vitual' is not one of host, virtual; did you mean 'virtual'?"),
+        (["-icount", "shift=99"], "-icount: shift=99: '99' is not auto or a number from 0 to 10"),
+        (["-d", "guest_error"], "-d: unknown item 'guest_error'; did you mean 'guest_errors'?; '-d help' lists them all"),
+        (["-global", "virtio-mmio.force-legcy=on"],
+         "-global: unknown default 'virtio-mmio.force-legcy'; did you mean 'virtio-mmio.force-legacy'?; "
+            + "there is virtio-mmio.force-legacy=true|false"),
+        (["-echr", "256"], "-echr: '256' is not a character code from 1 to 255 (0x14 is Ctrl-T)"),
+        (["-accel", "kvm"], "-accel: 'kvm' is not available: guests run in software only, which QEMU calls tcg"),
+        (["-display", "gtk"], "-display: 'gtk' is not available: there is no display, only none; consoles are on -serial"),
+        (["-rtc", "base=noon"], "-rtc: base=noon: 'noon' is not utc, localtime or a date such as 2026-08-01T12:00:00"),
+        (["-kernel", ""], "-kernel: needs the name of a file"),
+    ] as [([String], String)])
+    func badValuesAreRefusedWithTheRemedy(arguments: [String], message: String) {
+        let outcome: String
+        do throws(CommandEnd) {
+            _ = try RunOptions.parse(arguments)
+            outcome = "(accepted)"
+        } catch {
+            switch error {
+            case .failed(let problem): outcome = problem.description
+            case .answered(let text): outcome = text
+            }
+        }
+        #expect(outcome == message)
+    }
+
+    @Test func listsAreShownOnRequest() {
+        #expect(answer(to: "-machine", "help").contains("RISC-V VirtIO board"))
+        #expect(answer(to: "-machine", "?") == answer(to: "-M", "help"))
+        for device in Devices.all {
+            #expect(answer(to: "-device", "help").contains(device.name))
+            let help = answer(to: "-device", device.name + ",help")
+            for property in device.properties { #expect(help.contains(property.usage)) }
+        }
+        for category in LogCategory.all { #expect(answer(to: "-d", "help").contains(category.name)) }
+        #expect(answer(to: "-version").contains("QEMU emulator version 7."))
+    }
+}

@@ -1,0 +1,247 @@
+import EmuDevices
+import EmuMachine
+import Testing
+
+/// The host's side of a line in memory.
+final class MemoryLine: CharacterBackend {
+    weak var frontend: (any CharacterFrontend)?
+    var output: [UInt8] = []
+    var breaks = 0
+
+    func write(_ bytes: UnsafeRawBufferPointer) { output += bytes }
+    func setBreak(_ active: Bool) { if active { breaks += 1 } }
+    func frontendReady() {}
+
+    var text: String { String(decoding: output, as: UTF8.self) }
+    func type(_ text: String) { frontend?.receive(Array(text.utf8)) }
+    func take() -> String {
+        defer { output = [] }
+        return text
+    }
+}
+
+/// A guest's device in memory.
+final class MemoryDevice: CharacterFrontend {
+    var receiveCapacity = 1000
+    var input: [UInt8] = []
+    var breaks = 0
+
+    func receive(_ bytes: [UInt8]) {
+        input += bytes
+        receiveCapacity -= bytes.count
+    }
+    func receiveBreak() { breaks += 1 }
+    var text: String { String(decoding: input, as: UTF8.self) }
+}
+
+@Suite struct SerialMuxTests {
+    final class Clock {
+        var time: UInt64 = 0
+    }
+
+    let line = MemoryLine()
+    let first = MemoryDevice()
+    let second = MemoryDevice()
+    let clock = Clock()
+    let ports: (SerialMux.Port, SerialMux.Port)
+    let mux: SerialMux
+
+    init() {
+        mux = SerialMux(line: line, now: { [clock] in clock.time })
+        ports = (mux.addPort(), mux.addPort())
+        ports.0.frontend = first
+        ports.1.frontend = second
+    }
+
+    @Test func inputGoesToTheFirstPortAndOutputOfAllIsShown() {
+        line.type("abc")
+        ports.0.write(Array("1".utf8))
+        ports.1.write(Array("2".utf8))
+        #expect(first.text == "abc")
+        #expect(second.text == "")
+        #expect(line.text == "12")
+    }
+
+    @Test func escapeCSwitchesTheFocusInTurn() {
+        var focused = 0
+        ports.1.onFocus = { focused += 1 }
+        line.type("a\u{1}cb\u{1}Cd")
+        #expect(first.text == "ad")
+        #expect(second.text == "b")
+        #expect(focused == 1)
+    }
+
+    @Test func escapeTwiceSendsTheEscapeCharacter() {
+        line.type("x\u{1}\u{1}y")
+        #expect(first.input == [0x78, 1, 0x79])
+    }
+
+    @Test func escapeIsRecognisedAcrossReads() {
+        var quits = 0
+        mux.onQuit = { quits += 1 }
+        line.type("\u{1}")
+        #expect(quits == 0)
+        line.type("x")
+        #expect(quits == 1)
+        #expect(first.text == "")
+    }
+
+    @Test func escapeBSendsABreakToThePortInFocus() {
+        line.type("\u{1}b\u{1}c\u{1}b\u{1}b")
+        #expect(first.breaks == 1)
+        #expect(second.breaks == 2)
+    }
+
+    @Test func escapeSSyncsAndUnknownKeysAreSwallowed() {
+        var syncs = 0
+        mux.onSync = { syncs += 1 }
+        line.type("\u{1}s\u{1}q\u{1}1z")
+        #expect(syncs == 1)
+        #expect(first.text == "z")
+    }
+
+    @Test(arguments: ["h", "?"]) func helpListsEveryKey(key: String) {
+        line.type("\u{1}" + key)
+        for command in SerialMux.Command.allCases { #expect(line.text.contains("C-a \(command.key)    \(command.summary)\r\n")) }
+        #expect(line.text.contains("C-a C-a  sends C-a\r\n"))
+        #expect(first.text == "")
+    }
+
+    @Test func timestampsBeginEveryLine() {
+        line.type("\u{1}t")
+        clock.time = 3_723_004 * 1_000_000
+        ports.0.write(Array("a\nb".utf8))
+        clock.time += 1_000_000
+        ports.0.write(Array("c\nd".utf8))
+        #expect(line.take() == "[01:02:03.004] a\n[01:02:03.004] bc\n[01:02:03.005] d")
+        line.type("\u{1}t")
+        ports.0.write(Array("\ne\n".utf8))
+        #expect(line.text == "\ne\n")
+    }
+
+    @Test func inputWaitsForADeviceThatIsFullAndCommandsStillWork() {
+        first.receiveCapacity = 2
+        var quits = 0
+        mux.onQuit = { quits += 1 }
+        line.type("abcdef\u{1}x")
+        #expect(first.text == "ab")
+        #expect(quits == 1)
+        first.receiveCapacity = 3
+        ports.0.frontendReady()
+        #expect(first.text == "abcde")
+        first.receiveCapacity = 10
+        ports.0.frontendReady()
+        #expect(first.text == "abcdef")
+    }
+
+    @Test func aDeviceThatNeverReadsEndsTheReadingOfTheLine() {
+        first.receiveCapacity = 0
+        #expect(mux.receiveCapacity == SerialMux.pendingLimit)
+        line.frontend?.receive([UInt8](repeating: 0x61, count: SerialMux.pendingLimit))
+        #expect(mux.receiveCapacity == 0)
+        first.receiveCapacity = SerialMux.pendingLimit
+        ports.0.frontendReady()
+        #expect(mux.receiveCapacity == SerialMux.pendingLimit)
+    }
+
+    @Test func anotherEscapeCharacterCanBeChosen() {
+        let line = MemoryLine()
+        let mux = SerialMux(line: line, escape: 0x14)
+        let port = mux.addPort()
+        port.frontend = first
+        line.type("\u{1}\u{14}h")
+        #expect(first.input == [1])
+        #expect(line.text.contains("C-t x    exit emulator"))
+    }
+
+    @Test func aBreakOfTheGuestReachesTheLine() {
+        ports.1.setBreak(true)
+        #expect(line.breaks == 1)
+    }
+}
+
+@Suite struct MonitorTests {
+    final class Target: MonitorTarget {
+        var calls: [String] = []
+        var statusLine: String { "running" }
+        func pause() { calls.append("pause") }
+        func resume() { calls.append("resume") }
+        func reset() { calls.append("reset") }
+        func quit() { calls.append("quit") }
+    }
+
+    let line = MemoryLine()
+    let target = Target()
+    let monitor: Monitor
+
+    init() {
+        monitor = Monitor(line: line, version: "1.2.3")
+        monitor.target = target
+        monitor.show()
+        _ = line.take()
+    }
+
+    @Test func bannerComesOnceAndThePromptEachTime() {
+        let line = MemoryLine()
+        let monitor = Monitor(line: line, version: "1.2.3")
+        monitor.show()
+        #expect(line.take() == "\r\nemulate 1.2.3 monitor - type 'help' for more information\r\n(emulate) ")
+        monitor.show()
+        #expect(line.take() == "\r\n(emulate) ")
+        _ = monitor
+    }
+
+    @Test func commandsReachTheMachine() {
+        line.type("stop\rcont\nc\rs\rsystem_reset\rquit\rq\r")
+        #expect(target.calls == ["pause", "resume", "resume", "pause", "reset", "quit", "quit"])
+    }
+
+    @Test func whatIsTypedIsEchoedAndAnswered() {
+        line.type("info status\r")
+        #expect(line.take() == "info status\r\nVM status: running\r\n(emulate) ")
+        line.type("info version\r")
+        #expect(line.take() == "info version\r\n1.2.3\r\n(emulate) ")
+        line.type("\r")
+        #expect(line.take() == "\r\n(emulate) ")
+    }
+
+    @Test func unknownWordsAreNamed() {
+        line.type("foo bar\r")
+        #expect(line.take().contains("unknown command: 'foo'"))
+        line.type("info foo\r")
+        #expect(line.take().contains("unknown subject: 'foo'"))
+        line.type("help foo\r")
+        #expect(line.take().contains("unknown command: 'foo'"))
+    }
+
+    @Test func helpListsTheCommandsOrShowsOne() {
+        line.type("help\r")
+        let all = line.take()
+        for name in ["help", "info", "stop", "cont", "system_reset", "quit"] { #expect(all.contains("\r\n\(name)|") || all.contains("\r\n\(name) ")) }
+        line.type("help q\r")
+        #expect(line.take() == "help q\r\nquit|q -- end the emulator\r\n(emulate) ")
+    }
+
+    @Test func aLineIsEditedBeforeItCounts() {
+        line.type("stopp\u{7F}\r")
+        line.type("junk\u{15}cont\r")
+        line.type("junk\u{3}stop\r")
+        line.type("quitü\u{8}\r")
+        #expect(target.calls == ["pause", "resume", "pause", "quit"])
+    }
+
+    @Test func arrowsRecallEarlierLinesAndOtherKeysDoNothing() {
+        line.type("stop\rcont\r")
+        line.type("\u{1B}[A\u{1B}[A\r")
+        line.type("\u{1B}[A\u{1B}[A\u{1B}[B\u{1B}[5~\u{1B}OH\r")
+        line.type("\u{1B}[B\r")
+        #expect(target.calls == ["pause", "resume", "pause", "pause"])
+    }
+
+    @Test func aLineHasALimit() {
+        line.type(String(repeating: "x", count: 5000) + "\r")
+        #expect(line.take().utf8.count < 3000)
+        line.type("quit\r")
+        #expect(target.calls == ["quit"])
+    }
+}
