@@ -57,22 +57,20 @@ extension RVProcessor: Hart {
     /// The block after `block` when it lies in the same page, so that the link can be kept in the block itself.
     @inline(never)
     func successor(of block: UnsafeMutablePointer<Block>, at next: UInt64, from pc: UInt64) -> UnsafeMutablePointer<Block>? {
-        guard h.pointee.request == 0, h.pointee.remaining > 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
+        guard h.pointee.request == 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
             !block.pointee.crossesPage, !Log.isEnabled(.execution), !cache.isFull else { return nil }
         guard let found = findBlock(next), !found.pointee.crossesPage,
             h.pointee.fetchView.pointee.entry(next).pointee.executeTag & TLBEntry.checked == 0 else { return nil }
         return found
     }
 
-    /// Copies the first `count` instructions of a block, closed by a `blockEnd`, for a budget that ends inside it.
+    /// Copies the first `count` instructions of a block for a budget that ends inside it; returns the `blockEnd` that closes them.
     @inline(never)
     func beginPartial(_ block: UnsafeMutablePointer<Block>, _ count: Int) -> UnsafeMutablePointer<DecodedOp> {
         scratch.update(from: block.pointee.ops, count: count)
         scratch[count] = DecodedOp(.blockEnd)
         scratch[count].offset = block.pointee.ops[count].offset
-        h.pointee.blockEnd = scratch + count
-        h.pointee.remaining = 0
-        return scratch
+        return scratch + count
     }
 
     /// Brings `totalCycles` and the virtual clock up to the instruction at `ip`, which has not counted yet.

@@ -21,6 +21,15 @@ extension RVProcessor {
         case stopAfter
     }
 
+    /// Stores where execution stands for those who are about to look at it.
+    @inline(__always)
+    private func noting(_ pc: UInt64, _ remaining: Int, _ end: UnsafeMutablePointer<DecodedOp>) -> Self {
+        h.pointee.blockPC = pc
+        h.pointee.remaining = remaining
+        h.pointee.blockEnd = end
+        return self
+    }
+
     /// Runs blocks until the budget is used up or something asks to stop.
     @inline(never)
     func runBlocks() -> ExitReason {
@@ -29,18 +38,26 @@ extension RVProcessor {
         let alignmentMask: UInt64 = config.extensions.contains(.zca) ? 0 : 2
         var pc = h.pointee.pc
         var block: UnsafeMutablePointer<Block>
+        // Cycles left once the block in hand has ended. `RVHart.remaining` is brought up to date only for those who look at it.
+        var remaining = h.pointee.remaining
 
         dispatch: while true {
             // Between blocks, with no successor known.
             if h.pointee.request != 0 {
                 h.pointee.pc = pc
-                if serveRequests() { return .requested }
+                if serveRequests() {
+                    h.pointee.remaining = remaining
+                    return .requested
+                }
                 pc = h.pointee.pc
             }
-            if h.pointee.remaining <= 0 {
+            if remaining <= 0 {
                 h.pointee.pc = pc
+                h.pointee.remaining = remaining
                 return .budget
             }
+            // Views change only in rare operations and traps, which all come back to here.
+            let entries = h.pointee.dataView.pointee.entries
             let view = h.pointee.fetchView
             let jump = view.pointee.jumps + TLBView.jumpIndex(pc)
             if jump.pointee.pc == pc, jump.pointee.generation == view.pointee.generation,
@@ -49,7 +66,7 @@ extension RVProcessor {
             } else if let found = findBlock(pc) {
                 block = found
             } else {
-                h.pointee.remaining -= 1
+                remaining &-= 1
                 h.pointee.nonRetired &+= 1
                 takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc)
                 pc = h.pointee.pc
@@ -60,20 +77,20 @@ extension RVProcessor {
                 // One block, entered at its start.
                 let count = Int(block.pointee.count)
                 var ip = block.pointee.ops
-                h.pointee.remaining -= count
-                h.pointee.blockPC = pc
-                h.pointee.blockEnd = ip + count
-                if h.pointee.remaining < 0 {
+                var end = ip + count
+                remaining &-= count
+                if remaining < 0 {
                     // The budget ends inside: run a copy of the block's first instructions.
-                    let left = count + h.pointee.remaining
+                    let left = count &+ remaining
+                    remaining = 0
                     if left == 0 {
-                        h.pointee.remaining = 0
                         h.pointee.pc = pc
+                        h.pointee.remaining = 0
                         return .budget
                     }
-                    ip = beginPartial(block, left)
+                    end = beginPartial(block, left)
+                    ip = end - left
                 }
-                let entries = h.pointee.dataView.pointee.entries
                 var outcome = Outcome.ranOn
                 var next: UInt64 = 0
 
@@ -265,7 +282,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 1) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int8.self)))
-                        } else if let value = loadSlow(address, 1, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: value)))
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -279,7 +296,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 2) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int16.self)))
-                        } else if let value = loadSlow(address, 2, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: value)))
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -293,7 +310,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 4) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int32.self)))
-                        } else if let value = loadSlow(address, 4, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: value)))
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -307,7 +324,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 8) {
                             x[Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
-                        } else if let value = loadSlow(address, 8, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
                             x[Int(ip.pointee.rd)] = value
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -321,7 +338,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 1) {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt8.self))
-                        } else if let value = loadSlow(address, 1, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt8(truncatingIfNeeded: value))
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -335,7 +352,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 2) {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self))
-                        } else if let value = loadSlow(address, 2, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value))
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -349,7 +366,7 @@ extension RVProcessor {
                         let address = rs1 &+ imm
                         if let host = Self.readable(entries, address, 4) {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self))
-                        } else if let value = loadSlow(address, 4, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value))
                             if h.pointee.request != 0 {
                                 outcome = .stopAfter
@@ -364,7 +381,7 @@ extension RVProcessor {
                         if let host = Self.writable(entries, address, 1) {
                             host.storeBytes(of: UInt8(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt8.self)
                         } else {
-                            outcome = storeSlow(address, 1, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 1, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -373,7 +390,7 @@ extension RVProcessor {
                         if let host = Self.writable(entries, address, 2) {
                             host.storeBytes(of: UInt16(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt16.self)
                         } else {
-                            outcome = storeSlow(address, 2, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 2, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -382,7 +399,7 @@ extension RVProcessor {
                         if let host = Self.writable(entries, address, 4) {
                             host.storeBytes(of: UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt32.self)
                         } else {
-                            outcome = storeSlow(address, 4, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 4, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -391,7 +408,7 @@ extension RVProcessor {
                         if let host = Self.writable(entries, address, 8) {
                             host.storeBytes(of: x[Int(ip.pointee.rs2)], as: UInt64.self)
                         } else {
-                            outcome = storeSlow(address, 8, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 8, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -403,7 +420,7 @@ extension RVProcessor {
                             break instructions
                         } else if let host = Self.readable(entries, address, 8) {
                             x[33 + Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
-                        } else if let value = loadSlow(address, 8, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
                             x[33 + Int(ip.pointee.rd)] = value
                             if h.pointee.request != 0 {
                                 h.pointee.mstatus |= RVStatus.fs
@@ -423,7 +440,7 @@ extension RVProcessor {
                             break instructions
                         } else if let host = Self.readable(entries, address, 4) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self)) | 0xffff_ffff_0000_0000
-                        } else if let value = loadSlow(address, 4, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value)) | 0xffff_ffff_0000_0000
                             if h.pointee.request != 0 {
                                 h.pointee.mstatus |= RVStatus.fs
@@ -443,7 +460,7 @@ extension RVProcessor {
                             break instructions
                         } else if let host = Self.readable(entries, address, 2) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self)) | 0xffff_ffff_ffff_0000
-                        } else if let value = loadSlow(address, 2, ip) {
+                        } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value)) | 0xffff_ffff_ffff_0000
                             if h.pointee.request != 0 {
                                 h.pointee.mstatus |= RVStatus.fs
@@ -464,7 +481,7 @@ extension RVProcessor {
                         } else if let host = Self.writable(entries, address, 8) {
                             host.storeBytes(of: x[33 + Int(ip.pointee.rs2)], as: UInt64.self)
                         } else {
-                            outcome = storeSlow(address, 8, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 8, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -477,7 +494,7 @@ extension RVProcessor {
                         } else if let host = Self.writable(entries, address, 4) {
                             host.storeBytes(of: UInt32(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt32.self)
                         } else {
-                            outcome = storeSlow(address, 4, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 4, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -490,7 +507,7 @@ extension RVProcessor {
                         } else if let host = Self.writable(entries, address, 2) {
                             host.storeBytes(of: UInt16(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt16.self)
                         } else {
-                            outcome = storeSlow(address, 2, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
+                            outcome = noting(pc, remaining, end).storeSlow(address, 2, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
                             if outcome == .trap || h.pointee.request != 0 { break instructions }
                             outcome = .ranOn
                         }
@@ -557,7 +574,7 @@ extension RVProcessor {
                         break instructions
                     default:
                         h.pointee.pc = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
-                        switch executeCold(ip) {
+                        switch noting(pc, remaining, end).executeCold(ip) {
                         case .next: break
                         case .trap:
                             outcome = .trap
@@ -566,7 +583,7 @@ extension RVProcessor {
                             outcome = .leave
                             break instructions
                         case .wait, .yield:
-                            h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                            h.pointee.remaining = remaining &+ (end - ip - 1)
                             return h.pointee.waiting ? .waiting : .yielded
                         }
                     }
@@ -582,7 +599,7 @@ extension RVProcessor {
                         block = successor
                         continue chained
                     }
-                    if let successor = successor(of: block, at: next, from: pc) {
+                    if let successor = remaining > 0 ? successor(of: block, at: next, from: pc) : nil {
                         block.pointee.taken = successor
                         pc = next
                         block = successor
@@ -591,12 +608,12 @@ extension RVProcessor {
                     pc = next
                     continue dispatch
                 case .ranOn:
-                    if h.pointee.request == 0, let successor = block.pointee.next, successor.pointee.isValid, h.pointee.remaining > 0 {
+                    if h.pointee.request == 0, let successor = block.pointee.next, successor.pointee.isValid, remaining > 0 {
                         pc = next
                         block = successor
                         continue chained
                     }
-                    if let successor = successor(of: block, at: next, from: pc) {
+                    if let successor = remaining > 0 ? successor(of: block, at: next, from: pc) : nil {
                         block.pointee.next = successor
                         pc = next
                         block = successor
@@ -609,15 +626,15 @@ extension RVProcessor {
                     pc = next
                     continue dispatch
                 case .stopAfter:
-                    h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                    remaining &+= end - ip - 1
                     pc = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
                     continue dispatch
                 case .leave:
-                    h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                    remaining &+= end - ip - 1
                     pc = h.pointee.pc
                     continue dispatch
                 case .trap:
-                    h.pointee.remaining += h.pointee.blockEnd - ip - 1
+                    remaining &+= end - ip - 1
                     h.pointee.nonRetired &+= 1
                     takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc &+ UInt64(ip.pointee.offset))
                     pc = h.pointee.pc
