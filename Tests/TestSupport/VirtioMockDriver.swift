@@ -53,6 +53,10 @@ public final class VirtioMockDriver {
     /// Makes all memory the driver has allocated so far free again.
     public func freeEverything() { nextFree = heap }
 
+    /// Makes the memory allocated since `mark` was taken free again.
+    public func free(downTo mark: UInt64) { nextFree = mark }
+    public var heapMark: UInt64 { nextFree }
+
     // MARK: Registers
 
     public func read(_ offset: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: device.read(offset, size: 4)) }
