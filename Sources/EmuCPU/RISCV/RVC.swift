@@ -1,6 +1,6 @@
 extension RVTable {
     /// Zca: the compressed instructions without floating point (RV64). Each decodes to the operation it expands to; code points
-    /// that expand to an instruction without effect are HINTs and need no rows.
+    /// that expand to an instruction without effect are HINTs and need no rows; shifts by zero have names, those of RV128.
     static let c: [RVInstruction] = [
         .init("c.addi4spn", "000 iiiiiiii ddd 00", .compressed(), .cAddi4spn, .addi),
         .reserved("c.addi4spn", "000 00000000 ddd 00", .compressed(), refines: "c.addi4spn"),
@@ -10,7 +10,6 @@ extension RVTable {
         .init("c.sd", "111 iii sss ii ttt 00", .compressed(), .cStoreDouble, .sd),
 
         .init("c.addi", "000 i ddddd iiiii 01", .compressed(), .cImmediate, .addi),
-        .init("c.nop", "000 i 00000 iiiii 01", .compressed(), .cNop, .addi, refines: "c.addi"),
         .init("c.addiw", "001 i ddddd iiiii 01", .compressed(), .cImmediate, .addiw),
         .reserved("c.addiw", "001 i 00000 iiiii 01", .compressed(), refines: "c.addiw"),
         .init("c.li", "010 i ddddd iiiii 01", .compressed(), .cLoadImmediate, .addi),
@@ -19,6 +18,8 @@ extension RVTable {
         .reserved("c.lui", "011 0 ddddd 00000 01", .compressed(), refines: "c.lui", "c.addi16sp"),
         .init("c.srli", "100 i 00 ddd iiiii 01", .compressed(), .cShiftShort, .srli),
         .init("c.srai", "100 i 01 ddd iiiii 01", .compressed(), .cShiftShort, .srai),
+        .init("c.srli64", "100 0 00 ddd 00000 01", .compressed(), .cShiftShort64, .srli, refines: "c.srli"),
+        .init("c.srai64", "100 0 01 ddd 00000 01", .compressed(), .cShiftShort64, .srai, refines: "c.srai"),
         .init("c.andi", "100 i 10 ddd iiiii 01", .compressed(), .cImmediateShort, .andi),
         .init("c.sub", "100 0 11 ddd 00 ttt 01", .compressed(), .cArithmetic, .sub),
         .init("c.xor", "100 0 11 ddd 01 ttt 01", .compressed(), .cArithmetic, .xor),
@@ -31,6 +32,7 @@ extension RVTable {
         .init("c.bnez", "111 iii sss iiiii 01", .compressed(), .cBranch, .bne),
 
         .init("c.slli", "000 i ddddd iiiii 10", .compressed(), .cShift, .slli),
+        .init("c.slli64", "000 0 ddddd 00000 10", .compressed(), .cShift64, .slli, refines: "c.slli"),
         .init("c.lwsp", "010 i ddddd iiiii 10", .compressed(), .cLoadWordStack, .lw),
         .reserved("c.lwsp", "010 i 00000 iiiii 10", .compressed(), refines: "c.lwsp"),
         .init("c.ldsp", "011 i ddddd iiiii 10", .compressed(), .cLoadDoubleStack, .ld),

@@ -47,9 +47,9 @@ package struct RVDecoder: Sendable {
         return result
     }
 
-    /// The row that `bits` are an instruction of.
-    package func row(of bits: UInt32) -> RVInstruction? {
-        find(bits & 3 == 3 ? bits : bits & 0xffff).map { RVTable.all[Int($0.row)] }
+    /// Position in `RVTable.all` of the row that `bits` are an instance of.
+    package func position(of bits: UInt32) -> Int? {
+        find(bits & 3 == 3 ? bits : bits & 0xffff).map { Int($0.row) }
     }
 
     @inline(__always)

@@ -81,7 +81,7 @@ package enum RVLayout: UInt8, Sendable {
     /// There is an integer destination even though the assembler writes none.
     var impliesIntegerDestination: Bool {
         switch self {
-        case .cImmediate, .cJump, .cJumpRegister, .cCallRegister: true
+        case .cJump, .cJumpRegister, .cCallRegister: true
         default: false
         }
     }
@@ -100,8 +100,9 @@ package enum RVOperand: UInt8, Sendable {
     case memory, address, zeroOffset
     case target
     case csr, csrImmediate
-    /// Rounding mode, left out when dynamic; always written; always round towards zero.
-    case rounding, towardsZero
+    /// Rounding mode, left out when dynamic; of a conversion that is always exact, left out when round-to-nearest; round-towards-zero,
+    /// always written.
+    case rounding, exactRounding, towardsZero
     /// Predecessor and successor sets.
     case fence
     /// Constant of `fli`.
@@ -133,6 +134,7 @@ package struct RVFormat: Sendable {
     static let jump = RVFormat(.j, .rd, .target)
     static let shift = RVFormat(.shift, .rd, .rs1, .amount)
     static let fence = RVFormat(.fence, .fence)
+    static let fenceFull = RVFormat(.fence)
     static let atomic = RVFormat(.atomic, .rd, .rs2, .address)
     static let loadReserved = RVFormat(.atomic, .rd, .address)
     static let csr = RVFormat(.csr, .rd, .csr, .rs1)
@@ -148,6 +150,8 @@ package struct RVFormat: Sendable {
     static let fff = RVFormat(.r, .fd, .fs1, .fs2)
     static let xff = RVFormat(.r, .rd, .fs1, .fs2)
     static let ffRounded = RVFormat(.unaryRounded, .fd, .fs1, .rounding)
+    static let ffExact = RVFormat(.unaryRounded, .fd, .fs1, .exactRounding)
+    static let fxExact = RVFormat(.unaryRounded, .fd, .rs1, .exactRounding)
     static let xfRounded = RVFormat(.unaryRounded, .rd, .fs1, .rounding)
     static let fxRounded = RVFormat(.unaryRounded, .fd, .rs1, .rounding)
     static let xf = RVFormat(.unary, .rd, .fs1)
@@ -167,12 +171,13 @@ package struct RVFormat: Sendable {
     static let cStoreByte = RVFormat(.cStoreByte, .rs2, .memory)
     static let cStoreHalf = RVFormat(.cStoreHalf, .rs2, .memory)
     static let cImmediate = RVFormat(.cImmediate, .rd, .immediate)
-    static let cNop = RVFormat(.cImmediate)
     static let cLoadImmediate = RVFormat(.cLoadImmediate, .rd, .immediate)
     static let cAddi16sp = RVFormat(.cAddi16sp, .rd, .immediate)
     static let cUpper = RVFormat(.cUpper, .rd, .upper)
     static let cShift = RVFormat(.cShift, .rd, .amount)
     static let cShiftShort = RVFormat(.cShiftShort, .rd, .amount)
+    static let cShift64 = RVFormat(.cShift, .rd)
+    static let cShiftShort64 = RVFormat(.cShiftShort, .rd)
     static let cImmediateShort = RVFormat(.cImmediateShort, .rd, .immediate)
     static let cArithmetic = RVFormat(.cArithmetic, .rd, .rs2)
     static let cUnary = RVFormat(.cUnary, .rd)

@@ -35,7 +35,8 @@ extension RVTable {
         .init("sra",    "0100000 ttttt sssss 101 ddddd 0110011", .all(.i), .r, .sra),
         .init("or",     "0000000 ttttt sssss 110 ddddd 0110011", .all(.i), .r, .or),
         .init("and",    "0000000 ttttt sssss 111 ddddd 0110011", .all(.i), .r, .and),
-        .init("fence",  "ffff pppp qqqq sssss 000 ddddd 0001111", .all(.i), .fence, .fence),
+        .init("fence",  "xxxx pppp qqqq xxxxx 000 xxxxx 0001111", .all(.i), .fence, .fence),
+        .init("fence.tso", "1000 0011 0011 00000 000 00000 0001111", .all(.i), .fenceFull, .fence, refines: "fence"),
         .init("ecall",  "0000000 00000 00000 000 00000 1110011", .all(.i), .none, .ecall),
         .init("ebreak", "0000000 00001 00000 000 00000 1110011", .all(.i), .none, .ebreak),
         .init("lwu",    "iiiiiiiiiiii sssss 110 ddddd 0000011", .all(.i), .load, .lwu),
@@ -57,6 +58,6 @@ extension RVTable {
 
     /// Zifencei. Its operand fields are reserved for finer-grained fences and ignored.
     static let zifencei: [RVInstruction] = [
-        .init("fence.i", "iiiiiiiiiiii sssss 001 ddddd 0001111", .all(.zifencei), .none, .fence_i),
+        .init("fence.i", "xxxxxxxxxxxx xxxxx 001 xxxxx 0001111", .all(.zifencei), .none, .fence_i),
     ]
 }

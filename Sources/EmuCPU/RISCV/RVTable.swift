@@ -4,7 +4,8 @@
 package struct RVInstruction: Sendable {
     /// Assembler name of exactly this encoding (`c.addi`, `amoadd.w`); reserved encodings are named `reserved NAME`.
     package let name: String
-    /// The encoding, most significant bit first: 0 and 1 are fixed, letters are operand fields. 32 or 16 characters without spaces.
+    /// The encoding, most significant bit first: 0 and 1 are fixed, `x` is ignored (zero as assembled), other letters are operand
+    /// fields. 32 or 16 characters without spaces.
     package let pattern: String
     /// Extensions that provide it.
     package let needs: RVRequirement
@@ -17,6 +18,8 @@ package struct RVInstruction: Sendable {
     /// Bits that are fixed, and their values.
     package let mask: UInt32
     package let match: UInt32
+    /// Bits that are ignored.
+    package let ignored: UInt32
     /// Length in bytes, 2 or 4.
     package let length: Int
 
@@ -33,16 +36,19 @@ package struct RVInstruction: Sendable {
         self.refines = refines
         var mask: UInt32 = 0
         var match: UInt32 = 0
+        var ignored: UInt32 = 0
         var width = 0
         for character in pattern.utf8 where character != UInt8(ascii: " ") {
             let one = character == UInt8(ascii: "1")
             mask = mask << 1 | (one || character == UInt8(ascii: "0") ? 1 : 0)
             match = match << 1 | (one ? 1 : 0)
+            ignored = ignored << 1 | (character == UInt8(ascii: "x") ? 1 : 0)
             width += 1
         }
         precondition(width == 16 || width == 32, "\(name): a pattern has 16 or 32 places, not \(width)")
         self.mask = mask
         self.match = match
+        self.ignored = ignored
         length = width / 8
     }
 
@@ -62,6 +68,7 @@ package struct RVInstruction: Sendable {
         refines = refinesAll
         mask = row.mask
         match = row.match
+        ignored = row.ignored
         length = row.length
     }
 

@@ -1,0 +1,41 @@
+extension RVCSR {
+    /// Assembler name of any standard CSR number, whether or not this processor has the register.
+    package static func name(of number: UInt16) -> String? {
+        RVCSR(rawValue: number)?.name ?? absent[number]
+    }
+
+    /// Standard registers this processor lacks: hypervisor, vector, debug, trigger, interrupt architecture and RV32's high halves.
+    private static let absent: [UInt16: String] = {
+        var names: [UInt16: String] = [:]
+        for (first, list) in lists {
+            for (offset, name) in list.split(separator: " ").enumerated() where name != "-" { names[first + UInt16(offset)] = String(name) }
+        }
+        for (first, stem, numbers, suffix) in families {
+            for number in numbers { names[first + UInt16(number - numbers.lowerBound)] = "\(stem)\(number)\(suffix)" }
+        }
+        return names
+    }()
+
+    /// Names at successive numbers; `-` leaves one out.
+    private static let lists: [(first: UInt16, names: String)] = [
+        (0x008, "vstart vxsat vxrm"), (0x00f, "vcsr"), (0x015, "seed"),
+        (0xc20, "vl vtype vlenb"), (0xc80, "cycleh timeh instreth"),
+        (0x114, "sieh"), (0x150, "siselect sireg - - siph"), (0x15c, "stopei stimecmph"), (0x5a8, "scontext"), (0xdb0, "stopi"),
+        (0x200, "vsstatus - - - vsie vstvec"), (0x214, "vsieh"), (0x240, "vsscratch vsepc vscause vstval vsip"), (0x24d, "vstimecmp"),
+        (0x250, "vsiselect vsireg - - vsiph"), (0x25c, "vstopei vstimecmph"), (0x280, "vsatp"), (0xeb0, "vstopi"),
+        (0x600, "hstatus - hedeleg hideleg hie htimedelta hcounteren hgeie hvien hvictl henvcfg"),
+        (0x613, "hidelegh - htimedeltah - - hvienh - henvcfgh"), (0x643, "htval hip hvip hviprio1 hviprio2 - - htinst"),
+        (0x655, "hviph hviprio1h hviprio2h"), (0x680, "hgatp"), (0x6a8, "hcontext"), (0xe12, "hgeip"),
+        (0x308, "mvien mvip"), (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"), (0x34a, "mtinst mtval2"),
+        (0x350, "miselect mireg - - miph"), (0x35c, "mtopei"), (0x747, "mseccfg"), (0x757, "mseccfgh"), (0xfb0, "mtopi"),
+        (0x7a0, "tselect tdata1 tdata2 tdata3 tinfo tcontrol - - mcontext - mscontext"), (0x7b0, "dcsr dpc dscratch0 dscratch1"),
+        (0xb80, "mcycleh - minstreth"),
+    ]
+
+    /// Numbered names at successive numbers.
+    private static let families: [(first: UInt16, stem: String, numbers: ClosedRange<Int>, suffix: String)] = [
+        (0x31c, "mstateen", 0...3, "h"), (0x60c, "hstateen", 0...3, ""), (0x61c, "hstateen", 0...3, "h"),
+        (0x3a0, "pmpcfg", 0...15, ""), (0x3b0, "pmpaddr", 0...63, ""),
+        (0x723, "mhpmevent", 3...31, "h"), (0xb83, "mhpmcounter", 3...31, "h"), (0xc83, "hpmcounter", 3...31, "h"),
+    ]
+}
