@@ -1,4 +1,5 @@
 import EmuCPU
+import TestSupport
 import Testing
 
 @Suite struct FloatConversionTests {
@@ -102,7 +103,7 @@ import Testing
                     F.fromSigned(signed, $0, &$1)
                 }
             }
-            var random = FloatRandom(state: 14)
+            var random = SplitMix(seed: 14)
             for shift in 0..<64 {
                 for delta in 0..<4 {
                     one((1 as UInt64) << UInt64(shift) &+ UInt64(delta))

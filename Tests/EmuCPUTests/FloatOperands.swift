@@ -1,28 +1,18 @@
 import EmuCPU
+import TestSupport
 
-/// SplitMix64: the same numbers in every run.
-struct FloatRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-
+extension SplitMix {
     mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
 }
 
 /// Operands likely to find mistakes in a format.
 struct FloatOperands {
     let reference: FloatReference
-    var random: FloatRandom
+    var random: SplitMix
 
     init(_ reference: FloatReference, seed: UInt64) {
         self.reference = reference
-        random = FloatRandom(state: seed)
+        random = SplitMix(seed: seed)
     }
 
     private func pattern(_ field: Int, _ fraction: UInt64) -> UInt64 { UInt64(field) << UInt64(reference.fractionBits) | fraction }

@@ -3,7 +3,7 @@
 extension RVProcessor {
     /// Executes a floating-point instruction other than a load or store.
     /// - Returns: false if it raised a trap.
-    func executeFloat(_ op: RVOp, _ r: DecodedOp) -> Bool {
+    package func executeFloat(_ op: RVOp, _ r: DecodedOp) -> Bool {
         if h.pointee.mstatus & RVStatus.fs == 0 { return illegal(r) }
         // The opcodes of an extension are consecutive in RVOp, which declares F, D, Zfh and Zfa in this order.
         if op.rawValue <= RVOp.fmv_w_x.rawValue { return executeF(op, r) }
