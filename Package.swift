@@ -30,7 +30,8 @@ let package = Package(
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
-        .testTarget(name: "EmuMachineTests", dependencies: ["EmuMachine", "TestSupport"]),
+        .testTarget(
+            name: "EmuMachineTests", dependencies: ["EmuMachine", "EmuBus", "EmuCPU", "EmuDevices", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuDevices", "EmuBus", "CHost", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]

@@ -10,7 +10,7 @@ public enum EntropySource: Codable, Equatable, Sendable {
     case seeded(UInt64)
 
     /// Fills `buffer`; returns how many bytes could be had.
-    mutating func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+    public mutating func fill(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
         switch self {
         case .host:
             return host_getrandom(buffer.baseAddress, buffer.count) == 0 ? buffer.count : 0

@@ -1,0 +1,53 @@
+import EmuBus
+import EmuCPU
+import EmuDevices
+
+/// What a board is assembled from: the parts every machine has, whatever its architecture.
+package final class BoardContext {
+    package let config: MachineConfig
+    package let host: MachineHost
+    package let bus = AddressSpace()
+    package let events: EventQueue
+    package let cache: TranslationCache
+    package let pollers = IOPollGroup()
+    /// What the guest asked of the machine as a whole and the run loop has not served yet.
+    var powerRequest: PowerRequest?
+    /// The hart that runs now.
+    var runningHart: (any Hart)?
+
+    init(config: MachineConfig, host: MachineHost) {
+        self.config = config
+        self.host = host
+        events = EventQueue(mode: config.clock)
+        cache = TranslationCache(bus: bus)
+        events.deadlineMoved = { [unowned self] in runningHart?.requestExit() }
+    }
+
+    /// Takes a guest's power request; the first one of a slice counts. Ends the slice in hand.
+    package func request(_ request: PowerRequest) {
+        if powerRequest == nil { powerRequest = request }
+        runningHart?.requestExit()
+    }
+}
+
+/// A machine model: which harts and devices there are, where, and how software is started on them.
+///
+/// Boards are the only part of this module that knows an architecture.
+package protocol Board: AnyObject {
+    var harts: [any Hart] { get }
+    /// Everything with registers, for reset.
+    var devices: [any MMIODevice] { get }
+    /// Everything whose state belongs to a snapshot, harts excepted.
+    var saveableParts: [any Saveable] { get }
+    var memory: GuestRAM { get }
+
+    /// Loads the images and the device tree into freshly reset memory and says where harts start.
+    /// - Parameter memoryIsClear: true at power-on, when RAM still reads as zero everywhere.
+    func loadImages(memoryIsClear: Bool) throws
+    /// The device tree as the guest gets it.
+    func deviceTreeBlob() throws -> [UInt8]
+    /// Called between slices, for devices the guest talks to through memory alone.
+    func poll()
+    /// Brings everything the guest wrote to disks to the host.
+    func flush() throws
+}

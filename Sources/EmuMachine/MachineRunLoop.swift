@@ -1,0 +1,148 @@
+import EmuBus
+import EmuCPU
+import EmuDevices
+import Glibc
+
+/// Host times the run loop keeps, in nanoseconds of the monotonic clock.
+final class RunClock {
+    var started: UInt64?
+    var lastPoll: UInt64 = 0
+
+    static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
+
+/// How the machine divides its one thread: harts take turns by slices of a fixed number of cycles; between slices due events
+/// run, host descriptors are looked at, and requests (power, stop, pause) are served.
+///
+/// With the virtual clock every decision depends on guest time alone, never on the host's: a slice ends at the next event,
+/// each cycle of any hart moves time by a fixed amount, and when no hart has work time jumps to the next event.
+extension Machine {
+    /// Cycles a hart runs before another gets its turn.
+    static let quantum = 20_000
+    /// Nanoseconds (host clock: of the host, virtual clock: of the guest) between two looks at busy descriptors.
+    static let pollInterval: UInt64 = 1_000_000
+
+    /// Runs until the guest, the user or the host ends the run.
+    public func run() -> ExitStatus {
+        if clock.started == nil { clock.started = RunClock.now() }
+        while true {
+            if let status = step() { return status }
+        }
+    }
+
+    /// Runs until `isDone` or the end of the run, whichever comes first; nil in the former case. For tests and tools.
+    public func run(until isDone: () -> Bool) -> ExitStatus? {
+        if clock.started == nil { clock.started = RunClock.now() }
+        while !isDone() {
+            if let status = step() { return status }
+        }
+        return nil
+    }
+
+    /// One turn of the loop.
+    private func step() -> ExitStatus? {
+        if let status = host.stopper.request { return status }
+        if let status = servePower() { return status }
+        if isPaused {
+            pollers.wait(timeout: .max)
+            return nil
+        }
+        events.runDue()
+        board.poll()
+        // What events and mailboxes asked for comes before another slice.
+        guard context.powerRequest == nil else { return nil }
+        pollIfDue()
+        if let hart = runnableHart() {
+            runSlice(hart)
+        } else {
+            return idle()
+        }
+        return nil
+    }
+
+    private func servePower() -> ExitStatus? {
+        guard let request = context.powerRequest else { return nil }
+        context.powerRequest = nil
+        switch request {
+        case .poweroff(let code): return .poweroff(code: code)
+        case .failure(let code): return .failure(code: code)
+        case .reset:
+            if config.exitsOnReset { return ExitStatus(code: 0, reason: .reset) }
+            do {
+                try performReset()
+                return nil
+            } catch {
+                return .error("reset: \(error)")
+            }
+        }
+    }
+
+    // MARK: Slices
+
+    /// The next hart in turn that has something to do.
+    private func runnableHart() -> (any Hart)? {
+        for offset in 0..<harts.count {
+            let hart = harts[(nextHart + offset) % harts.count]
+            if !hart.isWaiting { return hart }
+        }
+        return nil
+    }
+
+    private func runSlice(_ hart: any Hart) {
+        if let lastHart, lastHart != hart.index { hart.didSwitch() }
+        lastHart = hart.index
+        nextHart = (hart.index + 1) % harts.count
+        context.runningHart = hart
+        if events.mode == .virtual {
+            let start = events.now
+            let before = hart.cycles
+            _ = hart.run(budget: virtualBudget(start), clockBase: start)
+            events.advanceVirtual(to: start &+ (hart.cycles &- before) &* config.nanosecondsPerCycle)
+        } else {
+            _ = hart.run(budget: Self.quantum, clockBase: 0)
+        }
+        context.runningHart = nil
+    }
+
+    /// Cycles until the quantum ends or the next event is due.
+    private func virtualBudget(_ now: UInt64) -> Int {
+        guard events.nextDeadline != .max else { return Self.quantum }
+        let wait = events.nextDeadline > now ? events.nextDeadline - now : 1
+        let step = config.nanosecondsPerCycle
+        let cycles = wait / step + (wait % step == 0 ? 0 : 1)
+        return Int(min(cycles, UInt64(Self.quantum)))
+    }
+
+    // MARK: Descriptors and idleness
+
+    private func pollIfDue() {
+        let now = events.mode == .virtual ? events.now : RunClock.now()
+        guard now &- clock.lastPoll >= Self.pollInterval else { return }
+        clock.lastPoll = now
+        pollers.wait(timeout: 0)
+    }
+
+    /// No hart has work: waits for the next event or for the outside world.
+    private func idle() -> ExitStatus? {
+        let deadline = events.nextDeadline
+        if events.mode == .virtual {
+            // Input that is there already comes first, at this very guest time; then time jumps.
+            if deadline == .max {
+                pollers.wait(timeout: .max)
+            } else {
+                pollers.wait(timeout: config.sleepsWhenIdle && deadline > events.now ? deadline - events.now : 0)
+                if runnableHart() == nil && events.nextDeadline == deadline { events.advanceVirtual(to: deadline) }
+            }
+            clock.lastPoll = events.now
+        } else {
+            let now = events.now
+            pollers.wait(timeout: deadline == .max ? .max : deadline > now ? deadline - now : 0)
+            clock.lastPoll = RunClock.now()
+        }
+        return nil
+    }
+}

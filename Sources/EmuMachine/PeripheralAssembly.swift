@@ -1,0 +1,259 @@
+import EmuBus
+import EmuDevices
+import Glibc
+
+/// A virtio device made from the command line and the slot it asked for.
+struct VirtioPlacement {
+    let device: any VirtioDevice
+    let options: VirtioOptions
+    /// Number of the transport, nil for the first free one.
+    let slot: Int?
+    /// The option that made it, for messages.
+    let option: String
+}
+
+/// Makes the devices the command line asks for and what stands behind them on the host: disks, networks, character lines.
+///
+/// Knows no board: a board gets `VirtioPlacement`s and puts them into its transports.
+final class PeripheralAssembly {
+    private struct Disk {
+        let config: DriveConfig
+        let backend: any BlockBackend
+        var user: String?
+    }
+
+    private let context: BoardContext
+    private var config: MachineConfig { context.config }
+    private var disks: [Disk] = []
+    private var usedNetdevs: Set<String> = []
+    private var networkCards = 0
+    private var counters: [String: Int] = [:]
+
+    /// Opens every drive.
+    init(_ context: BoardContext) throws {
+        self.context = context
+        for (index, drive) in context.config.drives.enumerated() {
+            let option = "-drive file=\(drive.file)"
+            if let id = drive.id, context.config.drives[..<index].contains(where: { $0.id == id }) {
+                throw ConfigError(option, "id=\(id) is already taken by another drive")
+            }
+            do throws(DiskError) {
+                disks.append(Disk(config: drive, backend: try open(drive)))
+            } catch {
+                throw ConfigError(option, error.description)
+            }
+        }
+    }
+
+    private func open(_ drive: DriveConfig) throws(DiskError) -> any BlockBackend {
+        guard drive.isSnapshot || config.snapshotsDrives else { return try RawImage(path: drive.file, readOnly: drive.isReadOnly) }
+        let overlay = try SnapshotOverlay(over: try RawImage(path: drive.file, readOnly: true))
+        return overlay
+    }
+
+    // MARK: Character lines
+
+    /// The host's end of a serial line; polled from now on if it needs to be.
+    func characterBackend(_ line: CharacterConfig) throws -> (any CharacterBackend)? {
+        let backend = try context.host.makeCharacterBackend(line)
+        if let poller = backend as? any IOPoller { context.pollers.add(poller) }
+        return backend
+    }
+
+    // MARK: Virtio devices
+
+    /// All virtio devices, in the order in which they get slots.
+    func makeVirtioDevices() throws -> [VirtioPlacement] {
+        var placements: [VirtioPlacement] = []
+        var ports = try collectPorts()
+        for device in config.devices where !Self.portDrivers.contains(device.driver) {
+            placements.append(try place(device, &ports))
+        }
+        if let orphan = ports.first { throw ConfigError(orphan.option, "there is no virtio-serial-device for it; put one before it") }
+        for (index, disk) in disks.enumerated() where disk.config.interface == .virtio {
+            let made = makeDisk(index, serial: "")
+            placements.append(VirtioPlacement(device: made, options: VirtioOptions(), slot: nil, option: "-drive file=\(disk.config.file)"))
+        }
+        return placements
+    }
+
+    private func place(_ device: DeviceConfig, _ ports: inout [Port]) throws -> VirtioPlacement {
+        let option = "-device \(device.driver)"
+        let made: any VirtioDevice
+        switch device.driver {
+        case "virtio-blk-device": made = try makeDisk(device, option)
+        case "virtio-net-device": made = try makeNetworkCard(device, option)
+        case "virtio-rng-device":
+            made = VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
+        case "virtio-serial-device": made = try makeConsole(device, option, &ports)
+        default: throw ConfigError(option, "there is no such device; -device help lists them")
+        }
+        var slot: Int?
+        if let bus = device["bus"] {
+            slot = bus.hasPrefix("virtio-mmio-bus.") ? Int(bus.dropFirst("virtio-mmio-bus.".count)) : nil
+            if slot == nil { throw ConfigError("\(option),bus=\(bus)", "there is no such bus; write virtio-mmio-bus.N") }
+        }
+        let options = VirtioOptions(
+            indirectDescriptors: try flag(device, "indirect_desc", option) ?? true, eventIndex: try flag(device, "event_idx", option) ?? true,
+            packed: try flag(device, "packed", option) ?? false)
+        return VirtioPlacement(device: made, options: options, slot: slot, option: option)
+    }
+
+    /// "virtio-blk0", "virtio-blk1", …
+    private func unique(_ stem: String) -> String {
+        let index = counters[stem, default: 0]
+        counters[stem] = index + 1
+        return "\(stem)\(index)"
+    }
+
+    private func flag(_ device: DeviceConfig, _ name: String, _ option: String) throws(ConfigError) -> Bool? {
+        switch device[name] {
+        case nil: return nil
+        case "on", "true", "yes": return true
+        case "off", "false", "no": return false
+        case let value?: throw ConfigError("\(option),\(name)=\(value)", "write on or off")
+        }
+    }
+
+    // MARK: Disks
+
+    private func makeDisk(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+        guard let id = device["drive"] else { throw ConfigError(option, "it needs drive=ID of a -drive") }
+        guard let index = disks.firstIndex(where: { $0.config.id == id }) else {
+            throw ConfigError("\(option),drive=\(id)", "there is no -drive with id=\(id)")
+        }
+        guard disks[index].config.interface == .none else {
+            throw ConfigError("\(option),drive=\(id)", "that drive has if=virtio and so a device of its own; give it if=none")
+        }
+        guard disks[index].user == nil else { throw ConfigError("\(option),drive=\(id)", "another device already uses that drive") }
+        return makeDisk(index, serial: device["serial"] ?? "")
+    }
+
+    private func makeDisk(_ index: Int, serial: String) -> VirtioBlock {
+        let name = unique("virtio-blk")
+        disks[index].user = name
+        let block = VirtioBlock(name: name, disk: disks[index].backend, serial: serial)
+        let stopper = context.host.stopper
+        let file = disks[index].config.file
+        block.hostErrorHandler = { error in
+            // A guest can live with a bad sector, but nobody would notice a full host disk in time.
+            if [ENOSPC, EDQUOT, EFBIG].contains(error.code) {
+                stopper.requestStop(.error("-drive file=\(file): \(error); make room and start again"))
+            } else {
+                Log.write(.guestErrors, "\(name): \(error)")
+            }
+        }
+        return block
+    }
+
+    /// Brings what the guest wrote to the host's disks.
+    func flush() throws {
+        var failure: ConfigError?
+        for disk in disks where !disk.backend.isReadOnly {
+            disk.backend.drain()
+            do throws(HostError) {
+                try disk.backend.perform(.flush)
+            } catch {
+                failure = failure ?? ConfigError("-drive file=\(disk.config.file)", "flushing it failed: \(error)")
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    // MARK: Network
+
+    private func makeNetworkCard(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+        guard let id = device["netdev"] else { throw ConfigError(option, "it needs netdev=ID of a -netdev") }
+        guard let netdev = config.netdevs.first(where: { $0.id == id }) else {
+            throw ConfigError("\(option),netdev=\(id)", "there is no -netdev with id=\(id)")
+        }
+        guard usedNetdevs.insert(id).inserted else { throw ConfigError("\(option),netdev=\(id)", "another device already uses that netdev") }
+        var mac = MACAddress(index: UInt8(truncatingIfNeeded: networkCards))
+        if let text = device["mac"] {
+            guard let given = MACAddress(text), !given.isMulticast else {
+                throw ConfigError("\(option),mac=\(text)", "it is not the address of a card; write six bytes like 52:54:00:12:34:56")
+            }
+            mac = given
+        }
+        var mtu: UInt16?
+        if let text = device["host_mtu"] {
+            mtu = UInt16(text)
+            if mtu.map({ $0 < 68 }) ?? true { throw ConfigError("\(option),host_mtu=\(text)", "write a number from 68 to 65535") }
+        }
+        networkCards += 1
+        do throws(NetworkError) {
+            let options = netdev.options.map { (name: $0.name, value: $0.value) }
+            let backend = try SlirpBackend(try SlirpConfiguration(options: options), events: context.events)
+            context.pollers.add(backend)
+            return VirtioNet(name: unique("virtio-net"), backend: backend, mac: mac, mtu: mtu)
+        } catch {
+            throw ConfigError("-netdev user,id=\(id)", error.description)
+        }
+    }
+
+    // MARK: Consoles
+
+    private static let portDrivers: Set<String> = ["virtconsole", "virtserialport"]
+
+    /// A port waiting for the controller it belongs to.
+    private struct Port {
+        let config: DeviceConfig
+        let port: VirtioConsolePort
+        /// Name of the controller's bus it asked for, else the controller made last before it.
+        let controller: Int
+        var option: String { "-device \(config.driver)" }
+    }
+
+    /// Ports with the position of their controller among the `virtio-serial-device`s.
+    private func collectPorts() throws -> [Port] {
+        var controllers: [String?] = []
+        var ports: [Port] = []
+        for device in config.devices {
+            if device.driver == "virtio-serial-device" { controllers.append(device["id"]) }
+            guard Self.portDrivers.contains(device.driver) else { continue }
+            let option = "-device \(device.driver)"
+            var controller = controllers.count - 1
+            if let bus = device["bus"] {
+                guard let index = controllers.firstIndex(where: { $0.map { "\($0).0" } == bus }) else {
+                    throw ConfigError("\(option),bus=\(bus)", "no virtio-serial-device before it has that bus (its id followed by .0)")
+                }
+                controller = index
+            }
+            guard controller >= 0 else { throw ConfigError(option, "there is no virtio-serial-device before it") }
+            var backend: (any CharacterBackend)?
+            if let id = device["chardev"] {
+                guard let line = config.chardevs.first(where: { $0.id == id }) else {
+                    throw ConfigError("\(option),chardev=\(id)", "there is no -chardev with id=\(id)")
+                }
+                backend = try characterBackend(line)
+            }
+            let port = VirtioConsolePort(name: device["name"], isConsole: device.driver == "virtconsole", backend: backend)
+            ports.append(Port(config: device, port: port, controller: controller))
+        }
+        return ports
+    }
+
+    private func makeConsole(_ device: DeviceConfig, _ option: String, _ ports: inout [Port]) throws(ConfigError) -> any VirtioDevice {
+        let index = counters["virtio-serial", default: 0]
+        let own = ports.filter { $0.controller == index }
+        ports.removeAll { $0.controller == index }
+        var maximum = 31
+        if let text = device["max_ports"] {
+            guard let number = Int(text), (1...31).contains(number) else {
+                throw ConfigError("\(option),max_ports=\(text)", "write a number from 1 to 31")
+            }
+            maximum = number
+        }
+        guard own.count <= maximum else { throw ConfigError(option, "\(own.count) ports are more than its max_ports=\(maximum)") }
+        return VirtioConsole(name: unique("virtio-serial"), ports: own.map(\.port), maximumPorts: maximum)
+    }
+}
+
+extension MachineConfig {
+    /// Where random bytes for the guest come from. The virtual clock promises repeatable runs, so it implies a seed.
+    /// - Parameter stream: tells users apart, so that no two get the same bytes.
+    func entropySource(stream: UInt64) -> EntropySource {
+        guard let seed = seed ?? (clock == .virtual ? 0 : nil) else { return .host }
+        return .seeded(seed &+ stream &* 0xD1B5_4A32_D192_ED03)
+    }
+}

@@ -1,0 +1,56 @@
+import EmuBus
+import EmuCPU
+import EmuDevices
+
+/// The harts of a RISC-V board and what they share.
+final class RVCores {
+    let processors: [RVProcessor]
+    private let time: TimeSource
+
+    /// Where the harts' `time` comes from; filled in when the board has its timer.
+    private final class TimeSource {
+        var clint: ACLINT?
+    }
+
+    /// The processor `-cpu` describes.
+    static func processor(_ config: MachineConfig) throws -> RVConfig {
+        var processor = try RVConfig.parse(config.cpu)
+        processor.nanosecondsPerCycle = config.nanosecondsPerCycle
+        processor.timebase = ACLINT.frequency
+        processor.resetVector = VirtBoard.Map.rom.base
+        return processor
+    }
+
+    init(_ context: BoardContext, _ processor: RVConfig, maximum: Int, board: BoardKind) throws(ConfigError) {
+        let count = context.config.harts
+        guard (1...maximum).contains(count) else {
+            throw ConfigError("-smp \(count)", "the \(board.rawValue) board has 1 to \(maximum) harts")
+        }
+        let time = TimeSource()
+        self.time = time
+        processors = (0..<count).map { index in
+            RVProcessor(index: index, config: processor, bus: context.bus, cache: context.cache, events: context.events) {
+                time.clint?.ticks() ?? 0
+            }
+        }
+    }
+
+    var harts: [any Hart] { processors }
+
+    /// Makes `clint` the harts' clock.
+    func connect(_ clint: ACLINT) {
+        time.clint = clint
+        clint.timeChanged = { [unowned self] in for processor in processors { processor.supervisorTimerChanged() } }
+    }
+
+    /// PLIC contexts in the board's order: machine, then supervisor external interrupt of each hart.
+    var plicContexts: [InterruptLine] {
+        processors.flatMap { [InterruptLine($0, RVInterruptNumber.machineExternal), InterruptLine($0, RVInterruptNumber.supervisorExternal)] }
+    }
+}
+
+/// Interrupt numbers boards wire up: bits of mip.
+enum RVInterruptNumber {
+    static let supervisorExternal = 9
+    static let machineExternal = 11
+}

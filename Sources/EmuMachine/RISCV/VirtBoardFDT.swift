@@ -1,0 +1,64 @@
+import EmuBus
+import EmuDevices
+
+/// The `virt` board's device tree.
+///
+/// Its content is that of QEMU 7.2's tree (`-machine virt,dumpdtb=`), nodes and phandles in the same order, except:
+/// - `/flash@20000000` and `/soc/pci@30000000` are missing: the board has neither flash nor PCI Express, and a guest must
+///   not probe for them.
+/// - `riscv,isa` and `mmu-type` tell what these harts have; `riscv,isa-base`, `riscv,isa-extensions` and
+///   `riscv,cbo?-block-size` are added, as later QEMU versions do.
+/// - `/pmu` lists the events these harts count (cycles and instructions); QEMU's TLB-miss events do not exist here.
+/// - `riscv,ndev` is 95, the number of sources (7.2 says 96, later versions 95).
+/// - `linux,initrd-start` and `-end` have 64 bits, as in later versions; `rng-seed` differs in every run.
+extension VirtBoard {
+    func deviceTree(_ chosen: RVChosen, seed: [UInt8]) -> FDTNode {
+        let parts = RVDeviceTree(processor: processor, harts: context.config.harts)
+        let plicHandle = parts.firstFreeHandle
+        let finisherHandle = plicHandle + 1
+        var root = parts.root(compatible: "riscv-virtio", model: "riscv-virtio,qemu")
+        root.children = [parts.pmu(), fwCfg.fdtNode(at: Map.fwCfg.base), chosenNode(seed)]
+        root.children += TestFinisher.powerNodes(finisher: finisherHandle)
+        root.children += [platformBus(plicHandle), parts.memory(memory), parts.cpus()]
+        root.children.append(parts.soc(peripherals(parts, plicHandle, finisherHandle)))
+        RVChosenNode.patch(&root, chosen)
+        return root
+    }
+
+    private func chosenNode(_ seed: [UInt8]) -> FDTNode {
+        var node = FDTNode("chosen")
+        node.set("rng-seed", bytes: seed)
+        node.set("stdout-path", "/soc/serial@" + String(Map.uart.base, radix: 16))
+        return node
+    }
+
+    private func platformBus(_ plicHandle: UInt32) -> FDTNode {
+        var node = FDTNode("platform-bus@" + String(Map.platformBus.base, radix: 16))
+        node.set("interrupt-parent", cells: [plicHandle])
+        node.set("ranges", cells: [0, 0, UInt32(Map.platformBus.base), UInt32(Map.platformBus.size)])
+        node.set("#address-cells", cells: [1])
+        node.set("#size-cells", cells: [1])
+        node.set("compatible", "qemu,platform", "simple-bus")
+        return node
+    }
+
+    private func peripherals(_ parts: RVDeviceTree, _ plicHandle: UInt32, _ finisherHandle: UInt32) -> [FDTNode] {
+        var nodes = [
+            rtc.fdtNode(at: Map.rtc.base, interruptParent: plicHandle),
+            uart.fdtNode(at: Map.uart.base, interruptParent: plicHandle),
+            finisher.fdtNode(at: Map.finisher.base, phandle: finisherHandle),
+        ]
+        for slot in transports.indices.reversed() {
+            nodes.append(
+                VirtioMMIO.fdtNode(base: Self.virtioBase(slot), interrupts: [UInt32(Source.virtio + slot)], interruptParent: plicHandle))
+        }
+        let outputs = parts.controllers.flatMap { controller in
+            [RVInterruptNumber.machineExternal, RVInterruptNumber.supervisorExternal].map {
+                (controller: controller, interrupt: UInt32($0))
+            }
+        }
+        nodes.append(plic.fdtNode(at: Map.plic.base, phandle: plicHandle, outputs: outputs))
+        nodes.append(clint.fdtNode(at: Map.clint.base, interruptControllers: parts.controllers))
+        return nodes
+    }
+}
