@@ -1,5 +1,6 @@
 import EmuBus
 import EmuDevices
+import Foundation
 import TestSupport
 import Testing
 
@@ -217,5 +218,46 @@ private typealias Feature = VirtioMockDriver.Feature
         second.driver.store(VirtioBench.ramBase, first.driver.load(VirtioBench.ramBase, Int(VirtioBench.ramSize)))
         second.driver.write(Offset.queueNotify, 0)
         #expect(second.driver.load(output.address, 2) == [0xfc, 0xfb])
+    }
+
+    @Test(arguments: VirtioSetup.allCases, 0..<4)
+    func randomRegisterAccessesNeverHurtTheHost(_ setup: VirtioSetup, kind: Int) throws {
+        let file = try TemporaryFile(sectors: 8)
+        let device: any VirtioDevice = switch kind {
+        case 0: try VirtioBlock(name: "device", disk: RawImage(path: file.path))
+        case 1: VirtioNet(name: "device", backend: Wire(), mac: MACAddress(index: 0))
+        case 2: VirtioConsole(name: "device", ports: [VirtioConsolePort(isConsole: true, backend: BufferedConsole())])
+        default: VirtioEntropy(name: "device", source: .seeded(1))
+        }
+        let bench = try VirtioBench(setup, device)
+        var random = SplitMix(seed: UInt64(kind))
+        // Values that make sense somewhere come often, so that queues get going now and then.
+        let values: [UInt64] = [0, 1, 2, 3, 4, 7, 8, 0xb, 0xf, 16, 4096, VirtioBench.ramBase >> 12, VirtioBench.ramBase, VirtioBench.ramBase + 0x1000]
+        for _ in 0..<20_000 {
+            let size = 1 << Int(random.next() % 4)
+            let offset = (random.next() % 2 == 0 ? random.next() % 0x108 : random.next() % VirtioMMIO.decodedSize) & ~UInt64(size - 1)
+            if random.next() % 3 == 0 {
+                _ = bench.slot.read(offset, size: size)
+            } else {
+                let value = random.next() % 4 == 0 ? random.next() : values[Int(random.next() % UInt64(values.count))]
+                bench.slot.write(offset, value, size: size)
+            }
+        }
+        bench.runEvents()
+        let saved = try bench.slot.encodedState()
+        try bench.slot.restoreState(from: saved)
+        #expect(try bench.slot.encodedState() == saved)
+        bench.driver.start()
+        #expect(!bench.needsReset)
+    }
+
+    @Test func impossibleSavedQueueBreaksTheDeviceInsteadOfTheHost() throws {
+        let bench = try VirtioBench(.modernPacked, InvertingDevice())
+        bench.driver.start()
+        var text = String(decoding: try bench.slot.encodedState(), as: UTF8.self)
+        text.replace("\"nextAvailable\":0", with: "\"nextAvailable\":65535")
+        try bench.slot.restoreState(from: Data(text.utf8))
+        bench.driver.write(Offset.queueNotify, 0)
+        #expect(bench.needsReset)
     }
 }
