@@ -23,12 +23,12 @@ enum Objdump {
         return try run(tool, ["-d", "-z"] + options + [file.path]).split(separator: "\n").compactMap(text)
     }
 
-    /// `  addr:\tbytes\tmnemonic\toperands # comment`; the number of tabs between differs.
+    /// `  addr:\tbytes\tmnemonic\toperands # comment`; LLVM has no tab before the bytes.
     private static func text(_ line: Substring) -> String? {
         let line = line.drop { $0 == " " }
         guard let colon = line.firstIndex(of: ":"), line[..<colon].allSatisfy(\.isHexDigit), let tab = line.firstIndex(of: "\t") else { return nil }
         var fields = line[tab...].split(separator: "\t").map { $0.filter { $0 != " " } }
-        if fields.first?.allSatisfy(\.isHexDigit) == true { fields.removeFirst() }
+        if line.index(after: colon) == tab { fields.removeFirst() }
         guard let mnemonic = fields.first else { return nil }
         let operands = fields.dropFirst().joined().prefix { $0 != "#" && $0 != "<" }
         return operands.isEmpty ? mnemonic : "\(mnemonic)\t\(operands)"

@@ -1,9 +1,10 @@
 /// Writes instructions as GNU objdump does.
 public struct RVDisassembler: Sendable {
     private let decoder: RVDecoder
+    private let usesAliases: Bool
     /// Aliases of each row of the table; empty when they are not wanted.
     private let aliases: [[RVAlias]]
-    /// The 32-bit row a compressed row of the table is written as; nil when it is written as itself.
+    /// The row that a row of the table is written as: the expansion of a compressed one, say; nil for itself.
     private let expansions: [RVInstruction?]
 
     /// - Parameters:
@@ -11,9 +12,14 @@ public struct RVDisassembler: Sendable {
     ///   - aliases: prefer pseudo-instructions (`ret`) and expand compressed ones, as objdump does; false is its `-M no-aliases`.
     public init(extensions: RVExtensionSet, aliases: Bool) {
         decoder = RVDecoder(extensions: extensions)
+        usesAliases = aliases
         guard aliases else {
             self.aliases = RVTable.all.map { _ in [] }
-            expansions = RVTable.all.map { _ in nil }
+            // A hint that is an addition of certain registers is written as that.
+            expansions = RVTable.all.map { row in
+                let isNamedAddition = row.op == .hint && row.format.operands.isEmpty && row.format.layout != .none
+                return isNamedAddition ? RVTable.all.first { $0.name == row.refines.first } : nil
+            }
             return
         }
         let byRow = Dictionary(grouping: RVAlias.all, by: \.row)
@@ -51,10 +57,8 @@ public struct RVDisassembler: Sendable {
     private func unknown(_ bits: UInt32, _ length: Int) -> String {
         if length == 4 { return ".4byte\t0x\(String(bits, radix: 16))" }
         let half = bits & 0xffff
-        return half != 0 ? ".2byte\t0x\(String(half, radix: 16))" : expandsCompressed ? "unimp" : "c.unimp"
+        return half != 0 ? ".2byte\t0x\(String(half, radix: 16))" : usesAliases ? "unimp" : "c.unimp"
     }
-
-    private var expandsCompressed: Bool { expansions.contains { $0 != nil } }
 }
 
 /// Writes the operands of one instruction.

@@ -134,6 +134,7 @@ package struct RVFormat: Sendable {
     static let jump = RVFormat(.j, .rd, .target)
     static let shift = RVFormat(.shift, .rd, .rs1, .amount)
     static let fence = RVFormat(.fence, .fence)
+    static let hintAdd = RVFormat(.r)
     static let fenceFull = RVFormat(.fence)
     static let atomic = RVFormat(.atomic, .rd, .rs2, .address)
     static let loadReserved = RVFormat(.atomic, .rd, .address)
@@ -193,4 +194,5 @@ package struct RVFormat: Sendable {
     static let cCallRegister = RVFormat(.cCallRegister, .rs1)
     static let cMove = RVFormat(.cMove, .rd, .rs2)
     static let cAdd = RVFormat(.cAdd, .rd, .rs2)
+    static let cHintAdd = RVFormat(.cAdd)
 }
