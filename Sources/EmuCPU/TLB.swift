@@ -25,9 +25,9 @@ package struct JumpCacheEntry {
 /// What a TLB view is valid for: one address space seen with one set of access rights.
 package struct TLBViewKey: Equatable {
     /// The translation register (RISC-V satp), 0 without translation.
-    var space: UInt64
+    package var space: UInt64
     /// Privilege and access-right bits, as the architecture packs them.
-    var rights: UInt64
+    package var rights: UInt64
 }
 
 /// A direct-mapped TLB and a jump cache for one address space and one set of rights.

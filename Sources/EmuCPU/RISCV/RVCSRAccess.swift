@@ -2,7 +2,7 @@
 extension RVProcessor {
     /// Executes csrrw, csrrs, csrrc and their immediate forms (Zicsr). The caller has synchronised the cycle totals and the clock
     /// and moved `pc` past the instruction. False when the instruction trapped.
-    func executeCSR(_ op: RVOp, _ r: DecodedOp) -> Bool {
+    package func executeCSR(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let operand: UInt64
         switch op {
         case .csrrwi, .csrrsi, .csrrci: operand = UInt64(r.rs1)

@@ -126,13 +126,13 @@ extension RVProcessor {
     // MARK: Overflow
 
     /// At the edge of a slice: raises the local counter-overflow interrupt of counters that wrapped.
-    func counterOverflowCheck() {
+    package func counterOverflowCheck() {
         if h.pointee.activeCounters != 0 { synchroniseCounters() }
     }
 
     /// An upper bound for the next slice, so that an overflow interrupt is on time: cycles until the first counter that would
     /// raise one can wrap in the present privilege mode; nil when none can.
-    func cyclesUntilOverflow() -> Int? {
+    package func cyclesUntilOverflow() -> Int? {
         guard h.pointee.activeCounters != 0, config.extensions.contains(.sscofpmf) else { return nil }
         synchroniseCounters()
         var nearest: UInt64?

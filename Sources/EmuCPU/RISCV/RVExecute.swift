@@ -6,6 +6,8 @@ extension RVProcessor: Hart {
     public var retired: UInt64 { h.pointee.totalCycles &- h.pointee.nonRetired }
 
     public func run(budget: Int, clockBase: UInt64) -> ExitReason {
+        // A counter about to overflow ends the slice early, so that its interrupt is on time.
+        let budget = min(budget, cyclesUntilOverflow() ?? budget)
         h.pointee.sliceBudget = budget
         h.pointee.remaining = budget
         h.pointee.sliceStart = h.pointee.totalCycles
@@ -15,7 +17,7 @@ extension RVProcessor: Hart {
             h.pointee.waiting = false
         }
         let reason = runBlocks()
-        h.pointee.totalCycles = h.pointee.sliceStart &+ UInt64(budget - h.pointee.remaining)
+        countCycles(h.pointee.remaining)
         counterOverflowCheck()
         return reason
     }
@@ -32,6 +34,11 @@ extension RVProcessor: Hart {
     public func restoreState(_ bytes: [UInt8]) throws {
         guard bytes.count == Self.savedSize else {
             throw RVStateError(description: "hart \(index): saved state has \(bytes.count) bytes, this version's has \(Self.savedSize)")
+        }
+        // Every bit pattern of a saved field is harmless but those of the privilege and of the one Bool.
+        guard let privilege = MemoryLayout<RVHart>.offset(of: \.privilege), let waiting = MemoryLayout<RVHart>.offset(of: \.waiting),
+            [RVPrivilege.user, RVPrivilege.supervisor, RVPrivilege.machine].contains(bytes[privilege]), bytes[waiting] <= 1 else {
+            throw RVStateError(description: "hart \(index): saved state is damaged")
         }
         UnsafeMutableRawPointer(h).copyMemory(from: bytes, byteCount: bytes.count)
         rebuildDerivedState()
@@ -81,6 +88,13 @@ extension RVProcessor: Hart {
         if events.mode == .virtual {
             events.advanceVirtual(to: h.pointee.clockBase &+ done &* config.nanosecondsPerCycle)
         }
+    }
+
+    /// Brings `totalCycles` up to `remaining` cycles before the end of the slice; counters limited to a privilege mode must
+    /// know the total before a trap changes the mode.
+    @inline(__always)
+    func countCycles(_ remaining: Int) {
+        h.pointee.totalCycles = h.pointee.sliceStart &+ UInt64(truncatingIfNeeded: h.pointee.sliceBudget &- remaining)
     }
 
     // MARK: TLB fast path

@@ -17,6 +17,8 @@ package struct RVHart {
     var frm: UInt8 = 0
     /// Waiting in `wfi`.
     var waiting = false
+    /// Fills the gap before the next field: equal states must be equal bytes.
+    var padding: UInt32 = 0
 
     // Machine level
     /// Without SD, which is computed when the CSR is read.

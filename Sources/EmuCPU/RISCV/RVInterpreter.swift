@@ -45,6 +45,7 @@ extension RVProcessor {
             // Between blocks, with no successor known.
             if h.pointee.request != 0 {
                 h.pointee.pc = pc
+                countCycles(remaining)
                 if serveRequests() {
                     h.pointee.remaining = remaining
                     return .requested
@@ -67,6 +68,7 @@ extension RVProcessor {
                 block = found
             } else {
                 remaining &-= 1
+                countCycles(remaining)
                 h.pointee.nonRetired &+= 1
                 takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc)
                 pc = h.pointee.pc
@@ -635,12 +637,14 @@ extension RVProcessor {
                     continue dispatch
                 case .trap:
                     remaining &+= end - ip - 1
+                    countCycles(remaining)
                     h.pointee.nonRetired &+= 1
                     takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc &+ UInt64(ip.pointee.offset))
                     pc = h.pointee.pc
                     continue dispatch
                 }
                 // Only a jump to a misaligned address gets here: the jump itself traps.
+                countCycles(remaining)
                 h.pointee.nonRetired &+= 1
                 takeTrap(cause: RVCause.fetchMisaligned, value: next, pc: pc &+ UInt64(ip.pointee.offset))
                 pc = h.pointee.pc

@@ -21,7 +21,7 @@ extension RVProcessor {
     /// What an access at `privilege` may do anywhere in the 4 KiB page at physical address `page`.
     ///
     /// Not `uniform`: entries begin or end inside the page, the flags are all false, and each access must ask `pmpAllows`.
-    func pmpPage(_ page: UInt64, privilege: UInt8) -> (read: Bool, write: Bool, execute: Bool, uniform: Bool) {
+    package func pmpPage(_ page: UInt64, privilege: UInt8) -> (read: Bool, write: Bool, execute: Bool, uniform: Bool) {
         let first = page & ~0xfff
         let last = first | 0xfff
         for entry in 0..<h.pointee.pmpCount {
@@ -37,7 +37,7 @@ extension RVProcessor {
     }
 
     /// True when all `size` bytes (at least 1) at physical `address` may be accessed.
-    func pmpAllows(_ address: UInt64, size: UInt64, _ access: RVAccess, privilege: UInt8) -> Bool {
+    package func pmpAllows(_ address: UInt64, size: UInt64, _ access: RVAccess, privilege: UInt8) -> Bool {
         let last = address &+ (size &- 1)
         guard last >= address else { return false }
         for entry in 0..<h.pointee.pmpCount {

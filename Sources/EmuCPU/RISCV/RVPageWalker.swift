@@ -2,7 +2,7 @@ import EmuBus
 import Synchronization
 
 /// What an access to memory wants.
-enum RVAccess {
+package enum RVAccess {
     case load, store, fetch
 
     /// Cause when translation refuses.
@@ -25,19 +25,19 @@ enum RVAccess {
 }
 
 /// A page a walk found, with what the given rights may do to it. PMP is not considered.
-struct RVPage {
+package struct RVPage {
     /// Physical address of the 4 KiB page that holds the translated address.
-    var physicalPage: UInt64
-    var readable = true
+    package var physicalPage: UInt64
+    package var readable = true
     /// Also means that the page-table entry is marked dirty.
-    var writable = true
-    var executable = true
+    package var writable = true
+    package var executable = true
     /// Part of a larger leaf, so that one leaf stands behind several TLB entries.
-    var superpage = false
+    package var superpage = false
 }
 
 /// The outcome of a page-table walk.
-enum RVTranslation {
+package enum RVTranslation {
     case page(RVPage)
     /// The exception cause.
     case fault(UInt64)
@@ -64,7 +64,7 @@ extension RVProcessor {
     /// Translates `address` under address space `space` (satp; 0 for none) and `rights` (`RVRights`): the algorithm of
     /// "Virtual Address Translation Process" for Sv39, Sv48 and Sv57. Sets the accessed and dirty bits the access needs, or
     /// faults, as Svade and Svadu have it.
-    func walk(_ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64) -> RVTranslation {
+    package func walk(_ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64) -> RVTranslation {
         guard space != 0 else { return .page(RVPage(physicalPage: address & ~0xfff)) }
         let levels = Int(space >> 60) - 5
         guard 3...5 ~= levels else { return .fault(access.pageFault) }

@@ -21,7 +21,7 @@ extension RVTable {
 /// the cache-block instructions.
 extension RVProcessor {
     /// Executes a privileged instruction; `pc` already points past it. False when it trapped.
-    func executePrivileged(_ op: RVOp, _ r: DecodedOp) -> Bool {
+    package func executePrivileged(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let privilege = h.pointee.privilege
         switch op {
         case .ecall:
@@ -100,7 +100,7 @@ extension RVProcessor {
 
     /// Zicbom and Zicboz: menvcfg and senvcfg enable the instructions below M-mode. True when allowed, else the exception is
     /// raised. Without caches, cbo.inval and cbo.flush do the same, so the choice between them in CBIE has no effect.
-    func cboAllowed(_ op: RVOp, _ r: DecodedOp) -> Bool {
+    package func cboAllowed(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let field: UInt64
         switch op {
         case .cbo_inval: field = RVEnvironment.cbie

@@ -8,7 +8,7 @@ extension RVProcessor {
     /// - Parameters:
     ///   - value: what xtval receives.
     ///   - pc: what xepc receives: the instruction that trapped, or the first one not executed.
-    func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
+    package func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
         synchroniseCounters()
         let from = h.pointee.privilege
         let isInterrupt = cause & RVCause.interrupt != 0
@@ -56,7 +56,7 @@ extension RVProcessor {
     // MARK: Interrupts
 
     /// All pending interrupts, as mip shows them: the wires, what software set, and stimecmp.
-    var mip: UInt64 {
+    package var mip: UInt64 {
         let timer: UInt64 = 1 << RVInterrupt.supervisorTimer
         // STIP is stimecmp's or software's, never both.
         return h.pointee.menvcfg & RVEnvironment.stce != 0
@@ -71,7 +71,7 @@ extension RVProcessor {
     ]
 
     /// The interrupt to take now, as a cause; nil when none is pending, enabled and above the present privilege.
-    func pendingInterrupt() -> UInt64? {
+    package func pendingInterrupt() -> UInt64? {
         let pending = mip & h.pointee.mie
         if pending == 0 { return nil }
         let privilege = h.pointee.privilege
@@ -172,13 +172,11 @@ extension RVProcessor {
         state.minstretOffset = old.nonRetired &- old.totalCycles
         state.counterCycles = old.totalCycles
         state.counterRetired = old.totalCycles &- old.nonRetired
-        state.request = old.request
-        state.remaining = old.remaining
-        state.sliceBudget = old.sliceBudget
-        state.clockBase = old.clockBase
-        state.sliceStart = old.sliceStart
-        state.blockPC = old.blockPC
-        h.pointee = state
+        // The rest of the state belongs to the run loop, which may be in the middle of a slice.
+        // SAFETY: both sides are an `RVHart`, whose first `savedSize` bytes are its saved part.
+        withUnsafeBytes(of: state) { bytes in
+            UnsafeMutableRawBufferPointer(start: h, count: Self.savedSize).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<Self.savedSize]))
+        }
         rebuildDerivedState()
         Log.write(.cpuReset, "hart \(index): reset, pc \(hex(state.pc)), misa \(hex(config.misa))")
     }

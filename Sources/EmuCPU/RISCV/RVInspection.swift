@@ -1,0 +1,35 @@
+/// The parts of a hart's state that are no registers, for debuggers and tests. CSRs: `readCSR` and `writeCSR`.
+extension RVProcessor {
+    package var pc: UInt64 {
+        get { h.pointee.pc }
+        set { h.pointee.pc = newValue }
+    }
+
+    /// 0 = U, 1 = S, 3 = M.
+    package var privilege: UInt8 {
+        get { h.pointee.privilege }
+        set {
+            h.pointee.privilege = newValue
+            viewChanged()
+            updateInterruptRequest()
+        }
+    }
+
+    /// Sitting in `wfi`, whether or not an interrupt has become pending since.
+    package var isInWFI: Bool { h.pointee.waiting }
+
+    /// The exception the last instruction that trapped has raised.
+    package var raised: (cause: UInt64, value: UInt64) { (h.pointee.trapCause, h.pointee.trapValue) }
+
+    /// True when the run loop is going to look for an interrupt.
+    package var requestsInterrupt: Bool { h.pointee.request & RVRequest.interrupt != 0 }
+
+    /// The view keys that data accesses and fetches use.
+    package var viewKeys: (data: TLBViewKey, fetch: TLBViewKey) { (h.pointee.dataView.pointee.key, h.pointee.fetchView.pointee.key) }
+
+    /// Advances the cycle totals as running would: `cycles` of which `nonRetired` retired no instruction.
+    package func count(cycles: UInt64, nonRetired: UInt64 = 0) {
+        h.pointee.totalCycles &+= cycles
+        h.pointee.nonRetired &+= nonRetired
+    }
+}

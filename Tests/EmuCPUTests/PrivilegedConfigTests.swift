@@ -1,0 +1,78 @@
+import EmuCPU
+import Testing
+
+@Suite struct PrivilegedConfigTests {
+    static func message(_ option: String) -> String {
+        do {
+            _ = try RVConfig.parse(option)
+            return ""
+        } catch { return error.description }
+    }
+
+    static func has(_ option: String, _ extensions: RVExtension...) throws -> [Bool] {
+        let config = try RVConfig.parse(option)
+        return extensions.map(config.extensions.contains)
+    }
+
+    @Test func standardModelHasEverythingButSvade() throws {
+        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { $0 != .svade })
+        #expect(try RVConfig.parse("MAX").extensions == RVConfig.parse("rv64").extensions)
+    }
+
+    @Test func switchesTakeAnyCaseAndSpelling() throws {
+        for off in ["zba=off", "ZBA=OFF", "zba=false", "Zba=no"] { #expect(try Self.has("rv64,\(off)", .zba) == [false]) }
+        for on in ["svade=on", "svade=true", "SVADE=yes"] { #expect(try Self.has("rv64,\(on)", .svade) == [true]) }
+        #expect(try Self.has("rv64,zba=off,zba=on", .zba) == [true])
+    }
+
+    @Test func dependentsFollowSilently() throws {
+        #expect(try Self.has("rv64,f=off", .f, .d, .zfh, .zfhmin, .zfa, .zcd, .zca, .c) == [false, false, false, false, false, false, true, true])
+        #expect(try Self.has("rv64,a=off", .a, .zaamo, .zalrsc, .zabha, .zacas, .zawrs) == [false, false, false, false, false, false])
+        #expect(try Self.has("rv64,zaamo=off", .a, .zalrsc, .zacas, .zawrs) == [false, true, false, true])
+        #expect(try Self.has("rv64,c=off", .zca, .zcb, .zcd, .zcmop) == [false, false, false, false])
+        #expect(try Self.has("rv64,c=off,zca=on", .c, .zca, .zcb, .zcd) == [false, true, true, false])
+        #expect(try Self.has("rv64,sv48=off", .sv39, .sv48, .sv57) == [true, false, false])
+        #expect(try Self.has("rv64,mmu=off", .sv39, .sv57, .svadu, .svnapot, .svpbmt) == [false, false, false, false, false])
+        #expect(try Self.has("rv64,b=off", .zba, .zbb, .zbs, .zbc) == [false, false, false, true])
+        #expect(try Self.has("rv64,zihpm=off", .sscofpmf) == [false])
+    }
+
+    @Test func contradictionsNameBothSides() {
+        #expect(Self.message("rv64,f=off,d=on").contains("d needs f"))
+        #expect(Self.message("rv64,d=on,f=off").contains("d needs f"))
+        #expect(Self.message("rv64,sv57=on,sv39=off").contains("sv57 needs sv48") || Self.message("rv64,sv57=on,sv39=off").contains("sv48 needs sv39"))
+        #expect(Self.message("rv64,a=off,zacas=on").contains("zacas needs zaamo"))
+        #expect(Self.message("rv64,c=on,zcd=off").contains("c needs zcd"))
+        #expect(Self.message("rv64,zicsr=off").contains("zicsr cannot be switched off"))
+    }
+
+    @Test func unknownNamesGetTheNearestOne() {
+        #expect(Self.message("rv46").contains("did you mean 'rv64'?"))
+        #expect(Self.message("rv64,zbaa=on").contains("did you mean 'zba'?"))
+        #expect(Self.message("rv64,svpmbt=on").contains("did you mean 'svpbmt'?"))
+        #expect(!Self.message("rv64,quadrature=on").contains("did you mean"))
+        #expect(Self.message("rv64,zba").contains("zba=on or =off"))
+        #expect(Self.message("rv64,zba=maybe").contains("zba=maybe is neither on nor off"))
+        #expect(Self.message("").contains("-cpu help") && Self.message("rv64,").contains("needs a value"))
+    }
+
+    @Test func isaStringIsCanonical() throws {
+        let config = try RVConfig.parse("rv64")
+        #expect(config.isaString.hasPrefix("rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_"))
+        #expect(config.isaString.hasSuffix("_svadu_svinval_svnapot_svpbmt"))
+        #expect(config.isaExtensions.first == "i" && !config.isaExtensions.contains("sv39"))
+        #expect(try RVConfig.parse("rv64,f=off,a=off,c=off,zca=on").isaString.hasPrefix("rv64im_zicbom"))
+    }
+
+    @Test func memoryManagementTypeIsTheDeepest() throws {
+        #expect(try RVConfig.parse("rv64").mmuType == "riscv,sv57")
+        #expect(try RVConfig.parse("rv64,sv57=off").mmuType == "riscv,sv48")
+        #expect(try RVConfig.parse("rv64,sv48=off").mmuType == "riscv,sv39")
+        #expect(try RVConfig.parse("rv64,mmu=off").mmuType == "riscv,none")
+    }
+
+    @Test func helpListsEveryName() {
+        for each in RVExtension.allCases { #expect(RVConfig.helpText.contains("  \(each.name) ")) }
+        #expect(RVConfig.helpText.contains("svade         page faults on clear accessed and dirty bits (off)"))
+    }
+}
