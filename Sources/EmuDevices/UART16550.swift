@@ -81,6 +81,9 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         public var timeoutInterrupt = false
         /// Guest time in nanoseconds at which waiting characters raise the time-out interrupt.
         public var timeoutDeadline: UInt64?
+        /// Until when the line is held after the receiver was cleared, and the characters it was cleared of.
+        public var heldUntil: UInt64?
+        public var unread: [UInt8] = []
     }
 
     public let name: String
@@ -89,6 +92,10 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     private var current = State()
     private var interruptLevel = false
     private var timeout: EventTimer!
+    private var hold: EventTimer!
+    /// A driver that takes the port over clears the receiver and then reads it once or twice for good measure. Input that was piped in
+    /// before would be lost there, so the line is held for this long, in nanoseconds, and what was cleared arrives again.
+    package static let holdTime: UInt64 = 10_000_000
     /// Where characters go and come from; nil drops output.
     public var backend: (any CharacterBackend)? {
         didSet { backend?.frontend = self }
@@ -104,6 +111,7 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
             current.timeoutInterrupt = true
             update()
         }
+        hold = events.makeTimer("\(name) line hold") { [unowned self] in releaseLine() }
     }
 
     private var usesFIFOs: Bool { current.fcr & FCR.enable != 0 }
@@ -187,11 +195,12 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         let wasFull = receiveCapacity == 0
         // Switching the FIFOs on or off empties them; the other bits only count while bit 0 is written as 1.
         if (current.fcr ^ value) & FCR.enable != 0 || value & (FCR.enable | FCR.clearReceiver) == FCR.enable | FCR.clearReceiver {
+            holdLine()
             clearReceiver()
         }
         current.fcr = value & FCR.enable != 0 ? value & 0xC9 : 0
         update()
-        if wasFull, receiveCapacity > 0 { backend?.frontendReady() }
+        if wasFull { offerLine() }
     }
 
     private func writeModemControl(_ value: UInt8) {
@@ -213,7 +222,7 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
             if isLooped { accept(0, errors: LSR.breakSignal) }
         }
         update()
-        if wasFull, receiveCapacity > 0 { backend?.frontendReady() }
+        if wasFull { offerLine() }
     }
 
     /// Records changes of the modem inputs: any change of CTS, DSR and DCD, only the falling edge of RI.
@@ -247,7 +256,9 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     // MARK: Receiver
 
     /// Free places in the FIFO; in loopback the receiver is cut off from the line, which then has to wait.
-    public var receiveCapacity: Int { isLooped ? 0 : depth - current.received.count }
+    public var receiveCapacity: Int { current.heldUntil != nil || !current.unread.isEmpty ? 0 : room }
+
+    private var room: Int { isLooped ? 0 : depth - current.received.count }
 
     public func receive(_ bytes: [UInt8]) {
         guard !isLooped else { return }
@@ -283,8 +294,29 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         current.timeoutInterrupt = false
         restartTimeout()
         update()
-        if wasFull, receiveCapacity > 0 { backend?.frontendReady() }
+        if wasFull { offerLine() }
         return UInt8(truncatingIfNeeded: first)
+    }
+
+    /// Takes back what the guest has not read, and lets nothing arrive for a while.
+    private func holdLine() {
+        if !isLooped { current.unread += current.received.filter { $0 >> 8 == 0 }.map { UInt8(truncatingIfNeeded: $0) } }
+        let deadline = events.now &+ Self.holdTime
+        current.heldUntil = deadline
+        hold.schedule(at: deadline)
+    }
+
+    private func releaseLine() {
+        current.heldUntil = nil
+        offerLine()
+    }
+
+    /// There is room: first for what was taken back, then for the backend.
+    private func offerLine() {
+        if current.heldUntil != nil { return }
+        while !current.unread.isEmpty && room > 0 { accept(current.unread.removeFirst(), errors: 0) }
+        update()
+        if receiveCapacity > 0 { backend?.frontendReady() }
     }
 
     private func clearReceiver() {
@@ -354,9 +386,10 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         let wasFull = receiveCapacity == 0
         if current.lcr & LCR.sendBreak != 0, !isLooped { backend?.setBreak(false) }
         timeout.cancel()
+        hold.cancel()
         current = State()
         update()
-        if wasFull { backend?.frontendReady() }
+        if wasFull { offerLine() }
     }
 
     // MARK: State
@@ -372,6 +405,8 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
             interrupt.set(interruptLevel)
             timeout.cancel()
             if let deadline = current.timeoutDeadline { timeout.schedule(at: deadline) }
+            hold.cancel()
+            if let deadline = current.heldUntil { hold.schedule(at: deadline) }
         }
     }
 

@@ -19,6 +19,8 @@ import TestSupport
     private var interrupted: Bool { sink[10] }
     private func drain(_ count: Int) -> String { String(decoding: (0..<count).map { _ in UInt8(read(0)) }, as: UTF8.self) }
 
+    private func endHold() { events.run(to: events.now + UART16550.holdTime) }
+
     // MARK: Registers
 
     @Test func powerOnValues() {
@@ -152,6 +154,7 @@ import TestSupport
 
     @Test func theFIFOHoldsSixteenAndAnOverrunLosesTheNewcomer() {
         write(2, 0x01)
+        endHold()
         #expect(uart.receiveCapacity == 16)
         uart.receive(Array("0123456789abcdefX".utf8))
         #expect(uart.receiveCapacity == 0)
@@ -162,6 +165,7 @@ import TestSupport
 
     @Test func theBackendRefillsAsTheGuestReads() {
         write(2, 0x01)
+        endHold()
         let text = String(repeating: "the quick brown fox ", count: 10)
         console.type(text)
         #expect(drain(text.utf8.count) == text)
@@ -194,7 +198,27 @@ import TestSupport
         write(2, 0x01)
         uart.receive(Array(repeating: 0, count: 16))
         write(2, 0x03)
-        #expect(console.readyCalls == 1)
+        #expect(console.readyCalls == 0)
+        endHold()
+        #expect(drain(16) == String(repeating: "\0", count: 16))
+        #expect(console.readyCalls > 0)
+    }
+
+    @Test func aClearedReceiverHoldsTheLineAndGetsUnreadInputAgain() {
+        write(2, 0x01)
+        endHold()
+        console.type("poweroff -f\n")
+        // What Linux's driver does when it opens the port.
+        write(2, 0x03)
+        #expect(read(5) == 0x60 && read(0) == 0)
+        console.type("more")
+        #expect(read(5) == 0x60)
+        let copy = uart.state
+        endHold()
+        #expect(drain(16) == "poweroff -f\nmore")
+        uart.state = copy
+        endHold()
+        #expect(drain(12) == "poweroff -f\n")
     }
 
     // MARK: Receive time-out
@@ -244,7 +268,7 @@ import TestSupport
         events.run(to: fourCharacters * 2)
         #expect(interrupted && read(2) == 0xCC)
         #expect(read(0) == 0x62)
-        events.run(to: fourCharacters * 10)
+        events.run(to: fourCharacters * 100)
         #expect(!interrupted && events.nextDeadline == .max)
     }
 
