@@ -2,7 +2,7 @@
 # Brings Debian 13's riscv64 kernel and busybox from Debian's archive, checked by apt's signatures, and packs a small initramfs
 # (busybox, the virtio and ext4 modules, the init beside this file). Everything lands in a cache folder, whose path is printed last:
 #   Image        the kernel         initrd.gz   the initramfs
-#   fw_dynamic.bin, fw_jump.elf     OpenSBI     u-boot.bin   U-Boot's S-mode build
+#   fw_dynamic.bin, fw_jump.elf     OpenSBI     u-boot.bin   U-Boot's S-mode build     busybox   the static program
 #
 # apt runs with a configuration of its own (lists, cache, sources, architecture); the host's apt is only asked for its mirror.
 #   DEBIAN_MIRROR=URL    use this mirror instead        EMULATE_CACHE=DIR    cache there instead
@@ -26,7 +26,7 @@ cd "$cache"
 exec 9>lock
 flock 9
 
-stamp="complete $(cat "$here/debian.sh" "$here/init" | sha256sum | cut -d' ' -f1)"
+stamp="complete $(cat "$here/debian.sh" "$here/init" "$here/udhcpc.script" | sha256sum | cut -d' ' -f1)"
 if [ "$(cat stamp 2>/dev/null)" = "$stamp" ]; then
     echo "$cache"
     exit 0
@@ -100,9 +100,12 @@ cp x/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin u-boot.bin
 say "packing the initramfs"
 rm -rf root
 mkdir -p root/{bin,sbin,proc,sys,dev,mnt,root,etc,tmp,run} "root/lib/modules/$release"
-cp "$(find x -path '*bin/busybox' -type f | head -n 1)" root/bin/busybox
+cp "$(find x -path '*bin/busybox' -type f | head -n 1)" busybox
+mkdir -p root/usr/share/udhcpc
+cp busybox root/bin/busybox
 cp "$here/init" root/init
-chmod 755 root/init
+cp "$here/udhcpc.script" root/usr/share/udhcpc/default.script
+chmod 755 root/init root/usr/share/udhcpc/default.script
 depmod -b "$base" "$release"
 for module in virtio_mmio virtio_blk virtio_net virtio-rng virtio_console ext4; do
     modprobe -d "$base" -S "$release" --show-depends "$module" 2>/dev/null | awk '/^insmod/ {print $2}' || true

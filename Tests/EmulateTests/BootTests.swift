@@ -1,0 +1,205 @@
+import Foundation
+import Glibc
+import Testing
+
+/// Real guests from Debian's archive, started the way a user starts them. `make guest` fetches them; where that was left out on
+/// purpose (EMULATE_OFFLINE), these tests are skipped and say so.
+@Suite(.serialized, .enabled(if: !DebianGuest.isLeftOut, "EMULATE_OFFLINE is set: real guests were not fetched"))
+struct BootTests {
+    let guest: DebianGuest
+    let directory: TemporaryDirectory
+
+    init() throws {
+        guest = try DebianGuest()
+        directory = try TemporaryDirectory()
+    }
+
+    /// Seconds a boot may take on a slow, busy machine before it counts as hung.
+    private static let patience = 300.0
+
+    private func boot(_ arguments: [String], append: String = "console=ttyS0") throws -> Subprocess {
+        try Subprocess(["-machine", "virt", "-m", "512M", "-nographic", "-kernel", guest.image, "-initrd", guest.initrd, "-append", append] + arguments)
+    }
+
+    /// Boots, runs a shell script as the guest's first command, and returns what the console showed up to power-off.
+    private func run(_ script: String, _ arguments: String..., append: String = "") throws -> String {
+        let command = Data(script.utf8).base64EncodedString()
+        let machine = try boot(arguments, append: "console=ttyS0 \(append) run=\(command)")
+        machine.endInput()
+        let text = machine.outputToEnd(seconds: Self.patience)
+        #expect(machine.wait() == .code(0))
+        return text
+    }
+
+    @Test func debianReachesAnInteractiveShellAndPowersOff() throws {
+        let machine = try boot([])
+        machine.send("uname -m; echo $((6*7))\npoweroff -f\n")
+        machine.endInput()
+        let text = machine.outputToEnd(seconds: Self.patience)
+        #expect(text.contains("Run /init as init process"))
+        #expect(text.contains(/# uname -m; echo \$\(\(6\*7\)\)\r?\nriscv64\r?\n42/))
+        #expect(machine.wait() == .code(0))
+    }
+
+    @Test(arguments: [1, 2, 4]) func ownFirmwareStartsEveryHart(harts: Int) throws {
+        let text = try run("echo harts $(nproc)", "-smp", "\(harts)")
+        #expect(text.contains("harts \(harts)\r\n"))
+        #expect(text.contains("run: exit 0"))
+    }
+
+    @Test func openSBIRunsAsFirmware() throws {
+        let text = try run("echo harts $(nproc)", "-smp", "2", "-bios", guest.path("fw_dynamic.bin"))
+        #expect(text.contains("OpenSBI v"))
+        #expect(text.contains("harts 2\r\n"))
+    }
+
+    @Test func openSBIAsAnELFRunsAsFirmware() throws {
+        let text = try run("true", "-bios", guest.path("fw_jump.elf"))
+        #expect(text.contains("OpenSBI v"))
+        #expect(text.contains("run: exit 0"))
+    }
+
+    @Test func theVirtualClockBootsDebian() throws {
+        #expect(try run("true", "-smp", "2", "--time", "virtual").contains("run: exit 0"))
+    }
+
+    @Test(arguments: ["sv39", "sv48", "sv57"]) func everyPagingModeIsUsedByLinux(mode: String) throws {
+        let smaller = ["sv39": "sv48=off,sv57=off", "sv48": "sv57=off", "sv57": "sv57=on"]
+        let text = try run("grep -m1 mmu /proc/cpuinfo", "-cpu", "rv64," + (smaller[mode] ?? ""))
+        #expect(text.contains(": \(mode)"))
+    }
+
+    @Test func ubootReachesItsPrompt() throws {
+        let machine = try Subprocess(["-machine", "virt", "-m", "256M", "-nographic", "-kernel", guest.path("u-boot.bin")])
+        #expect(machine.waitFor("Hit any key to stop autoboot", seconds: Self.patience))
+        machine.send("\n")
+        #expect(machine.waitFor("\n=> ", seconds: Self.patience))
+        machine.send("printenv arch\npoweroff\n")
+        #expect(machine.outputToEnd(seconds: Self.patience).contains("arch=riscv"))
+        #expect(machine.wait() == .code(0))
+    }
+
+    // MARK: Disk
+
+    /// An ext4 root file system with busybox whose /sbin/init is `script`.
+    private func makeRootImage(init script: String) throws -> String {
+        let tree = directory.url.appending(path: "tree")
+        for folder in ["bin", "sbin", "proc", "sys", "dev", "tmp"] {
+            try FileManager.default.createDirectory(at: tree.appending(path: folder), withIntermediateDirectories: true)
+        }
+        try FileManager.default.copyItem(atPath: guest.path("busybox"), toPath: tree.appending(path: "bin/busybox").path)
+        let program = tree.appending(path: "sbin/init")
+        try ("#!/bin/busybox sh\n" + script).write(to: program, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program.path)
+        let image = directory.path("root.img")
+        try HostTool.run("mke2fs", "-q", "-t", "ext4", "-d", tree.path, image, "64M")
+        return image
+    }
+
+    @Test func anExt4RootOnVirtioBlockIsMountedAndWritten() throws {
+        let image = try makeRootImage(
+            init: """
+                export PATH=/bin
+                /bin/busybox --install -s /bin
+                mount -t proc proc /proc
+                grep ' / ' /proc/mounts
+                i=0; while [ $i -lt 200 ]; do echo "line $i" >> /written; i=$((i+1)); done
+                sync
+                mount -o remount,ro /
+                poweroff -f
+                """)
+        let machine = try boot(["-drive", "file=\(image),format=raw,if=virtio"], append: "console=ttyS0 root=/dev/vda")
+        machine.endInput()
+        let text = machine.outputToEnd(seconds: Self.patience)
+        #expect(machine.wait() == .code(0))
+        #expect(text.contains("/dev/vda / ext4 rw"))
+        try HostTool.run("e2fsck", "-f", "-n", image)
+        let written = try HostTool.run("debugfs", "-R", "cat /written", image)
+        #expect(written == (0..<200).map { "line \($0)\n" }.joined())
+    }
+
+    @Test(arguments: ["snapshot=on", "readonly=on"]) func aProtectedDiskStaysAsItWas(option: String) throws {
+        let image = try makeRootImage(init: "exit 1")
+        let before = try Data(contentsOf: URL(filePath: image))
+        let text = try run(
+            "mount -t ext4 /dev/vda /mnt && echo x > /mnt/x && sync && echo wrote; umount /mnt",
+            "-drive", "file=\(image),format=raw,if=none,id=d,\(option)", "-device", "virtio-blk-device,drive=d")
+        #expect(text.contains("wrote\r\n") == (option == "snapshot=on"))
+        #expect(try Data(contentsOf: URL(filePath: image)) == before)
+    }
+
+    @Test func theModernTransportWorksAsWell() throws {
+        let image = directory.path("disk.img")
+        try Data(count: 1 << 20).write(to: URL(filePath: image))
+        let text = try run(
+            "dd if=/dev/zero bs=1k count=64 2>/dev/null | tr '\\0' 'A' | dd of=/dev/vda bs=4k conv=fsync 2>/dev/null; blockdev --getsize64 /dev/vda",
+            "-global", "virtio-mmio.force-legacy=false", "-drive", "file=\(image),format=raw")
+        #expect(text.contains("1048576\r\n"))
+        #expect(try Data(contentsOf: URL(filePath: image)).prefix(65536).allSatisfy { $0 == 0x41 })
+    }
+
+    /// Killed without warning, the image holds all the guest flushed.
+    @Test func flushedWritesSurviveAKill() throws {
+        let image = directory.path("disk.img")
+        try Data(count: 1 << 20).write(to: URL(filePath: image))
+        let script = Data("echo flushed-data | dd of=/dev/vda conv=fsync 2>/dev/null; echo now; sleep 1000".utf8).base64EncodedString()
+        let machine = try boot(["-drive", "file=\(image),format=raw"], append: "console=ttyS0 run=\(script)")
+        #expect(machine.waitFor("\nnow\r\n", seconds: Self.patience))
+        machine.signal(SIGKILL)
+        _ = machine.wait()
+        #expect(try Data(contentsOf: URL(filePath: image)).prefix(12) == Data("flushed-data".utf8))
+    }
+
+    // MARK: Network
+
+    @Test func aFileIsFetchedFromTheHostsLoopback() throws {
+        let content = (0..<20_000).map { "line \($0) of a file on the host\n" }.joined()
+        let server = try LoopbackServer(response: Data("HTTP/1.0 200 OK\r\nContent-Length: \(content.utf8.count)\r\n\r\n\(content)".utf8))
+        let text = try run(
+            "ip link set eth0 up; udhcpc -i eth0 -q -n; wget -q -O /tmp/file http://10.0.2.2:\(server.port)/file; sha256sum < /tmp/file",
+            "-nic", "user")
+        let sum = try HostTool.run("sha256sum", input: content)
+        #expect(text.contains(sum.prefix(64)))
+    }
+
+    @Test func aHostPortIsForwardedToTheGuest() throws {
+        let port = try LoopbackServer.freePort()
+        let script = Data("ip link set eth0 up; udhcpc -i eth0 -q -n; echo listening; echo hello from the guest | nc -l -p 80; true".utf8).base64EncodedString()
+        let machine = try boot(
+            ["-netdev", "user,id=n,hostfwd=tcp:127.0.0.1:\(port)-:80", "-device", "virtio-net-device,netdev=n"],
+            append: "console=ttyS0 run=\(script)")
+        #expect(machine.waitFor("\nlistening\r\n", seconds: Self.patience))
+        #expect(try LoopbackServer.read(port: port, until: "hello from the guest", seconds: 60))
+        _ = machine.outputToEnd(seconds: Self.patience)
+        #expect(machine.wait() == .code(0))
+    }
+
+    // MARK: Other devices
+
+    @Test func entropyAndASecondConsoleReachTheGuest() throws {
+        let log = directory.path("console.log")
+        let text = try run(
+            "cat /sys/class/misc/hw_random/rng_available; ls /dev/hvc0; echo through virtio > /dev/hvc0; sleep 1",
+            "-device", "virtio-rng-device", "-device", "virtio-serial-device",
+            "-chardev", "file,id=c,path=\(log)", "-device", "virtconsole,chardev=c")
+        #expect(text.contains("virtio_rng"))
+        #expect(try String(contentsOfFile: log, encoding: .utf8).contains("through virtio"))
+    }
+
+    @Test func theRealTimeClockIsReadByLinux() throws {
+        let text = try run("date -u +%Y; dmesg | grep -c 'goldfish_rtc.*setting system clock'")
+        let year = Calendar(identifier: .gregorian).component(.year, from: Date())
+        #expect(text.contains("\n\(year)\r\n"))
+    }
+
+    @Test func aRebootStartsOverAndNoRebootEnds() throws {
+        let machine = try boot(["-no-reboot"], append: "console=ttyS0 run=\(Data("reboot -f".utf8).base64EncodedString())")
+        machine.endInput()
+        _ = machine.outputToEnd(seconds: Self.patience)
+        #expect(machine.wait() == .code(0))
+        let again = try boot([], append: "console=ttyS0 run=\(Data("reboot -f".utf8).base64EncodedString())")
+        #expect(again.waitFor("reboot: Restarting system", seconds: Self.patience))
+        // The second start prints the kernel's first line a second time.
+        #expect(again.waitFor(occurrences: 2, of: "Linux version", seconds: Self.patience))
+    }
+}
