@@ -13,7 +13,7 @@ struct DecodeTableTests {
             for b in rows[(index + 1)...] where a.length == b.length && (a.match ^ b.match) & a.mask & b.mask == 0 {
                 let (fine, coarse) = a.refines.contains(b.name) ? (a, b) : (b, a)
                 #expect(fine.refines.contains(coarse.name), "\(a.name) and \(b.name) overlap")
-                #expect(fine.mask.nonzeroBitCount > coarse.mask.nonzeroBitCount, "\(fine.name) would lose against \(coarse.name)")
+                #expect(fine.specificity > coarse.specificity, "\(fine.name) would lose against \(coarse.name)")
                 refinements += 1
             }
         }

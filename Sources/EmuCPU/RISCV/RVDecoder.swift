@@ -21,16 +21,16 @@ package struct RVDecoder: Sendable {
     private var starts: [UInt16] = []
 
     package init(extensions: RVExtensionSet) {
-        var buckets = [[Candidate]](repeating: [], count: Self.bucketCount)
+        var buckets = [[(candidate: Candidate, specificity: Int)]](repeating: [], count: Self.bucketCount)
         for (position, row) in RVTable.all.enumerated() where row.needs.isMet(by: extensions) {
             let candidate = Candidate(
                 mask: row.mask, match: row.match, op: row.op, layout: row.format.layout, integer: row.format.hasIntegerDestination,
                 constant: row.constant, row: UInt16(position))
-            for bucket in Self.buckets(of: row) { buckets[bucket].append(candidate) }
+            for bucket in Self.buckets(of: row) { buckets[bucket].append((candidate, row.specificity)) }
         }
         for bucket in buckets {
             starts.append(UInt16(candidates.count))
-            candidates += bucket.sorted { $0.mask.nonzeroBitCount > $1.mask.nonzeroBitCount }
+            candidates += bucket.sorted { $0.specificity > $1.specificity }.map(\.candidate)
         }
         starts.append(UInt16(candidates.count))
     }

@@ -87,7 +87,6 @@ private struct RVOperandWriter {
         case .upper: return hex(UInt64(UInt32(bitPattern: op.imm) >> 12))
         case .memory: return "\(op.imm)(\(base))"
         case .address: return "(\(base))"
-        case .zeroOffset: return "0(\(base))"
         case .target:
             let target = address &+ UInt64(bitPattern: Int64(op.imm))
             if let name = symbol?(target) { return "\(String(target, radix: 16)) <\(name)>" }

@@ -96,8 +96,8 @@ package enum RVOperand: UInt8, Sendable {
     case amount
     /// Hexadecimal bits 31:12.
     case upper
-    /// `imm(rs1)`, `(rs1)`, and `0(rs1)` of instructions that take no offset.
-    case memory, address, zeroOffset
+    /// `imm(rs1)`; `(rs1)` of instructions that take no offset.
+    case memory, address
     case target
     case csr, csrImmediate
     /// Rounding mode, left out when dynamic; of a conversion that is always exact, left out when round-to-nearest; round-towards-zero,

@@ -27,6 +27,17 @@ package struct RVInstruction: Sendable {
         _ name: String, _ pattern: String, _ needs: RVRequirement, _ format: RVFormat, _ op: RVOp, constant: Int32 = 0,
         refines: String...
     ) {
+        self.init(name, pattern, needs, format, op, constant, refines)
+    }
+
+    /// An encoding inside another row's pattern that no instruction has.
+    static func reserved(_ name: String, _ pattern: String, _ needs: RVRequirement, refines: String...) -> RVInstruction {
+        RVInstruction("reserved \(name)", pattern, needs, .none, .illegal, 0, refines)
+    }
+
+    private init(
+        _ name: String, _ pattern: String, _ needs: RVRequirement, _ format: RVFormat, _ op: RVOp, _ constant: Int32, _ refines: [String]
+    ) {
         self.name = name
         self.pattern = pattern
         self.needs = needs
@@ -34,9 +45,7 @@ package struct RVInstruction: Sendable {
         self.op = op
         self.constant = constant
         self.refines = refines
-        var mask: UInt32 = 0
-        var match: UInt32 = 0
-        var ignored: UInt32 = 0
+        var (mask, match, ignored): (UInt32, UInt32, UInt32) = (0, 0, 0)
         var width = 0
         for character in pattern.utf8 where character != UInt8(ascii: " ") {
             let one = character == UInt8(ascii: "1")
@@ -52,28 +61,8 @@ package struct RVInstruction: Sendable {
         length = width / 8
     }
 
-    /// An encoding inside another row's pattern that no instruction has.
-    static func reserved(_ name: String, _ pattern: String, _ needs: RVRequirement, refines: String...) -> RVInstruction {
-        RVInstruction("reserved \(name)", pattern, needs, .none, .illegal, refinesAll: refines)
-    }
-
-    private init(_ name: String, _ pattern: String, _ needs: RVRequirement, _ format: RVFormat, _ op: RVOp, refinesAll: [String]) {
-        let row = RVInstruction(name, pattern, needs, format, op)
-        self.name = name
-        self.pattern = pattern
-        self.needs = needs
-        self.format = format
-        self.op = op
-        constant = 0
-        refines = refinesAll
-        mask = row.mask
-        match = row.match
-        ignored = row.ignored
-        length = row.length
-    }
-
     /// Number of fixed bits: of two rows that match, the one with more wins.
-    var specificity: Int { mask.nonzeroBitCount }
+    package var specificity: Int { mask.nonzeroBitCount }
 }
 
 /// The extensions an instruction needs: any one of several combinations.
