@@ -12,26 +12,27 @@ private enum DynamicInfo {
 @c(fw_cold_boot)
 public func coldBoot(_ hartID: UInt64, _ treeAddress: UInt64, _ info: UInt64) -> Never {
     guard let loaded = FDT(address: treeAddress) else { park() }
+    platform.initialize(to: Platform())
     platform.discoverConsole(loaded)
     platform.discoverMemory(loaded)
-    platform.nextStage = readDynamicInfo(info)
+    platform.pointee.nextStage = readDynamicInfo(info)
     settle(loaded)
     platform.discoverHartFeatures(loaded)
     platform.discoverHartDevices(loaded)
     platform.discoverReset(loaded)
 
     let bootHart = chooseBootHart(hartID)
-    guard let tree = loaded.reserving(platform.firmwareRegion) else {
+    guard let tree = loaded.reserving(platform.pointee.firmwareRegion) else {
         fail("no room for a longer device tree than the one at", treeAddress)
     }
     tree.setBootHart(bootHart.pointee.id)
     printBanner(tree, bootHart)
     checkNextStage()
 
-    publish_harts(platform.hartCount, platform.hartAreas)
+    publish_harts(platform.pointee.hartCount, platform.pointee.hartAreas)
     // The hart starts as soon as it is configured; a boot hart that is another one gets woken below.
     _ = startHart(
-        bootHart, address: platform.nextStage.address, argument: tree.address, mode: platform.nextStage.mode)
+        bootHart, address: platform.pointee.nextStage.address, argument: tree.address, mode: platform.pointee.nextStage.mode)
     atomic_store(boot_done_flag(), 1)
     for index in 0..<HartTable.count { wake(HartTable.pointer(index)) }
     warm_boot(hartID)
@@ -62,20 +63,23 @@ private func readDynamicInfo(_ address: UInt64) -> NextStage {
 private func settle(_ tree: FDT) {
     let count = platform.collectHarts(tree)
     if count == 0 { fail("the device tree lists no usable hart; tree at", tree.address) }
-    platform.hartCount = count
-    platform.hartAreas = firmware_image_end_address()
+    platform.pointee.hartCount = count
+    platform.pointee.hartAreas = firmware_image_end_address()
 
     let start = firmware_start_address()
-    let end = platform.hartAreas + count * UInt64(HART_AREA_SIZE)
+    let end = platform.pointee.hartAreas + count * UInt64(HART_AREA_SIZE)
     var size: UInt64 = 0x1_0000
     while size < end - start { size *= 2 }
-    platform.firmwareRegion = PhysicalRange(start: start, size: size)
+    platform.pointee.firmwareRegion = PhysicalRange(start: start, size: size)
 
-    if platform.firmwareRegion.overlaps(start: tree.address, size: UInt64(tree.totalSize)) {
+    if platform.pointee.firmwareRegion.overlaps(start: tree.address, size: UInt64(tree.totalSize)) {
         fail("the device tree lies in the firmware's memory, at", tree.address)
     }
-    if platform.firmwareRegion.overlaps(platform.initialRAMDisk) {
-        fail("the initial RAM disk lies in the firmware's memory, at", platform.initialRAMDisk.start)
+    if platform.pointee.firmwareRegion.overlaps(platform.pointee.initialRAMDisk) {
+        fail("the initial RAM disk lies in the firmware's memory, at", platform.pointee.initialRAMDisk.start)
+    }
+    if MemoryLayout<Platform>.size > PLATFORM_SIZE {
+        fail("the platform's description outgrew its room:", UInt64(MemoryLayout<Platform>.size))
     }
     if MemoryLayout<Hart>.size > HART_STATE_SIZE { fail("the hart state outgrew its area:", UInt64(MemoryLayout<Hart>.size)) }
     for index in 0..<Int(count) {
@@ -88,16 +92,16 @@ private func settle(_ tree: FDT) {
 /// The loader's choice if that hart exists and can be woken, else the executing hart.
 private func chooseBootHart(_ own: UInt64) -> HartPointer {
     guard let ownHart = HartTable.find(id: own) else { fail("the device tree does not list the booting hart", own) }
-    if let wanted = HartTable.find(id: platform.nextStage.bootHart), wanted.pointee.softwareInterrupt != 0 { return wanted }
+    if let wanted = HartTable.find(id: platform.pointee.nextStage.bootHart), wanted.pointee.softwareInterrupt != 0 { return wanted }
     return ownHart
 }
 
 /// Refuses what could only hang silently.
 private func checkNextStage() {
-    let next = platform.nextStage
+    let next = platform.pointee.nextStage
     guard next.mode == PrivilegeMode.user || next.mode == PrivilegeMode.supervisor || next.mode == PrivilegeMode.machine
     else { fail("the loader asks for an unknown privilege mode:", next.mode) }
-    if platform.firmwareRegion.overlaps(start: next.address, size: 1) {
+    if platform.pointee.firmwareRegion.overlaps(start: next.address, size: 1) {
         fail("the next stage lies in the firmware's memory, at", next.address)
     }
     // An instruction of zero bits is illegal by definition: nothing was loaded.
@@ -109,7 +113,7 @@ private func checkNextStage() {
 }
 
 private func printBanner(_ tree: FDT, _ bootHart: HartPointer) {
-    let printer = Printer(console: platform.console)
+    let printer = Printer(console: platform.pointee.console)
     printer.text("\nemulate SBI ")
     printer.decimal(SBIVersion.release >> 16)
     printer.text(".")
@@ -119,20 +123,20 @@ private func printBanner(_ tree: FDT, _ bootHart: HartPointer) {
     printer.text(".")
     printer.decimal(SBIVersion.specification & 0xff_ffff)
     printer.text(")\n  Harts        ")
-    printer.decimal(platform.hartCount)
+    printer.decimal(platform.pointee.hartCount)
     printer.text(", boot hart ")
     printer.decimal(bootHart.pointee.id)
     printer.text("\n  Time base    ")
-    printer.decimal(platform.timebase)
+    printer.decimal(platform.pointee.timebase)
     printer.text(" Hz\n  Firmware     ")
-    printer.hex(platform.firmwareRegion.start)
+    printer.hex(platform.pointee.firmwareRegion.start)
     printer.text("-")
-    printer.hex(platform.firmwareRegion.end - 1)
+    printer.hex(platform.pointee.firmwareRegion.end - 1)
     printer.text("\n  Device tree  ")
     printer.hex(tree.address)
     printer.text("\n  Next stage   ")
-    printer.hex(platform.nextStage.address)
-    switch platform.nextStage.mode {
+    printer.hex(platform.pointee.nextStage.address)
+    switch platform.pointee.nextStage.mode {
     case PrivilegeMode.machine: printer.text(" in M-mode\n\n")
     case PrivilegeMode.supervisor: printer.text(" in S-mode\n\n")
     default: printer.text(" in U-mode\n\n")

@@ -29,7 +29,7 @@ nonisolated(unsafe) private var consoleLock: UInt64 = 0
 @inline(__always)
 func withConsole<Result>(_ body: (ConsoleDevice) -> Result) -> Result {
     while atomic_swap(&consoleLock, 1) != 0 { pause_hint() }
-    let result = body(platform.console)
+    let result = body(platform.pointee.console)
     atomic_store(&consoleLock, 0)
     return result
 }
@@ -71,7 +71,7 @@ struct Printer {
 
 /// Reports an error the firmware cannot go on from and parks the hart.
 func fail(_ message: StaticString, _ value: UInt64) -> Never {
-    let printer = Printer(console: platform.console)
+    let printer = Printer(console: platform.pointee.console)
     printer.text("emulate SBI: ")
     printer.text(message)
     printer.text(" ")

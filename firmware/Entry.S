@@ -125,7 +125,8 @@ boot_done:          .dword 0
 
     .bss
     .balign 16
-    .globl boot_hart_ids, boot_hart_count, boot_hart_areas
+    .globl boot_hart_ids, boot_hart_count, boot_hart_areas, platform_room
+platform_room:      .space PLATFORM_SIZE
 boot_hart_ids:      .space MAX_HARTS * 8
 boot_hart_count:    .space 8
 boot_hart_areas:    .space 8

@@ -34,25 +34,25 @@ extension FDT {
         max(structOffset + structSize, stringsOffset + stringsSize)
     }
 
-    /// This tree with at least `room` unused bytes at its end: where it is, grown into the bytes behind it if these are
-    /// zero, or copied between the firmware and the next stage.
+    /// This tree with at least `room` unused bytes at its end. If its own size has no such slack, it grows into the bytes
+    /// behind it if these are zero and so look unused; else it is copied between the firmware and the next stage; and where
+    /// that has no place either, it grows as long as nothing known is in the way.
     private func withRoom(_ room: Int) -> FDT? {
         let needed = usedSize + room
         if needed <= totalSize { return self }
         let growth = PhysicalRange(start: address &+ UInt64(totalSize), size: UInt64(needed - totalSize))
-        if platform.isFree(growth), isZero(growth) {
+        let place = PhysicalRange(start: platform.pointee.firmwareRegion.end, size: UInt64(needed))
+        let canGrow = platform.isFree(growth)
+        let canMove = platform.isFree(place) && !place.overlaps(start: address, size: UInt64(totalSize))
+        if canGrow, !canMove || isZero(growth) {
             totalSize = needed
             return self
         }
-        let start = (platform.firmwareRegion.end &+ 7) & ~7
-        let place = PhysicalRange(start: start, size: UInt64(needed))
-        guard platform.isFree(place), place.end <= platform.nextStage.address || platform.nextStage.address < start,
-            !place.overlaps(start: address, size: UInt64(totalSize))
-        else { return nil }
+        guard canMove else { return nil }
         // SAFETY: the place is RAM that nothing known uses.
-        let copy = UnsafeMutablePointer<UInt8>(bitPattern: UInt(start)).unsafelyUnwrapped
+        let copy = UnsafeMutablePointer<UInt8>(bitPattern: UInt(place.start)).unsafelyUnwrapped
         copy.update(from: bytes, count: totalSize)
-        let moved = FDT(address: start)
+        let moved = FDT(address: place.start)
         moved?.totalSize = needed
         return moved
     }

@@ -1,6 +1,6 @@
 /// One hart's state. It lies at the top of the hart's area, directly above its stack, and `mscratch` points to it
 /// whenever the hart runs below machine mode. Other harts touch only the cells marked shared, by atomics.
-struct Hart {
+struct Hart: ~Copyable {
     /// `mhartid`.
     var id: UInt64 = 0
     /// Position in the list of harts and areas.
@@ -49,17 +49,17 @@ enum PrivilegeMode {
 
 /// The harts the device tree lists as usable, in ascending order of their ids.
 enum HartTable {
-    static var count: Int { Int(truncatingIfNeeded: platform.hartCount) }
+    static var count: Int { Int(truncatingIfNeeded: platform.pointee.hartCount) }
 
     static func pointer(_ index: Int) -> HartPointer {
-        let top = platform.hartAreas &+ UInt64(index + 1) &* UInt64(HART_AREA_SIZE) &- UInt64(HART_STATE_SIZE)
+        let top = platform.pointee.hartAreas &+ UInt64(index + 1) &* UInt64(HART_AREA_SIZE) &- UInt64(HART_STATE_SIZE)
         // SAFETY: `index` is below `count`, and the cold boot set aside an area for each of them.
         return HartPointer(bitPattern: UInt(top)).unsafelyUnwrapped
     }
 
     static func find(id: UInt64) -> HartPointer? {
         // Ids are usually 0, 1, 2 …
-        if id < platform.hartCount, hart_ids()[Int(id)] == id { return pointer(Int(id)) }
+        if id < platform.pointee.hartCount, hart_ids()[Int(id)] == id { return pointer(Int(id)) }
         var low = 0
         var high = count
         while low < high {

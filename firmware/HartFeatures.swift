@@ -40,8 +40,10 @@ struct HartFeatures {
         }
         if has_menvcfg() {
             write_menvcfg(EnvironmentConfig.supervisor)
-            // menvcfg.STCE opens stimecmp to S mode; without it the CSR is of no use there.
+            // menvcfg.STCE opens stimecmp to S mode; without it the CSR is of no use there. And without a working CSR the
+            // bit must not stay set, as it takes mip.STIP out of the firmware's hands.
             features.hasStimecmp = read_menvcfg() & EnvironmentConfig.stimecmp != 0 && has_stimecmp()
+            if !features.hasStimecmp { clear_menvcfg(EnvironmentConfig.stimecmp) }
         }
         return features
     }
@@ -76,7 +78,7 @@ enum EnvironmentConfig {
     /// (`Platform.hardwareUpdatesAccessedDirty`).
     static var supervisor: UInt64 {
         var value = stimecmp | pageBasedMemoryTypes | cacheBlockZero | cacheBlockClean | cacheBlockInvalidate
-        if platform.hardwareUpdatesAccessedDirty { value |= hardwareAccessedDirty }
+        if platform.pointee.hardwareUpdatesAccessedDirty { value |= hardwareAccessedDirty }
         return value
     }
 }

@@ -97,6 +97,7 @@ struct FenceRequest {
 /// when it is started.
 func remoteFence(_ request: FenceRequest, _ targets: HartMask, from hart: HartPointer) {
     hart.pointee.fenceRequest = request
+    var isWaiting = false
     let ownIndex = hart.pointee.index
     let word = Int(truncatingIfNeeded: ownIndex >> 6)
     let bit: UInt64 = 1 << (ownIndex & 63)
@@ -107,14 +108,18 @@ func remoteFence(_ request: FenceRequest, _ targets: HartMask, from hart: HartPo
             return
         }
         countEvent(request.sentEvent, hart)
+        isWaiting = true
         _ = atomic_add(&hart.pointee.fencesOutstanding, 1)
         _ = atomic_or(&target.pointee.fencesWanted[word], bit)
         wake(target)
     }
-    // The targets may be waiting for this hart in the same way, so its own share is done meanwhile.
-    while atomic_load(&hart.pointee.fencesOutstanding) != 0 {
-        performWantedFences(hart)
-        pause_hint()
+    guard isWaiting else { return }
+    // The targets may be waiting for this hart in the same way, so its own share is done meanwhile. The last target's
+    // interrupt ends the sleep.
+    while true {
+        receiveInterprocessorInterrupt(hart)
+        if atomic_load(&hart.pointee.fencesOutstanding) == 0 { return }
+        wait_for_interrupt()
     }
 }
 
@@ -128,7 +133,7 @@ private func performWantedFences(_ hart: HartPointer) {
             let request = asker.pointee.fenceRequest
             countEvent(request.receivedEvent, hart)
             request.perform()
-            _ = atomic_add(&asker.pointee.fencesOutstanding, .max)
+            if atomic_add(&asker.pointee.fencesOutstanding, .max) == 1 { wake(asker) }
         }
     }
 }

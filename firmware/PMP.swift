@@ -8,7 +8,7 @@ private enum PMPConfig {
 /// else and permits all. Machine mode is not restricted, as neither entry is locked.
 func configurePMP(_ features: HartFeatures) {
     guard features.hasPMP else { return }
-    let region = platform.firmwareRegion
+    let region = platform.pointee.firmwareRegion
     write_pmpaddr0(region.start >> 2 | (region.size >> 3) &- 1)
     write_pmpaddr1(.max)
     write_pmpcfg0(PMPConfig.napot | (PMPConfig.napot | PMPConfig.all) << 8)

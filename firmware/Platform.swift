@@ -27,8 +27,10 @@ struct NextStage {
     var bootHart: UInt64 = .max
 }
 
-/// The machine as its device tree describes it. Written by the cold boot only, before other harts run.
-struct Platform {
+/// The machine as its device tree describes it. Written by the cold boot only, before other harts run. Its functions are
+/// those of `PlatformPointer`: a method of the structure itself would be handed a copy of it, which the harts' small stacks
+/// have no room for.
+struct Platform: ~Copyable {
     var hartCount: UInt64 = 0
     /// Base of the per-hart areas.
     var hartAreas: UInt64 = 0
@@ -52,37 +54,6 @@ struct Platform {
     /// The harts promise hardware updates of A and D bits (Svadu without Svade in the device tree).
     var hardwareUpdatesAccessedDirty = false
     var events = EventMap()
-
-    var hasConsole: Bool {
-        if case .none = console { false } else { true }
-    }
-
-    var canShutDown: Bool { finisher != 0 || powerOff.exists || htif != nil }
-    var canReset: Bool { canShutDown || reboot.exists }
-
-    /// Switches the machine off; where it can, it tells the outside of a failure.
-    func shutDown(failure: Bool) {
-        if finisher != 0 {
-            mmio_write32(finisher, failure ? Finisher.fail | 1 << 16 : Finisher.pass)
-        } else if powerOff.exists {
-            powerOff.trigger()
-        } else {
-            htif?.exit(failure ? 1 : 0)
-        }
-    }
-
-    func memoryContains(_ address: UInt64) -> Bool { memoryContains(PhysicalRange(start: address, size: 1)) }
-
-    private func memoryContains(_ range: PhysicalRange) -> Bool {
-        for index in 0..<memoryCount where memory[index].contains(range) { return true }
-        return false
-    }
-
-    /// Whether the range is RAM that neither the firmware nor anything a loader told of occupies.
-    func isFree(_ range: PhysicalRange) -> Bool {
-        memoryContains(range) && !firmwareRegion.overlaps(range) && !initialRAMDisk.overlaps(range)
-            && !range.overlaps(start: nextStage.address, size: 1)
-    }
 }
 
 /// Commands of the SiFive test finisher.
@@ -92,12 +63,47 @@ private enum Finisher {
     static let reset: UInt32 = 0x7777
 }
 
-// SAFETY: the cold boot writes it while all other harts sleep in Entry.S; afterwards it is only read.
-nonisolated(unsafe) var platform = Platform()
+typealias PlatformPointer = UnsafeMutablePointer<Platform>
+
+// SAFETY: memory set aside in Entry.S. The cold boot fills it while all other harts sleep; afterwards it is only read.
+var platform: PlatformPointer { platform_storage().assumingMemoryBound(to: Platform.self) }
+
+extension PlatformPointer {
+    var hasConsole: Bool {
+        if case .none = pointee.console { false } else { true }
+    }
+
+    var canShutDown: Bool { pointee.finisher != 0 || pointee.powerOff.exists || pointee.htif != nil }
+    var canReset: Bool { canShutDown || pointee.reboot.exists }
+
+    /// Switches the machine off; where it can, it tells the outside of a failure.
+    func shutDown(failure: Bool) {
+        if pointee.finisher != 0 {
+            mmio_write32(pointee.finisher, failure ? Finisher.fail | 1 << 16 : Finisher.pass)
+        } else if pointee.powerOff.exists {
+            pointee.powerOff.trigger()
+        } else {
+            pointee.htif?.exit(failure ? 1 : 0)
+        }
+    }
+
+    func memoryContains(_ address: UInt64) -> Bool { memoryContains(PhysicalRange(start: address, size: 1)) }
+
+    private func memoryContains(_ range: PhysicalRange) -> Bool {
+        for index in 0..<pointee.memoryCount where pointee.memory[index].contains(range) { return true }
+        return false
+    }
+
+    /// Whether the range is RAM that neither the firmware nor anything a loader told of occupies.
+    func isFree(_ range: PhysicalRange) -> Bool {
+        memoryContains(range) && !pointee.firmwareRegion.overlaps(range) && !pointee.initialRAMDisk.overlaps(range)
+            && !range.overlaps(start: pointee.nextStage.address, size: 1)
+    }
+}
 
 // MARK: Discovery
 
-extension Platform {
+extension PlatformPointer {
     /// Lists the usable harts and returns their number, at most MAX_HARTS.
     func collectHarts(_ tree: FDT) -> UInt64 {
         guard let root = tree.root, let cpus = tree.child(root, named: "cpus") else { return 0 }
@@ -126,15 +132,15 @@ extension Platform {
     }
 
     /// Memory, initial RAM disk and time base: what is needed before the firmware settles in RAM.
-    mutating func discoverMemory(_ tree: FDT) {
+    func discoverMemory(_ tree: FDT) {
         guard let root = tree.root else { return }
         var node = tree.firstChild(root)
         while let current = node {
             if let type = tree.property(current, "device_type"), type.lists("memory"), tree.isEnabled(current) {
                 var entry = 0
-                while memoryCount < memory.count, let range = tree.registers(current, entry) {
-                    memory[memoryCount] = range
-                    memoryCount += 1
+                while pointee.memoryCount < pointee.memory.count, let range = tree.registers(current, entry) {
+                    pointee.memory[pointee.memoryCount] = range
+                    pointee.memoryCount += 1
                     entry += 1
                 }
             }
@@ -143,28 +149,28 @@ extension Platform {
         if let chosen = tree.child(root, named: "chosen"), let start = tree.number(chosen, "linux,initrd-start"),
             let end = tree.number(chosen, "linux,initrd-end"), end > start
         {
-            initialRAMDisk = PhysicalRange(start: start, size: end - start)
+            pointee.initialRAMDisk = PhysicalRange(start: start, size: end - start)
         }
     }
 
     /// The console comes first, so that later steps can report what they miss.
-    mutating func discoverConsole(_ tree: FDT) {
-        if let node = tree.nextCompatible(after: nil, "ucb,htif0") { htif = makeHTIF(tree, node) }
+    func discoverConsole(_ tree: FDT) {
+        if let node = tree.nextCompatible(after: nil, "ucb,htif0") { pointee.htif = makeHTIF(tree, node) }
         if let root = tree.root, let chosen = tree.child(root, named: "chosen"),
             let path = tree.property(chosen, "stdout-path"), let node = tree.node(path: path)
         {
-            console = makeConsole(tree, node)
+            pointee.console = makeConsole(tree, node)
             if hasConsole { return }
         }
         if let node = tree.nextCompatible(after: nil, "ns16550a") ?? tree.nextCompatible(after: nil, "ns16550") {
-            console = makeConsole(tree, node)
-        } else if let htif {
-            console = .htif(htif)
+            pointee.console = makeConsole(tree, node)
+        } else if let htif = pointee.htif {
+            pointee.console = .htif(htif)
         }
     }
 
     private func makeConsole(_ tree: FDT, _ node: FDTNode) -> ConsoleDevice {
-        if tree.isCompatible(node, "ucb,htif0"), let htif { return .htif(htif) }
+        if tree.isCompatible(node, "ucb,htif0"), let htif = pointee.htif { return .htif(htif) }
         guard tree.isCompatible(node, "ns16550a") || tree.isCompatible(node, "ns16550"),
             let registers = tree.registers(node)
         else { return .none }
@@ -183,19 +189,19 @@ extension Platform {
         return HTIF(fromHost: first.start, toHost: first.start &+ 8)
     }
 
-    mutating func discoverReset(_ tree: FDT) {
+    func discoverReset(_ tree: FDT) {
         if let node = tree.nextCompatible(after: nil, "sifive,test0") ?? tree.nextCompatible(after: nil, "sifive,test1"),
             let registers = tree.registers(node)
         {
-            finisher = registers.start
+            pointee.finisher = registers.start
             if tree.isCompatible(node, "sifive,test1") {
-                reboot = ResetRegister(address: finisher, value: Finisher.reset)
+                pointee.reboot = ResetRegister(address: pointee.finisher, value: Finisher.reset)
             }
         }
-        if !reboot.exists, let node = tree.nextCompatible(after: nil, "syscon-reboot") {
-            reboot = systemControl(tree, node)
+        if !pointee.reboot.exists, let node = tree.nextCompatible(after: nil, "syscon-reboot") {
+            pointee.reboot = systemControl(tree, node)
         }
-        if let node = tree.nextCompatible(after: nil, "syscon-poweroff") { powerOff = systemControl(tree, node) }
+        if let node = tree.nextCompatible(after: nil, "syscon-poweroff") { pointee.powerOff = systemControl(tree, node) }
     }
 
     private func systemControl(_ tree: FDT, _ node: FDTNode) -> ResetRegister {
@@ -210,13 +216,13 @@ extension Platform {
             mask: UInt32(truncatingIfNeeded: mask ?? .max), width: tree.number(controller, "reg-io-width") ?? 4)
     }
 
-    mutating func discoverHartFeatures(_ tree: FDT) {
+    func discoverHartFeatures(_ tree: FDT) {
         guard let root = tree.root, let cpus = tree.child(root, named: "cpus") else { return }
-        timebase = tree.number(cpus, "timebase-frequency") ?? 0
+        pointee.timebase = tree.number(cpus, "timebase-frequency") ?? 0
         if let cpu = tree.firstChild(cpus) {
-            hardwareUpdatesAccessedDirty = lists(tree, cpu, "svadu") && !lists(tree, cpu, "svade")
+            pointee.hardwareUpdatesAccessedDirty = lists(tree, cpu, "svadu") && !lists(tree, cpu, "svade")
         }
-        if let node = tree.nextCompatible(after: nil, "riscv,pmu") { events.load(tree, node) }
+        if let node = tree.nextCompatible(after: nil, "riscv,pmu") { loadEvents(tree, node) }
     }
 
     private func lists(_ tree: FDT, _ cpu: FDTNode, _ name: StaticString) -> Bool {

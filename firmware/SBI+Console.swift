@@ -12,7 +12,7 @@ func handleDebugConsole(_ call: SBICall) -> SBIResult {
 private func buffer(_ call: SBICall) -> PhysicalRange? {
     let range = PhysicalRange(start: call.argument(1), size: call.argument(0))
     guard call.argument(2) == 0, !range.start.addingReportingOverflow(range.size).overflow,
-        !platform.firmwareRegion.overlaps(start: range.start, size: range.size)
+        !platform.pointee.firmwareRegion.overlaps(start: range.start, size: range.size)
     else { return nil }
     return range
 }

@@ -152,13 +152,13 @@ private struct PMUCall {
         let code = event & 0xffff
         switch event >> 16 {
         case 0, 1:
-            let counters = platform.events.counters(event: event) & existing
+            let counters = platform.hardwareCounters(event: event) & existing
             guard event != 0, counters != 0 else { return nil }
-            return .hardware(counters: counters, selector: platform.events.selector(event: event))
+            return .hardware(counters: counters, selector: platform.eventSelector(event: event))
         case 2, 3:
             guard code == 0 else { return nil }
             let selector = data & (event >> 16 == 2 ? (1 << 48) - 1 : (1 << 56) - 1)
-            let counters = platform.events.counters(raw: selector) & existing
+            let counters = platform.hardwareCounters(raw: selector) & existing
             guard counters != 0 else { return nil }
             return .hardware(counters: counters, selector: selector)
         case 15:

@@ -9,8 +9,8 @@ func handleSystemReset(_ call: SBICall) -> SBIResult {
         guard platform.canShutDown else { return .failure(.notSupported) }
         platform.shutDown(failure: reason != 0)
     } else {
-        guard platform.reboot.exists else { return .failure(.notSupported) }
-        platform.reboot.trigger()
+        guard platform.pointee.reboot.exists else { return .failure(.notSupported) }
+        platform.pointee.reboot.trigger()
     }
     // The device takes effect at once; reaching this means it did not.
     return .failure(.failed)

@@ -99,7 +99,7 @@ func handleCall(_ frame: TrapFrame, _ hart: HartPointer) {
 
 /// Whether S mode may run at `address`: outside the firmware, and something answers there.
 func isExecutableAddress(_ address: UInt64) -> Bool {
-    if address & 1 != 0 || platform.firmwareRegion.overlaps(start: address, size: 2) { return false }
+    if address & 1 != 0 || platform.pointee.firmwareRegion.overlaps(start: address, size: 2) { return false }
     if platform.memoryContains(address) { return true }
     var trap = ProbedTrap()
     _ = physical_load8(address, &trap)

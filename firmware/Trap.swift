@@ -141,7 +141,7 @@ private func hypervisorStatusAfterTrap(_ machineStatus: UInt64, wasVirtual: Bool
 
 /// A trap in machine mode is a defect of the firmware or of the machine under it.
 private func reportOwnFault(_ cause: UInt64, _ frame: TrapFrame) -> Never {
-    let printer = Printer(console: platform.console)
+    let printer = Printer(console: platform.pointee.console)
     printer.text("emulate SBI: fault in machine mode on hart ")
     printer.decimal(read_mhartid())
     printer.text(": mcause ")

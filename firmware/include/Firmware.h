@@ -180,6 +180,9 @@ extern uint64_t boot_hart_ids[MAX_HARTS];
 extern uint64_t boot_hart_count;
 extern uint64_t boot_hart_areas;
 extern uint64_t boot_done;
+/* Room for `Platform` in Platform.swift. */
+extern char platform_room[PLATFORM_SIZE];
+static inline void *_Nonnull platform_storage(void) { return platform_room; }
 static inline uint64_t *_Nonnull hart_ids(void) { return boot_hart_ids; }
 static inline uint64_t *_Nonnull boot_done_flag(void) { return &boot_done; }
 static inline void publish_harts(uint64_t count, uint64_t areas) {
