@@ -27,12 +27,13 @@ let package = Package(
             dependencies: ["EmuMachine", "EmuDevices", "EmuBus", "CHost"]),
 
         .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
+        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(
             name: "EmuMachineTests", dependencies: ["EmuMachine", "EmuBus", "EmuCPU", "EmuDevices", "TestSupport"], exclude: ["Golden"]),
-        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuDevices", "EmuBus", "CHost", "TestSupport"]),
+        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuDevices", "EmuBus", "TestSupport", "CTestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -110,8 +110,9 @@ static void on_stop(int signal) {
     sigemptyset(&set);
     sigaddset(&set, signal);
     raise(signal);
-    sigprocmask(SIG_UNBLOCK, &set, NULL);  // stops here until SIGCONT
+    sigprocmask(SIG_UNBLOCK, &set, NULL);  // stops here until SIGCONT, whose handler runs before this returns
     sigaction(signal, &ours, NULL);
+    enter_if_wanted();  // the kernel does not stop a process group nobody could continue
     errno = error;
 }
 
@@ -162,6 +163,15 @@ int host_signals_install(void) {
         struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
         if (sigaction(fatal[i], &action, &previous[fatal[i]]) < 0) return -1;
     }
+    // A parent's blocked signals are inherited, but these are how this process is told to end.
+    sigset_t wanted_signals;
+    sigemptyset(&wanted_signals);
+    for (size_t i = 0; i < sizeof termination / sizeof *termination; i++) sigaddset(&wanted_signals, termination[i]);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaddset(&wanted_signals, fatal[i]);
+    sigaddset(&wanted_signals, SIGTSTP);
+    sigaddset(&wanted_signals, SIGCONT);
+    sigprocmask(SIG_UNBLOCK, &wanted_signals, NULL);
+
     // Both are reported by the write that failed, which can then be reported in turn.
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

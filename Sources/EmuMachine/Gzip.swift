@@ -6,7 +6,8 @@ enum Gzip {
 
     /// The contents of all members of a gzip file.
     /// - Parameter limit: most bytes to produce; more is an error, so that a small file cannot fill the host.
-    static func decompress(_ source: any ByteSource, limit: UInt64) throws(ImageError) -> [UInt8] {
+    /// - Parameter first: ends after this many bytes, without looking at the rest.
+    static func decompress(_ source: any ByteSource, limit: UInt64, first: Int = .max) throws(ImageError) -> [UInt8] {
         var stream = z_stream()
         // 16 + 15: gzip framing, largest window.
         guard inflateInit2_(&stream, 16 + MAX_WBITS, zlibVersion(), Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
@@ -34,6 +35,7 @@ enum Gzip {
                     throw ImageError("it decompresses to more than \(limit >> 20) MiB, which is more than the guest's memory")
                 }
                 output += chunk[..<made]
+                if output.count >= first { return Array(output[..<first]) }
                 guard code == Z_OK || code == Z_STREAM_END, used > 0 || made > 0 else {
                     throw ImageError("its gzip data is damaged")
                 }

@@ -33,6 +33,9 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     private var queue: [UInt8] = []
     private var queueStart = 0
     private var inputEnded = false
+    /// Input read and not yet taken by the frontend.
+    private var received: [UInt8] = []
+    private static let readSize = 4096
 
     /// - Parameters:
     ///   - name: what error messages call the output.
@@ -149,12 +152,24 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
 
     // MARK: Input
 
-    public func frontendReady() {}  // the next fillPoll asks the frontend
+    public func frontendReady() { deliver() }
+
+    /// Hands over what the frontend takes.
+    private func deliver() {
+        while !received.isEmpty, let frontend {
+            let count = min(frontend.receiveCapacity, received.count)
+            if count <= 0 { return }
+            let bytes = Array(received[..<count])
+            received.removeFirst(count)
+            frontend.receive(bytes)
+        }
+    }
 
     public func fillPoll(_ set: PollSet) {
         inputIndex = nil
         outputIndex = pendingOutput > 0 && failure == nil ? set.add(output, .writable) : nil
-        guard let input, !inputEnded, let frontend, frontend.receiveCapacity > 0 else { return }
+        deliver()
+        guard let input, !inputEnded, received.isEmpty, let frontend, frontend.receiveCapacity > 0 else { return }
         if inputIsTerminal, !Terminal.mayRead(input) {
             // In the background a read would stop this process; nobody tells when it comes to the foreground.
             set.limitTimeout(nanoseconds: 300_000_000)
@@ -169,18 +184,16 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     }
 
     private func readInput() {
-        guard let input, let frontend else { return }
-        let capacity = min(frontend.receiveCapacity, 4096)
-        guard capacity > 0 else { return }
+        guard let input else { return }
         var count = 0
         var code: Int32 = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in
-            count = read(input, buffer.baseAddress, capacity)
+        received = [UInt8](unsafeUninitializedCapacity: Self.readSize) { buffer, initialized in
+            count = read(input, buffer.baseAddress, buffer.count)
             code = errno
             initialized = max(0, count)
         }
         if count > 0 {
-            frontend.receive(bytes)
+            deliver()
         } else if count == 0 || (code != EAGAIN && code != EINTR) {
             // The guest goes on without input, as when a modem line is silent.
             inputEnded = true

@@ -78,6 +78,8 @@ public final class SerialMux: CharacterFrontend {
     private var sawEscape = false
     private var timestampsFrom: UInt64?
     private var atLineStart = true
+    /// The guest runs on for a moment, unheard.
+    private var hasQuit = false
 
     /// - Parameters:
     ///   - line: the host line to share; its `frontend` becomes this multiplexer.
@@ -147,6 +149,7 @@ public final class SerialMux: CharacterFrontend {
         case .help: printHelp()
         case .quit:
             print("emulate: terminated\r\n")
+            hasQuit = true
             onQuit?()
         case .sync: onSync?()
         case .timestamps:
@@ -181,6 +184,7 @@ public final class SerialMux: CharacterFrontend {
     // MARK: To the host
 
     private func write(_ bytes: UnsafeRawBufferPointer) {
+        if hasQuit { return }
         guard let start = timestampsFrom else {
             line.write(bytes)
             if let last = bytes.last { atLineStart = last == UInt8(ascii: "\n") }

@@ -12,8 +12,9 @@ package enum RunCommand: Subcommand {
         usage: emulate [run] [options] [PATH]
 
         Boots firmware, kernels, disk images and bare-metal programs for RISC-V.
-        PATH is recognised by its contents: an ELF program, a kernel Image, a gzip of either, or a disk image.
-        Options have QEMU's names and may be written with one dash or two.
+        PATH is recognised by its contents: an ELF program, a kernel Image, a gzip of
+        either, or a disk image. Options have QEMU's names and may be written with one
+        dash or two.
 
         """ + options.text + """
 
@@ -24,8 +25,86 @@ package enum RunCommand: Subcommand {
     }
 
     static func run(_ arguments: [String]) throws(CommandEnd) -> Int32 {
-        let options = try RunOptions.parse(arguments)
-        _ = options
-        return 0
+        var options = try RunOptions.parse(arguments)
+        try options.recognisePath()
+        try options.refuseNothingToRun()
+        try openLog(options)
+        do {
+            return try MachineRun(options).run()
+        } catch let problem as ConfigError {
+            throw .failed(problem)
+        } catch {
+            HostStartup.printError("\(error)")
+            return 1
+        }
     }
+
+    private static func openLog(_ options: RunOptions) throws(CommandEnd) {
+        Log.enabled = options.log
+        guard let path = options.logFile else { return }
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o666)
+        guard descriptor >= 0 else { throw .failed("-D \(path)", "cannot create it: \(String(cString: strerror(errno)))") }
+        Log.redirect(to: descriptor)
+    }
+}
+
+/// One machine, joined to the process's terminal and signals.
+private final class MachineRun: MonitorTarget {
+    private let options: RunOptions
+    private let console: SerialConsole
+    private let stopper = MachineStopper()
+    private let machine: Machine
+
+    init(_ options: RunOptions) throws {
+        self.options = options
+        // Before anything is opened, so that a second Ctrl-C ends even a long load.
+        guard let signals = HostSignals() else { throw ConfigError("signals", String(cString: strerror(errno))) }
+        console = SerialConsole(escape: options.escape, version: Version.number)
+        machine = try Machine(options.config, host: MachineHost(stopper: stopper) { [console] in try console.makeBackend($0) })
+        if let monitor = options.monitor { try console.makeMonitor(monitor) }
+        machine.pollers.add(signals)
+        machine.pollers.add(console)
+        signals.onTermination = { [stopper] in stopper.requestStop(signal: $0) }
+        console.onQuit = { [stopper] in stopper.requestStop(.user) }
+        console.onFailure = { [stopper] in
+            stopper.requestStop(.error("\($0): the run ends here; what the guest has flushed is on its disks"))
+        }
+    }
+
+    func run() throws -> Int32 {
+        if let path = options.config.deviceTreeDump {
+            try machine.writeDeviceTree(to: path)
+            return 0
+        }
+        console.monitor?.target = self
+        console.start()
+        var status = machine.run()
+        do {
+            try machine.close()
+        } catch {
+            status = .error("\(error)")
+        }
+        console.finish()
+        return report(status)
+    }
+
+    private func report(_ status: ExitStatus) -> Int32 {
+        if options.config.printsStatistics { HostStartup.printError(machine.statistics.summary) }
+        switch status.reason {
+        case .poweroff, .failure, .reset, .user: break
+        case .error(let message): HostStartup.printError(message)
+        case .signal(let number):
+            HostStartup.printError("terminating on signal \(number) (\(String(cString: strsignal(number))))")
+            HostSignals.die(by: number)
+        }
+        return status.code
+    }
+
+    // MARK: Monitor
+
+    var statusLine: String { machine.isPaused ? "paused" : "running" }
+    func pause() { machine.isPaused = true }
+    func resume() { machine.isPaused = false }
+    func reset() { machine.requestReset() }
+    func quit() { stopper.requestStop(.user) }
 }

@@ -28,6 +28,7 @@ extension RunCommand {
         },
         Row(["cpu"], "MODEL[,EXTENSION=on|off…]",
             help: "the processor and its extensions ('-cpu help' lists them; default: rv64)") { options, use throws(CommandEnd) in
+            if use.value == "help" || use.value == "?" { throw .answered(options.config.board.processorHelp) }
             options.config.cpu = use.value
         },
         Row(["smp"], "[cpus=]N[,sockets=…,cores=…,threads=…]",
@@ -66,6 +67,7 @@ extension RunCommand {
                         + "; '-machine help' lists them all")
             }
             options.config.board = board
+            options.isBoardGiven = true
         }
         if let value = list.bool("aclint") { options.config.hasACLINT = value }
         if let file = list["dumpdtb"] {
@@ -139,7 +141,7 @@ extension RunCommand {
 
     private static let bootOptions: [Row] = [
         Row(["bios"], "default|none|FILE",
-            help: "firmware: the built-in SBI firmware (default), none (the kernel starts in\nmachine mode), or a file (ELF or raw)") {
+            help: "firmware: the built-in SBI firmware (default), none (the kernel starts in machine mode), or a file (ELF or raw)") {
             options, use throws(CommandEnd) in
             options.isFirmwareGiven = true
             switch use.value {
@@ -193,7 +195,7 @@ extension RunCommand {
 
     private static let deviceOptions: [Row] = [
         Row(["device"], "DRIVER[,PROPERTY=…]",
-            help: "add a device ('-device help' lists them, '-device DRIVER,help' a driver's\nproperties)") {
+            help: "add a device ('-device help' lists them, '-device DRIVER,help' a driver's properties)") {
             options, use throws(CommandEnd) in
             options.config.devices.append(try Devices.parse(use))
         },

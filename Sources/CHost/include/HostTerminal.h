@@ -20,7 +20,7 @@ int host_terminal_refresh(int descriptor);
 /// Installs the handlers: SIGINT, SIGTERM, SIGHUP and SIGQUIT are recorded (a second one of a kind ends the process
 /// at once), SIGTSTP, SIGCONT and fatal signals restore or re-enter the terminal mode, SIGPIPE and
 /// SIGXFSZ are ignored.
-/// Returns a descriptor that becomes readable when a signal was recorded, or -1 with errno set.
+/// All but the ignored ones are unblocked. Returns a descriptor that becomes readable when a signal was recorded, or -1 with errno set.
 int host_signals_install(void);
 
 /// The first recorded termination signal, or 0.

@@ -92,15 +92,3 @@ extension String {
         hasPrefix(prefix) ? replacement + dropFirst(prefix.count) : self
     }
 }
-
-/// Lines of two columns: a name and what it means, as help shows them.
-package func columns(_ rows: [(left: String, right: String)], width: Int = 30) -> String {
-    rows.map { left, right in
-        let lines = right.split(separator: "\n", omittingEmptySubsequences: false)
-        let margin = String(repeating: " ", count: width)
-        let text = lines.map { margin + $0 }.joined(separator: "\n")
-        return left.count < width
-            ? left + text.dropFirst(left.count)
-            : left + "\n" + text
-    }.map { $0 + "\n" }.joined()
-}

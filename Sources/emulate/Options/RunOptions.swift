@@ -23,6 +23,7 @@ package struct RunOptions {
     var hasNoDefaults = false
     var nicCount = 0
     var isFirmwareGiven = false
+    var isBoardGiven = false
 
     package init() {}
 
@@ -65,6 +66,9 @@ package struct RunOptions {
             }
         }
         if case .own(let config)? = monitorTarget, case .stdio = config.kind { monitor = config }
+        // A -chardev that no device uses is the monitor's alone.
+        let used = config.serial.compactMap(\.id) + config.devices.compactMap { $0["chardev"] }
+        if let id = monitorChardevs.first(where: { !used.contains($0) }) { monitor = config.chardevs.first { $0.id == id } }
         let hasDefaultMonitor = monitorTarget == nil && monitorChardevs.isEmpty && !hasNoDefaults
         if config.serial.isEmpty, !hasNoDefaults {
             // With no display at all the console belongs on the terminal, -nographic or not.

@@ -1,0 +1,192 @@
+import EmuMachine
+import Foundation
+import Glibc
+import Testing
+import emulate
+
+/// The built command from outside: its streams, its exit codes.
+@Suite(.serialized) struct CommandTests {
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func run(_ arguments: String..., seconds: Double = 20) throws -> (output: String, errors: String, ending: Subprocess.Ending) {
+        let run = try Subprocess(arguments)
+        run.endInput()
+        let output = run.outputToEnd(seconds: seconds)
+        let errors = run.errorsToEnd(seconds: 1)
+        return (output, errors, run.wait(seconds: seconds))
+    }
+
+    @Test func versionIsReadableForToolsThatKnowQEMU() throws {
+        let result = try run("--version")
+        #expect(result.ending == .code(0))
+        #expect(result.output.hasPrefix("emulate version \(Version.number)\n"))
+        #expect(result.output.contains(/QEMU emulator version \d+\.\d+\.\d+/))
+        #expect(result.errors.isEmpty)
+    }
+
+    @Test(arguments: [["-h"], ["--help"], ["run", "-help"], ["-machine", "help"], ["-cpu", "?"], ["-device", "help"], ["-d", "help"]])
+    func helpGoesToStandardOutput(arguments: [String]) throws {
+        let run = try Subprocess(arguments)
+        #expect(!run.outputToEnd().isEmpty)
+        #expect(run.wait() == .code(0))
+    }
+
+    @Test func wrongUsageIsOneLineAndExitCode1() throws {
+        for arguments in [["-machne", "virt"], ["-m", "0"], ["-cpu", "rv65"], ["-smp", "0"], ["-kernel", "/nonexistent"], [], ["/nonexistent"]] {
+            let run = try Subprocess(arguments)
+            let errors = run.errorsToEnd()
+            #expect(errors.hasPrefix("emulate: ") && errors.filter { $0 == "\n" }.count == 1, "\(arguments): \(errors)")
+            #expect(run.outputToEnd() == "")
+            #expect(run.wait() == .code(1))
+        }
+    }
+
+    @Test func helpToAClosedOutputIsAnError() throws {
+        let run = try Subprocess(["-h"], output: .file("/dev/full"))
+        #expect(run.wait() == .code(1))
+    }
+
+    @Test func aGuestWorksOnPipesAndItsEndIsTheCommands() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest, "--stats"])
+        run.send("hello!")
+        #expect(run.outputToEnd() == ">hello!")
+        #expect(run.errorsToEnd().contains("instructions in"))
+        #expect(run.wait() == .code(0))
+    }
+
+    @Test func theEndOfInputDoesNotEndTheGuest() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest])
+        run.send("a")
+        #expect(run.waitFor(">a"))
+        run.endInput()
+        #expect(run.wait(seconds: 0.3) == .timeout)
+    }
+
+    @Test func escapeXWorksOnAPipe() throws {
+        let guest = try directory.program("flood.bin", TestGuest.flood)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest])
+        run.send("\u{1}x")
+        #expect(run.outputToEnd().hasSuffix("emulate: terminated\r\n"))
+        #expect(run.wait() == .code(0))
+    }
+
+    @Test func inputBeyondTheGuestsFIFOWaits() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest, "-serial", "stdio"])
+        let text = String((0..<2000).flatMap { Array("\($0) ") })
+        run.send(text + "!")
+        #expect(run.outputToEnd() == ">" + text + "!")
+        #expect(run.wait() == .code(0))
+    }
+
+    @Test func closedOutputEndsTheRunWithAnError() throws {
+        let guest = try directory.program("flood.bin", TestGuest.flood)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest])
+        #expect(run.waitFor("xxx"))
+        run.endOutput()
+        #expect(run.errorsToEnd().contains("standard output: Broken pipe"))
+        #expect(run.wait() == .code(1))
+
+        let closed = try Subprocess(["-bios", "none", "-kernel", guest], output: .closed)
+        #expect(closed.errorsToEnd().contains("standard output: Bad file descriptor"))
+        #expect(closed.wait() == .code(1))
+    }
+
+    @Test func aReaderThatDoesNotReadMakesTheGuestWaitAndSignalsStillWork() throws {
+        let guest = try directory.program("flood.bin", TestGuest.flood)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest])
+        usleep(300_000)
+        run.signal(SIGTERM)
+        #expect(run.wait() == .signal(SIGTERM))
+    }
+
+    @Test func noStreamAtAllIsNoObstacle() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let log = directory.path("log")
+        let run = try Subprocess(
+            ["-bios", "none", "-kernel", guest, "-serial", "file:\(log)"], input: .closed, output: .closed, errors: .closed)
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while (try? String(contentsOfFile: log, encoding: .utf8)) != ">", deadline.timeIntervalSinceNow > 0 { usleep(5000) }
+        #expect(try String(contentsOfFile: log, encoding: .utf8) == ">")
+        run.signal(SIGTERM)
+        #expect(run.wait() == .signal(SIGTERM))
+    }
+
+    @Test func aSerialFileIsEmptiedFirstAndAnImpossibleOneRefused() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let log = try directory.file("log", Array("old contents".utf8))
+        let run = try Subprocess(["-bios", "none", "-kernel", guest, "-serial", "file:\(log)", "-monitor", "stdio"])
+        #expect(run.waitFor("(emulate) "))
+        run.send("quit\n")
+        #expect(run.wait() == .code(0))
+        #expect(try String(contentsOfFile: log, encoding: .utf8) == ">")
+
+        let refused = try self.run("-bios", "none", "-kernel", guest, "-serial", "file:/nonexistent/log")
+        #expect(refused.errors == "emulate: -serial file:/nonexistent/log: cannot create it: No such file or directory\n")
+        #expect(refused.ending == .code(1))
+    }
+
+    @Test func standardStreamsHaveOneUser() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let result = try run("-bios", "none", "-kernel", guest, "-serial", "stdio", "-monitor", "stdio")
+        #expect(result.errors.contains("already in use"))
+        #expect(result.ending == .code(1))
+    }
+}
+
+@Suite struct FileRecognitionTests {
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    private func recognise(_ bytes: [UInt8]) throws -> FileKind { try FileKind.recognise(try directory.file("file", bytes)) }
+
+    private func image(_ size: Int, _ marks: [(Int, [UInt8])]) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: size)
+        for (offset, mark) in marks { bytes.replaceSubrange(offset..<offset + mark.count, with: mark) }
+        return bytes
+    }
+
+    @Test func programsAndKernelsAreToldByTheirMagicNumbers() throws {
+        #expect(try recognise([0x7f, 0x45, 0x4c, 0x46, 2, 1]) == .program)
+        let header = image(4096, [(0, Array("MZ".utf8)), (16, [0, 0, 0x10]), (48, Array("RISCV".utf8)), (56, [0x52, 0x53, 0x43, 5])])
+        #expect(try recognise(header) == .kernel)
+        #expect(try recognise([0x27, 0x05, 0x19, 0x56]) == .kernel)
+    }
+
+    @Test func disksAreToldByWhatTheyHold() throws {
+        #expect(try recognise(image(1 << 20, [(510, [0x55, 0xaa])])) == .disk("a disk image with a partition table or boot sector"))
+        let protectiveAndGPT = image(1 << 20, [(510, [0x55, 0xaa]), (512, Array("EFI PART".utf8))])
+        #expect(try recognise(protectiveAndGPT) == .disk("a disk image with a GPT partition table"))
+        #expect(try recognise(image(1 << 20, [(0x438, [0x53, 0xef])])) == .disk("an ext2, ext3 or ext4 file system"))
+        #expect(try recognise(image(1 << 20, [(0x8001, Array("CD001".utf8))])) == .disk("an ISO 9660 image"))
+        #expect(try recognise(image(1 << 20, [])) == .disk("a blank disk image"))
+    }
+
+    @Test func otherFilesAreNamedWithTheRemedy() throws {
+        guard case .other("a qcow2 disk image", _) = try recognise([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3]) else {
+            Issue.record("qcow2 not recognised")
+            return
+        }
+        guard case .other("a device tree", _) = try recognise([0xd0, 0x0d, 0xfe, 0xed]) else {
+            Issue.record("device tree not recognised")
+            return
+        }
+        #expect(try recognise([]) == .other("empty", advice: "nothing can be run from it"))
+        #expect(try recognise(Array("just text\n".utf8)) == .unknown)
+        #expect(throws: ImageError("it is a directory")) { try FileKind.recognise(directory.url.path) }
+    }
+
+    @Test func aDiskAloneNeedsSomethingThatBootsIt() throws {
+        let disk = try directory.file("disk.img", image(1 << 20, [(510, [0x55, 0xaa])]))
+        var alone = try RunOptions.parse([disk])
+        #expect(throws: CommandEnd.self) { try alone.recognisePath() }
+        var withKernel = try RunOptions.parse(["-kernel", "Image", disk, "-hda", "other"])
+        try withKernel.recognisePath()
+        #expect(withKernel.config.drives.map(\.file) == [disk, "other"])
+    }
+}
