@@ -96,6 +96,6 @@ extension RVProcessor {
 
     @inline(never)
     private func logDecoded(_ op: DecodedOp, _ address: UInt64) {
-        Log.write(.guestCode, "\(hex(address)):  \(hex(UInt64(op.raw)))  \(op.rv)")
+        Log.write(.guestCode, "\(hex(address)):  \(disassembler.text(bits: op.raw, address: address).text)")
     }
 }

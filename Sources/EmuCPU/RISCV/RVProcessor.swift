@@ -29,6 +29,8 @@ public final class RVProcessor {
     package let events: EventQueue
     package let views = TLBViews()
     package let decoder: RVDecoder
+    /// For the log.
+    private(set) lazy var disassembler = RVDisassembler(extensions: config.extensions, aliases: true)
     /// The board's `mtime` in ticks, behind the `time` CSR and Sstc.
     package let readTime: () -> UInt64
     /// Deadline of Sstc's stimecmp.
