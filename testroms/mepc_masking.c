@@ -11,7 +11,7 @@ RULE("mepc_masking") {
     // A trap stores the address of the instruction itself.
     u64 here;
     clear_trap();
-    asm volatile(".option push\n.option norvc\n.balign 4\nla %0, 1f\n1: ecall\n.option pop" : "=&r"(here) :: "a7", "memory");
+    asm volatile(".option push\n.option norvc\nla %0, 1f\n1: ecall\n.option pop" : "=&r"(here) :: "a7", "memory");
     check(trap.cause, ECALL_M);
     check(trap.pc, here);
 }

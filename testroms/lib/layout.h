@@ -15,9 +15,10 @@
 // struct hart: the M-mode frame comes first, so that mscratch points at both; sscratch points at the S-mode frame.
 #define HART_S_FRAME FRAME_SIZE
 #define HART_SAVED (2 * FRAME_SIZE)
-#define HART_SAVED_SIZE (14 * 8)
+#define HART_SAVED_SIZE (15 * 8)
 #define HART_ID (HART_SAVED + HART_SAVED_SIZE)
-#define HART_SIZE (HART_ID + 16)
+#define HART_SHIFT 10
+#define HART_SIZE (1 << HART_SHIFT)
 
 // The environment call that ends call_in, and the one that reports a failed check from below M-mode.
 #define CALL_LEAVE 0x1eaf

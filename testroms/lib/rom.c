@@ -104,6 +104,9 @@ static void leave_mode(struct frame *frame, u64 result) {
     for (int i = 4; i < 14; i++) frame->x[14 + i] = saved[i];
     frame->x[10] = result;
     frame->status |= MSTATUS_MPP;
+    // The caller's interrupt enable, which its mret consumed.
+    frame->status &= ~MSTATUS_MPIE;
+    if (saved[14] & MSTATUS_MIE) frame->status |= MSTATUS_MPIE;
 }
 
 // Hands an environment call that was delegated to S-mode on to M-mode.
@@ -138,7 +141,7 @@ void handle_trap(struct frame *frame, u64 mode) {
         return;
     }
     if (own_call(frame, mode)) return;
-    u64 hart = ((u64)frame - (u64)harts) / HART_SIZE;
+    u64 hart = ((u64)frame - (u64)harts) >> HART_SHIFT;
     volatile struct trap_record *record = &traps[hart];
     record->count++;
     record->cause = frame->cause;

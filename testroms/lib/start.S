@@ -51,8 +51,7 @@ _start:
     slli t1, s0, 3
     add t0, t0, t1
     ld sp, 0(t0)
-    li t0, HART_SIZE
-    mul t0, t0, s0
+    slli t0, s0, HART_SHIFT
     la t1, harts
     add t0, t0, t1
     sd s0, HART_ID(t0)
@@ -136,6 +135,8 @@ enter:
     sd s9, 88(t0)
     sd s10, 96(t0)
     sd s11, 104(t0)
+    csrr t1, mstatus
+    sd t1, 112(t0)
     li t1, 3 << 11
     csrc mstatus, t1
     slli t1, a0, 11

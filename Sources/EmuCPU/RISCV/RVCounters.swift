@@ -56,6 +56,7 @@ extension RVProcessor {
         }
         h.pointee.mcountinhibit = new
         findActiveCounters()
+        overflowDeadlineChanged()
     }
 
     // MARK: mhpmcounter and mhpmevent
@@ -64,6 +65,7 @@ extension RVProcessor {
         guard config.extensions.contains(.zihpm) else { return }
         synchroniseCounters(including: 1)
         h.pointee.mhpmcounter[index] = value
+        overflowDeadlineChanged()
     }
 
     /// Unknown events count nothing and read back as 0.
@@ -77,6 +79,7 @@ extension RVProcessor {
         }
         h.pointee.mhpmevent[index] = event
         findActiveCounters()
+        overflowDeadlineChanged()
     }
 
     /// Adds what happened since the last call to the event counters that run in the present privilege mode, and notes overflows.
@@ -143,6 +146,11 @@ extension RVProcessor {
             if left != 0 { nearest = min(nearest ?? .max, left) }
         }
         return nearest.map { Int(min($0, UInt64(Int.max))) }
+    }
+
+    /// A counter can begin to run, or be moved, in the middle of a slice: ends the slice early when one can now wrap inside it.
+    func overflowDeadlineChanged() {
+        if let left = cyclesUntilOverflow(), left < h.pointee.sliceBudget { h.pointee.request |= RVRequest.exit }
     }
 
     /// scountovf: the overflow bits of the counters mcounteren shows to S-mode; all of them in M-mode.

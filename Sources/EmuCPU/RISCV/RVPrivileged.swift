@@ -84,6 +84,7 @@ extension RVProcessor {
         h.pointee.privilege = privilege
         h.pointee.pc = pc
         viewChanged()
+        overflowDeadlineChanged()
         updateInterruptRequest()
     }
 

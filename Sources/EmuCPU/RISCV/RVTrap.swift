@@ -36,6 +36,7 @@ extension RVProcessor {
         h.pointee.privilege = to
         h.pointee.waiting = false
         viewChanged()
+        overflowDeadlineChanged()
         updateInterruptRequest()
     }
 
