@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+/// The programs of testroms/, each of which shows one rule of the machine from the inside, run by the command as built.
+struct TestROMTests {
+    /// A line of testroms/manifest.json.
+    struct Entry: Decodable, CustomTestStringConvertible {
+        let name: String
+        /// The program where it is not `name` with ".elf".
+        let file: String?
+        let machine: String
+        let smp: Int
+        let cpu: String
+        let exit: Int32
+        /// What the console must show.
+        let text: String?
+        let options: [String]?
+
+        var testDescription: String { name }
+        var program: String { file ?? name + ".elf" }
+    }
+
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../testroms").standardizedFileURL
+
+    static let manifest: [Entry] = {
+        guard let data = try? Data(contentsOf: folder.appending(path: "manifest.json")) else { return [] }
+        return (try? JSONDecoder().decode([Entry].self, from: data)) ?? []
+    }()
+
+    @Test(arguments: manifest, ["virtual", "host"]) func programShowsItsRule(entry: Entry, clock: String) throws {
+        let run = try Subprocess([
+            "-machine", entry.machine, "-smp", "\(entry.smp)", "-cpu", entry.cpu, "-bios", "none", "-nographic", "--time", clock,
+            "-kernel", Self.folder.appending(path: entry.program).path,
+        ] + (entry.options ?? []))
+        run.endInput()
+        let output = run.outputToEnd(seconds: 60)
+        #expect(run.wait(seconds: 10) == .code(entry.exit), "\(output)")
+        if let text = entry.text { #expect(output.contains(text)) }
+    }
+
+    @Test func manifestNamesEveryProgram() throws {
+        let programs = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).filter { $0.hasSuffix(".elf") }
+        #expect(programs.count > 1)
+        #expect(Set(Self.manifest.map(\.program)) == Set(programs))
+    }
+
+    @Test func programsMatchTheirSources() throws {
+        let build = try Subprocess(["--check"], program: Self.folder.appending(path: "build.sh").path)
+        let output = build.outputToEnd(seconds: 240)
+        let errors = build.errorsToEnd(seconds: 10)
+        #expect(build.wait(seconds: 10) == .code(0), "\(output)\(errors)")
+    }
+}
