@@ -143,8 +143,6 @@ extension RVProcessor: Hart {
         case .fence_i:
             // Stores to code drop it at once; all that is left to do is to fetch again.
             return .leave
-        case .illegal:
-            return illegal(r) ? .next : .trap
         case .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero:
             return after(executeCacheBlock(r.rv, r))
         case .lr_w, .sc_w, .amoswap_w, .amoadd_w, .amoxor_w, .amoand_w, .amoor_w, .amomin_w, .amomax_w, .amominu_w, .amomaxu_w,
@@ -154,7 +152,9 @@ extension RVProcessor: Hart {
             .amocas_w, .amocas_d, .amocas_q:
             return after(executeAtomic(r.rv, r))
         default:
-            return after(executeFloat(r.rv, r))
+            // Everything else but `illegal` the loop handles itself.
+            _ = illegal(r)
+            return .trap
         }
     }
 

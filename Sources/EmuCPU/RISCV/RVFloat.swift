@@ -1,5 +1,11 @@
 // What the floating-point instructions of all formats share. The rows of each extension are in RVF, RVD, RVZfh and RVZfa.
 
+extension RVOp {
+    /// An operation of F, D, Zfh or Zfa.
+    @inline(__always)
+    var isFloatingPoint: Bool { rawValue &- RVOp.flw.rawValue <= RVOp.fcvtmod_w_d.rawValue - RVOp.flw.rawValue }
+}
+
 extension RVProcessor {
     /// Executes a floating-point instruction other than a load or store.
     /// - Returns: false if it raised a trap.

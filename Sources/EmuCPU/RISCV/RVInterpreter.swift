@@ -575,6 +575,11 @@ extension RVProcessor {
                         next = pc &+ UInt64(ip.pointee.offset)
                         break instructions
                     default:
+                        if ip.pointee.rv.isFloatingPoint {
+                            if executeFloat(ip.pointee.rv, ip.pointee) { break }
+                            outcome = .trap
+                            break instructions
+                        }
                         h.pointee.pc = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
                         switch noting(pc, remaining, end).executeCold(ip) {
                         case .next: break
