@@ -92,8 +92,10 @@ private func settle(_ tree: FDT) {
 /// The loader's choice if that hart exists and can be woken, else the executing hart.
 private func chooseBootHart(_ own: UInt64) -> HartPointer {
     guard let ownHart = HartTable.find(id: own) else { fail("the device tree does not list the booting hart", own) }
-    if let wanted = HartTable.find(id: platform.pointee.nextStage.bootHart), wanted.pointee.softwareInterrupt != 0 { return wanted }
-    return ownHart
+    guard let wanted = HartTable.find(id: platform.pointee.nextStage.bootHart),
+        wanted.pointee.softwareInterrupt != 0
+    else { return ownHart }
+    return wanted
 }
 
 /// Refuses what could only hang silently.

@@ -15,6 +15,8 @@ private func start(_ call: SBICall) -> SBIResult {
     guard let target = HartTable.find(id: call.argument(0)) else { return .failure(.invalidParameter) }
     guard atomic_load(&target.pointee.hsmState) == HSMState.stopped else { return .failure(.alreadyAvailable) }
     guard isExecutableAddress(call.argument(1)) else { return .failure(.invalidAddress) }
+    // A hart without a software interrupt cannot be woken.
+    guard target.pointee.softwareInterrupt != 0 else { return .failure(.failed) }
     let started = startHart(
         target, address: call.argument(1), argument: call.argument(2), mode: PrivilegeMode.supervisor)
     return started ? .success : .failure(.alreadyAvailable)

@@ -111,11 +111,21 @@ MMIO(64)
 
 /* MARK: Atomics (AMO and LR/SC instructions, sequentially consistent) */
 
-static inline uint64_t atomic_load(uint64_t *_Nonnull cell) { return __atomic_load_n(cell, __ATOMIC_SEQ_CST); }
-static inline void atomic_store(uint64_t *_Nonnull cell, uint64_t value) { __atomic_store_n(cell, value, __ATOMIC_SEQ_CST); }
-static inline uint64_t atomic_add(uint64_t *_Nonnull cell, uint64_t value) { return __atomic_fetch_add(cell, value, __ATOMIC_SEQ_CST); }
-static inline uint64_t atomic_or(uint64_t *_Nonnull cell, uint64_t value) { return __atomic_fetch_or(cell, value, __ATOMIC_SEQ_CST); }
-static inline uint64_t atomic_swap(uint64_t *_Nonnull cell, uint64_t value) { return __atomic_exchange_n(cell, value, __ATOMIC_SEQ_CST); }
+static inline uint64_t atomic_load(uint64_t *_Nonnull cell) {
+    return __atomic_load_n(cell, __ATOMIC_SEQ_CST);
+}
+static inline void atomic_store(uint64_t *_Nonnull cell, uint64_t value) {
+    __atomic_store_n(cell, value, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t atomic_add(uint64_t *_Nonnull cell, uint64_t value) {
+    return __atomic_fetch_add(cell, value, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t atomic_or(uint64_t *_Nonnull cell, uint64_t value) {
+    return __atomic_fetch_or(cell, value, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t atomic_swap(uint64_t *_Nonnull cell, uint64_t value) {
+    return __atomic_exchange_n(cell, value, __ATOMIC_SEQ_CST);
+}
 static inline bool atomic_compare_swap(uint64_t *_Nonnull cell, uint64_t expected, uint64_t value) {
     return __atomic_compare_exchange_n(cell, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
