@@ -84,11 +84,12 @@ public final class VirtioMockDriver {
     /// Resets and negotiates the features among `wanted` that are offered. False when the device refused them.
     @discardableResult
     public func negotiate(_ wanted: UInt64 = .max) -> Bool {
+        // In Linux's order.
+        if isLegacy { write(Offset.guestPageSize, 4096) }
         write(Offset.status, 0)
         queues = [:]
         write(Offset.status, 1)
         write(Offset.status, 3)
-        if isLegacy { write(Offset.guestPageSize, 4096) }
         writeFeatures(offeredFeatures() & wanted)
         if isLegacy { return true }
         write(Offset.status, 0xb)

@@ -234,7 +234,10 @@ public final class VirtioMMIO: MMIODevice, Saveable {
 
     private func writeStatus(_ value: UInt32, _ core: VirtioCore) {
         if value & 0xff == 0 {
+            // Linux writes the page size of a legacy transport before it resets the device, and never again.
+            let guestPageSize = registers.guestPageSize
             reset()
+            registers.guestPageSize = guestPageSize
         } else {
             core.writeStatus(UInt8(truncatingIfNeeded: value))
         }
