@@ -115,14 +115,6 @@ public final class Machine {
     }
 }
 
-extension Machine: MonitorTarget {
-    public var statusLine: String { isPaused ? "paused" : "running" }
-    public func pause() { isPaused = true }
-    public func resume() { isPaused = false }
-    public func reset() { requestReset() }
-    public func quit() { host.stopper.requestStop(.user) }
-}
-
 /// Wakes the run loop when a stop is requested from another thread or a signal handler.
 private final class StopPoller: IOPoller {
     private let stopper: MachineStopper
