@@ -72,10 +72,10 @@ final class LoopbackServer: Sendable {
                 let peer = accept(listener, nil, nil)
                 if peer < 0 { return }
                 var request = [UInt8](repeating: 0, count: 4096)
-                _ = read(peer, &request, request.count)
+                _ = Glibc.read(peer, &request, request.count)
                 var rest = [UInt8](response)[...]
                 while !rest.isEmpty {
-                    let count = rest.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+                    let count = rest.withUnsafeBytes { send(peer, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
                     if count <= 0 { break }
                     rest = rest.dropFirst(count)
                 }

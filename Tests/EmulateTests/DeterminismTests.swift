@@ -8,7 +8,7 @@ struct DeterminismTests {
     private struct Outcome: Equatable {
         let hash: UInt64
         let retired: [UInt64]
-        let status: ExitStatus
+        let status: EmuMachine.ExitStatus
     }
 
     private func boot(harts: Int) throws -> Outcome {

@@ -123,6 +123,11 @@ final class Subprocess {
         read(output, seconds: seconds) { $0.contains(expected) }
     }
 
+    /// Reads output until it contains `expected` so many times; false when the output ends or the time is up.
+    func waitFor(occurrences: Int, of expected: String, seconds: Double = 20) -> Bool {
+        read(output, seconds: seconds) { $0.components(separatedBy: expected).count > occurrences }
+    }
+
     /// Reads to the end of output.
     func outputToEnd(seconds: Double = 20) -> String {
         _ = read(output, seconds: seconds) { _ in false }
