@@ -192,8 +192,9 @@ extension RVProcessor {
             return true
         }
         // Either a load or a store right is enough; what is reported is always a store fault.
-        if translate(block, Self.cacheBlock, .load) != nil { return true }
-        return translateReporting(address, at: block, .store) != nil
+        guard let physical = translate(block, Self.cacheBlock, .load) ?? translateReporting(address, at: block, .store) else { return false }
+        guard bus.memory(at: physical) != nil || bus.region(at: physical) != nil else { return raise(RVCause.storeAccess, address) }
+        return true
     }
 
     /// Like `translate`, but a fault names `address` (the operand) instead of the block's start.
