@@ -196,7 +196,7 @@ static inline void msip(u64 hart, u32 value) { store32(CLINT + 4 * hart, value);
 static inline u64 mtime(void) { return load64(CLINT + 0xbff8); }
 static inline void mtimecmp(u64 hart, u64 value) { store64(CLINT + 0x4000 + 8 * hart, value); }
 
-// Waits until `condition`, but not for ever: false when `condition` stayed false for 5 s of guest time.
-#define WAIT_FOR(condition) ({ u64 end_ = mtime() + 50000000; while (!(condition) && mtime() < end_) ; (condition) ? 1 : 0; })
+// Waits until `condition`, but not for ever: false when it stayed false for 5 s of guest time. Evaluated once a turn.
+#define WAIT_FOR(condition) ({ u64 end_ = mtime() + 50000000; int met_; while (!(met_ = !!(condition)) && mtime() < end_) ; met_; })
 
 #endif
