@@ -71,7 +71,7 @@ extension RVConfig {
         let parts = cpuOption.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         let model = parts.first ?? ""
         guard models.contains(where: { $0.name == model.lowercased() }) else {
-            throw RVConfigError(description: "-cpu: there is no model '\(model)'" + hint(model, models.map(\.name)) + "; -cpu help lists them")
+            throw RVConfigError(description: unknown("model", model, models.map(\.name)))
         }
         var asked: [RVExtension: Bool] = [:]
         for part in parts.dropFirst() {
@@ -100,11 +100,12 @@ extension RVConfig {
         if let group = groups.first(where: { $0.name == lower }) { return group.members }
         if let found = RVExtension(name: lower) { return [found] }
         let names = RVExtension.allCases.map(\.name) + groups.map(\.name)
-        throw RVConfigError(description: "-cpu: there is no extension '\(name)'" + hint(lower, names) + "; -cpu help lists them")
+        throw RVConfigError(description: unknown("extension", name, names))
     }
 
-    private static func hint(_ name: String, _ candidates: [String]) -> String {
-        nearestName(to: name, among: candidates).map { "; did you mean '\($0)'?" } ?? ""
+    private static func unknown(_ kind: String, _ name: String, _ candidates: [String]) -> String {
+        let hint = didYouMean(name, among: candidates)
+        return "-cpu: there is no \(kind) '\(name)'" + (hint.isEmpty ? "; -cpu help lists them" : hint)
     }
 
     // MARK: Dependencies

@@ -1,3 +1,4 @@
+import EmuBus
 import EmuMachine
 
 /// Readers of `-serial`, `-chardev`, `-monitor` and `-mon`.

@@ -1,3 +1,4 @@
+import EmuBus
 import EmuMachine
 
 /// One driver `-device` can name.

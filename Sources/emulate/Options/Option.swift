@@ -1,3 +1,4 @@
+import EmuBus
 import EmuMachine
 
 /// Why reading a command line ended early.

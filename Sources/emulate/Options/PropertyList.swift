@@ -1,3 +1,4 @@
+import EmuBus
 import EmuMachine
 
 /// What a property accepts.

@@ -1,11 +1,11 @@
 /// "; did you mean X?" for the candidate nearest to what was typed, or nothing when none is near.
-package func didYouMean(_ typed: String, among candidates: [String], shown: (String) -> String = { "'\($0)'" }) -> String {
+public func didYouMean(_ typed: String, among candidates: [String], shown: (String) -> String = { "'\($0)'" }) -> String {
     nearest(to: typed, among: candidates).map { "; did you mean \(shown($0))?" } ?? ""
 }
 
 /// The candidate with the smallest edit distance, if it is small enough to be what was meant; the first of equals.
 /// Case only counts between equals.
-package func nearest(to typed: String, among candidates: [String]) -> String? {
+public func nearest(to typed: String, among candidates: [String]) -> String? {
     let lower = typed.lowercased()
     var best: (name: String, distance: Int)?
     for candidate in candidates {
