@@ -51,7 +51,8 @@ int host_zero_range(int descriptor, int64_t offset, int64_t length) {
 }
 
 int host_lock_byte(int descriptor, int64_t offset, int exclusive) {
-    struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+    struct flock lock = {
+        .l_type = exclusive < 0 ? F_UNLCK : exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
     return fcntl(descriptor, F_OFD_SETLK, &lock);
 }
 

@@ -50,4 +50,6 @@ package protocol Board: AnyObject {
     func poll()
     /// Brings everything the guest wrote to disks to the host.
     func flush() throws
+    /// Writes what the guest changed on `snapshot=on` disks to their images.
+    func commitSnapshots() throws
 }

@@ -81,6 +81,9 @@ public final class Machine {
     /// Brings every write the guest flushed to the host's files.
     public func close() throws { try board.flush() }
 
+    /// Writes what the guest changed on `snapshot=on` disks to their images, as Ctrl-A s asks for. Only between slices.
+    public func commitSnapshots() throws { try board.commitSnapshots() }
+
     // MARK: State
 
     /// Every device whose state belongs to a snapshot; harts and memory come on top.

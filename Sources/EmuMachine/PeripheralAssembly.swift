@@ -160,6 +160,18 @@ final class PeripheralAssembly {
         if let failure { throw failure }
     }
 
+    /// Writes what `snapshot=on` disks have changed to their images.
+    func commitSnapshots() throws {
+        for disk in disks {
+            guard let overlay = disk.backend as? SnapshotOverlay else { continue }
+            do throws(DiskError) {
+                try overlay.commit()
+            } catch {
+                throw ConfigError("-drive file=\(disk.config.file)", "committing its changes failed: \(error)")
+            }
+        }
+    }
+
     // MARK: Network
 
     private func makeNetworkCard(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {

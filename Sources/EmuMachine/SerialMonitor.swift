@@ -8,6 +8,8 @@ public protocol MonitorTarget: AnyObject {
     func resume()
     /// Resets the machine as its reset button would.
     func reset()
+    /// Writes the changes of `-snapshot` disks to their images.
+    func commit()
     /// Ends the run.
     func quit()
 }
@@ -35,6 +37,9 @@ public final class Monitor: CharacterFrontend {
         Command(names: ["stop", "s"], arguments: "", help: "stop the guest") { monitor, _ in monitor.target?.pause() },
         Command(names: ["cont", "c"], arguments: "", help: "let the guest run on") { monitor, _ in monitor.target?.resume() },
         Command(names: ["system_reset"], arguments: "", help: "reset the machine") { monitor, _ in monitor.target?.reset() },
+        Command(names: ["commit"], arguments: "all", help: "write the changes of -snapshot disks to their images") { monitor, _ in
+            monitor.target?.commit()
+        },
         Command(names: ["quit", "q"], arguments: "", help: "end the emulator") { monitor, _ in monitor.target?.quit() },
     ]
 

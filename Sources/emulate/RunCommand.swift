@@ -77,6 +77,7 @@ private final class MachineRun: MonitorTarget {
             return 0
         }
         console.monitor?.target = self
+        console.onSync = { [weak self] in self?.commit() }
         console.start()
         var status = machine.run()
         do {
@@ -107,4 +108,12 @@ private final class MachineRun: MonitorTarget {
     func resume() { machine.isPaused = false }
     func reset() { machine.requestReset() }
     func quit() { stopper.requestStop(.user) }
+
+    func commit() {
+        do {
+            try machine.commitSnapshots()
+        } catch {
+            HostStartup.printError("\(error)")
+        }
+    }
 }

@@ -169,6 +169,35 @@ extension BlockBackend {
         #expect(matches)
     }
 
+    @Test func commitWritesASnapshotsChangesToTheImage() throws {
+        let file = try TemporaryFile(sectors: 259)
+        let before = file.bytes
+        let disk = try SnapshotOverlay(over: RawImage(path: file.path, readOnly: true))
+        try disk.write(512, pattern(200))
+        try disk.write(258 * 512, pattern(201))
+        try disk.commit()
+        let committed = before[..<512] + pattern(200) + before[1024..<258 * 512] + pattern(201)
+        #expect(file.bytes == Array(committed))
+        try disk.write(512, pattern(202))
+        #expect(file.bytes == Array(committed))
+        #expect(try disk.read(0, 512 * 3) == pattern(0) + pattern(202) + pattern(2))
+        // The image is still held against writers, and not more.
+        #expect(message { _ = try RawImage(path: file.path) }.contains("in use by another instance"))
+        _ = try RawImage(path: file.path, readOnly: true)
+    }
+
+    @Test func commitToAnImageAnotherInstanceReadsIsRefused() throws {
+        let file = try TemporaryFile(sectors: 2)
+        let before = file.bytes
+        let disk = try SnapshotOverlay(over: RawImage(path: file.path, readOnly: true))
+        let reader = try RawImage(path: file.path, readOnly: true)
+        try disk.write(0, pattern(200))
+        #expect(message { try disk.commit() }.contains("in use by another instance"))
+        #expect(file.bytes == before)
+        #expect(try disk.read(0, 512) == pattern(200))
+        #expect(reader.isReadOnly)
+    }
+
     @Test func snapshotWithoutAPlaceForItsFileSaysSo() throws {
         let file = try TemporaryFile(sectors: 1)
         let text = message { _ = try SnapshotOverlay(over: RawImage(path: file.path, readOnly: true), directory: "/no/such/place") }

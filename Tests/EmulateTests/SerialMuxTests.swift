@@ -167,6 +167,7 @@ final class MemoryDevice: CharacterFrontend {
         func pause() { calls.append("pause") }
         func resume() { calls.append("resume") }
         func reset() { calls.append("reset") }
+        func commit() { calls.append("commit") }
         func quit() { calls.append("quit") }
     }
 
@@ -192,8 +193,8 @@ final class MemoryDevice: CharacterFrontend {
     }
 
     @Test func commandsReachTheMachine() {
-        line.type("stop\rcont\nc\rs\rsystem_reset\rquit\rq\r")
-        #expect(target.calls == ["pause", "resume", "resume", "pause", "reset", "quit", "quit"])
+        line.type("stop\rcont\nc\rs\rsystem_reset\rcommit all\rquit\rq\r")
+        #expect(target.calls == ["pause", "resume", "resume", "pause", "reset", "commit", "quit", "quit"])
     }
 
     @Test func whatIsTypedIsEchoedAndAnswered() {

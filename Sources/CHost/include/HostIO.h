@@ -23,7 +23,7 @@ int host_punch_hole(int descriptor, int64_t offset, int64_t length);
 /// fallocate(2) FALLOC_FL_ZERO_RANGE: zeroes the range and keeps it allocated.
 int host_zero_range(int descriptor, int64_t offset, int64_t length);
 
-/// Takes an open-file-description lock on one byte (F_OFD_SETLK), without waiting.
+/// Takes an open-file-description lock on one byte (F_OFD_SETLK), without waiting: shared (0), exclusive (1), none (-1).
 int host_lock_byte(int descriptor, int64_t offset, int exclusive);
 
 /// Bytes of a block device (BLKGETSIZE64), or -1 with errno set.

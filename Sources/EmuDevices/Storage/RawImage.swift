@@ -92,6 +92,26 @@ public final class RawImage: BlockBackend {
         }
     }
 
+    /// Lets `body` write to an image that is open read-only, and brings what it wrote to the disk.
+    /// - Throws: `DiskError` when the file may not be written, another instance has it open, or `body` fails.
+    func withWriteAccess(_ body: (HostFile) throws(HostError) -> Void) throws(DiskError) {
+        // The very file that is open, even if its name means another by now.
+        let descriptor = open("/proc/self/fd/\(file.descriptor)", O_RDWR | O_CLOEXEC | O_NOCTTY)
+        guard descriptor >= 0 else { throw Self.openError(path, errno, readOnly: false) }
+        let writable = HostFile(descriptor: descriptor, name: file.name)
+        // Two openings of one process exclude each other like two processes.
+        _ = host_lock_byte(file.descriptor, Self.lockByte, -1)
+        defer { _ = host_lock_byte(file.descriptor, Self.lockByte, 0) }
+        try Self.lock(writable, path, exclusive: true)
+        defer { _ = host_lock_byte(descriptor, Self.lockByte, -1) }
+        do throws(HostError) {
+            try body(writable)
+            try writable.flush()
+        } catch {
+            throw DiskError("\(error)")
+        }
+    }
+
     private func flush() throws(HostError) {
         if isReadOnly { return }
         if let flushFailure { throw flushFailure }

@@ -2,13 +2,13 @@ import CHost
 import EmuBus
 import Glibc
 
-/// Writes that vanish at the end of the run (`snapshot=on`): a disk over a read-only base.
+/// Writes that vanish at the end of the run (`snapshot=on`): a disk over a read-only image.
 ///
-/// Changed clusters live in a nameless file of the host; the base is never written.
+/// Changed clusters live in a nameless file of the host; the image is only written by `commit`.
 public final class SnapshotOverlay: BlockBackend {
     public let size: UInt64
     public let isReadOnly = false
-    private let base: any BlockBackend
+    private let base: RawImage
     private let file: HostFile
     private static let clusterSize: UInt64 = 64 << 10
     /// One bit per cluster: set when the overlay, not the base, holds its contents.
@@ -17,7 +17,7 @@ public final class SnapshotOverlay: BlockBackend {
     /// - Parameters:
     ///   - base: read only, whatever it would allow.
     ///   - directory: where changed data goes; default `TMPDIR`, or /var/tmp.
-    public init(over base: any BlockBackend, directory: String? = nil) throws(DiskError) {
+    public init(over base: RawImage, directory: String? = nil) throws(DiskError) {
         let place = directory ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
         let descriptor = host_open_anonymous_file(place)
         guard descriptor >= 0 else {
@@ -54,6 +54,22 @@ public final class SnapshotOverlay: BlockBackend {
         case .flush, .discard:
             break
         }
+    }
+
+    /// Writes everything changed so far to the image; later changes vanish as before.
+    /// - Throws: `DiskError` when that fails. The disk reads the same as before in any case.
+    public func commit() throws(DiskError) {
+        try base.withWriteAccess { image throws(HostError) in
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(Self.clusterSize), alignment: 4096)
+            defer { buffer.deallocate() }
+            for cluster in 0..<(size + Self.clusterSize - 1) / Self.clusterSize where isPresent(cluster) {
+                let start = cluster * Self.clusterSize
+                let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Self.clusterSize, size - start))])
+                try file.read(at: start, into: [piece])
+                try image.write(at: start, from: [piece])
+            }
+        }
+        present = Array(repeating: 0, count: present.count)
     }
 
     /// Makes every cluster of a range the overlay's, copying from the base what the caller will not overwrite.

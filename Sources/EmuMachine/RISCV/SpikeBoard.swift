@@ -91,4 +91,5 @@ final class SpikeBoard: Board {
     func deviceTreeBlob() -> [UInt8] { loaded?.deviceTree ?? [] }
     func poll() { htif.poll() }
     func flush() {}
+    func commitSnapshots() {}
 }

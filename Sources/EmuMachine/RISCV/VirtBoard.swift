@@ -134,4 +134,5 @@ final class VirtBoard: Board {
     func deviceTreeBlob() -> [UInt8] { loaded?.deviceTree ?? [] }
     func poll() {}
     func flush() throws { try peripherals.flush() }
+    func commitSnapshots() throws { try peripherals.commitSnapshots() }
 }
