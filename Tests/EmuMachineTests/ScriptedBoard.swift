@@ -61,6 +61,7 @@ final class ScriptedBoard: Board {
     func deviceTreeBlob() throws -> [UInt8] { [] }
     func poll() { polls += 1 }
     func flush() throws { flushes += 1 }
+    func commitSnapshots() {}
 
     /// A machine with scripted harts on the clock `mode`.
     static func machine(
