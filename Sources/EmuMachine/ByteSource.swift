@@ -61,20 +61,30 @@ public final class MemorySource: ByteSource {
     }
 }
 
+/// Told while a file is loaded: its path, the bytes read so far, and how many there are.
+public typealias LoadProgress = (_ path: String, _ done: UInt64, _ total: UInt64) -> Void
+
 /// A file read with pread(2), so that one shortened meanwhile gives an error and no signal.
 public final class FileSource: ByteSource {
     private let descriptor: Int32
     public let count: UInt64
+    private let path: String
+    private let progress: LoadProgress?
+    private var delivered: UInt64 = 0
+    /// Bytes read between two reports of progress.
+    private static let chunk = 4 << 20
 
-    private init(descriptor: Int32, count: UInt64) {
+    private init(descriptor: Int32, count: UInt64, path: String, progress: LoadProgress?) {
         self.descriptor = descriptor
         self.count = count
+        self.path = path
+        self.progress = progress
     }
 
     deinit { close(descriptor) }
 
     /// Opens `path`. What is not a regular file (a pipe) is read to its end, at most `limit` bytes.
-    public static func open(_ path: String, limit: UInt64) throws(ImageError) -> any ByteSource {
+    public static func open(_ path: String, limit: UInt64, progress: LoadProgress? = nil) throws(ImageError) -> any ByteSource {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw ImageError(Self.reason(errno)) }
         var status = stat()
@@ -83,7 +93,7 @@ public final class FileSource: ByteSource {
             throw ImageError(Self.reason(errno))
         }
         if status.st_mode & S_IFMT == S_IFREG {
-            return FileSource(descriptor: descriptor, count: UInt64(max(0, status.st_size)))
+            return FileSource(descriptor: descriptor, count: UInt64(max(0, status.st_size)), path: path, progress: progress)
         }
         defer { close(descriptor) }
         guard status.st_mode & S_IFMT != S_IFDIR else { throw ImageError("it is a directory") }
@@ -109,11 +119,14 @@ public final class FileSource: ByteSource {
         try refuseBeyondEnd(offset, buffer.count)
         var done = 0
         while done < buffer.count {
-            let got = pread(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset) + off_t(done))
+            let piece = min(buffer.count - done, Self.chunk)
+            let got = pread(descriptor, buffer.baseAddress.map { $0 + done }, piece, off_t(offset) + off_t(done))
             if got < 0 && errno == EINTR { continue }
             guard got >= 0 else { throw ImageError(Self.reason(errno)) }
             guard got > 0 else { throw ImageError("it became shorter while it was read") }
             done += got
+            delivered = min(delivered + UInt64(got), count)
+            progress?(path, delivered, count)
         }
     }
 }

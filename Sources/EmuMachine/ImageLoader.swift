@@ -30,12 +30,14 @@ struct ImageLoader {
     private let machine: ELFMachine
     /// RAM reads as zero where nothing was loaded: zero-filled parts need no work.
     private let memoryIsClear: Bool
+    private let progress: LoadProgress?
     private var claims: [Claim] = []
 
-    init(ram: GuestRAM, machine: ELFMachine, memoryIsClear: Bool) {
+    init(ram: GuestRAM, machine: ELFMachine, memoryIsClear: Bool, progress: LoadProgress? = nil) {
         self.ram = ram
         self.machine = machine
         self.memoryIsClear = memoryIsClear
+        self.progress = progress
     }
 
     private var ramEnd: UInt64 { ram.base + ram.size }
@@ -46,7 +48,7 @@ struct ImageLoader {
     /// - Parameter option: the option that names `path` ("-kernel").
     func open(_ path: String, option: String, decompress: Bool) throws(ConfigError) -> any ByteSource {
         do throws(ImageError) {
-            let source = try FileSource.open(path, limit: ram.size)
+            let source = try FileSource.open(path, limit: ram.size, progress: progress)
             guard source.count > 0 else { throw ImageError("the file is empty") }
             guard decompress, Gzip.isGzip(try source.prefix(3)) else { return source }
             let contents = try Gzip.decompress(source, limit: ram.size)

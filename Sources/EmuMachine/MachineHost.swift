@@ -10,6 +10,8 @@ public struct MachineHost {
     public var makeCharacterBackend: (CharacterConfig) throws -> (any CharacterBackend)?
     /// What the machine's run loop polls besides: signals, host lines shared by several backends.
     public var pollers: [any IOPoller] = []
+    /// Told while images are loaded, at the start and after a reset.
+    public var loadProgress: LoadProgress?
     /// Ends the run from outside; backends whose host end fails use it too.
     public var stopper: MachineStopper
 

@@ -17,6 +17,11 @@ enum HostStartup {
     /// Writes "emulate: MESSAGE" to standard error.
     static func printError(_ message: String) { _ = write("emulate: \(message)\n", STDERR_FILENO) }
 
+    /// Replaces the line of standard error's terminal the cursor is in; nil empties it.
+    static func printProgress(_ message: String?) {
+        _ = write("\r\u{1B}[K" + (message.map { "emulate: \($0)" } ?? ""), STDERR_FILENO)
+    }
+
     private static func write(_ text: String, _ descriptor: Int32) -> Bool {
         var text = text
         return text.withUTF8 { bytes in

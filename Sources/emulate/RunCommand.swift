@@ -60,10 +60,13 @@ private final class MachineRun: MonitorTarget {
         // Before anything is opened, so that a second Ctrl-C ends even a long load.
         guard let signals = HostSignals() else { throw ConfigError("signals", String(cString: strerror(errno))) }
         console = SerialConsole(escape: options.escape, version: Version.number)
-        machine = try Machine(options.config, host: MachineHost(stopper: stopper) { [console] in try console.makeBackend($0) })
+        var host = MachineHost(stopper: stopper) { [console] in try console.makeBackend($0) }
+        let progress = ProgressLine()
+        host.loadProgress = progress?.show
+        host.pollers = [signals, console]
+        defer { progress?.clear() }
+        machine = try Machine(options.config, host: host)
         if let monitor = options.monitor { try console.makeMonitor(monitor) }
-        machine.pollers.add(signals)
-        machine.pollers.add(console)
         signals.onTermination = { [stopper] in stopper.requestStop(signal: $0) }
         console.onQuit = { [stopper] in stopper.requestStop(.user) }
         console.onFailure = { [stopper] in

@@ -181,6 +181,18 @@ import emulate
         #expect(throws: ImageError("it is a directory")) { try FileKind.recognise(directory.url.path) }
     }
 
+    @Test func loadingAFileReportsProgressUpToItsSize() throws {
+        let path = try directory.file("large", [UInt8](repeating: 1, count: 10 << 20))
+        var reports: [UInt64] = []
+        let source = try FileSource.open(path, limit: .max) { file, done, total in
+            #expect(file == path && total == 10 << 20)
+            reports.append(done)
+        }
+        _ = try source.bytes(at: 0, 10 << 20)
+        #expect(reports.last == 10 << 20)
+        #expect(reports.count > 1 && reports == reports.sorted())
+    }
+
     @Test func aDiskAloneNeedsSomethingThatBootsIt() throws {
         let disk = try directory.file("disk.img", image(1 << 20, [(510, [0x55, 0xaa])]))
         var alone = try RunOptions.parse([disk])

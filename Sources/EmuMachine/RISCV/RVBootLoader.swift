@@ -5,6 +5,8 @@ struct RVBootBoard {
     let ram: GuestRAM
     /// Mask ROM at the reset vector.
     let rom: GuestRAM
+    /// Told while files are read.
+    var progress: LoadProgress?
     /// Called when firmware and kernel are in memory: those that are ELF files, kernel first.
     var programsLoaded: ([ELFFile]) throws -> Void = { _ in }
     /// Makes the device tree for what was loaded.
@@ -40,7 +42,7 @@ struct RVBootLoader {
     init(_ config: MachineConfig, _ board: RVBootBoard, memoryIsClear: Bool) {
         self.config = config
         self.board = board
-        loader = ImageLoader(ram: board.ram, machine: .riscv, memoryIsClear: memoryIsClear)
+        loader = ImageLoader(ram: board.ram, machine: .riscv, memoryIsClear: memoryIsClear, progress: board.progress)
     }
 
     mutating func load() throws -> Result {

@@ -55,7 +55,7 @@ final class SpikeBoard: Board {
 
     func loadImages(memoryIsClear: Bool) throws {
         let board = RVBootBoard(
-            ram: memory, rom: rom,
+            ram: memory, rom: rom, progress: context.host.loadProgress,
             programsLoaded: { [unowned self] programs in if htif == nil { try connectHTIF(programs) } },
             deviceTree: { [unowned self] chosen in deviceTree(chosen) })
         var loader = RVBootLoader(context.config, board, memoryIsClear: memoryIsClear)

@@ -126,7 +126,7 @@ final class VirtBoard: Board {
         guard seed.withUnsafeMutableBytes({ seedSource.fill($0) }) == seed.count else {
             throw HostError("reading random numbers", errno)
         }
-        let board = RVBootBoard(ram: memory, rom: rom, deviceTree: { [unowned self] chosen in deviceTree(chosen, seed: seed) })
+        let board = RVBootBoard(ram: memory, rom: rom, progress: context.host.loadProgress, deviceTree: { [unowned self] chosen in deviceTree(chosen, seed: seed) })
         var loader = RVBootLoader(context.config, board, memoryIsClear: memoryIsClear)
         loaded = try loader.load()
     }
