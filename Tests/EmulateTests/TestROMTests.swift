@@ -43,11 +43,4 @@ struct TestROMTests {
         #expect(programs.count > 1)
         #expect(Set(Self.manifest.map(\.program)) == Set(programs))
     }
-
-    @Test func programsMatchTheirSources() throws {
-        let build = try Subprocess(["--check"], program: Self.folder.appending(path: "build.sh").path)
-        let output = build.outputToEnd(seconds: 240)
-        let errors = build.errorsToEnd(seconds: 10)
-        #expect(build.wait(seconds: 10) == .code(0), "\(output)\(errors)")
-    }
 }
