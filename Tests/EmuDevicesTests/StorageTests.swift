@@ -20,13 +20,13 @@ private final class Buffer {
 extension BlockBackend {
     fileprivate func read(_ offset: UInt64, _ lengths: Int...) throws -> [UInt8] {
         let buffers = lengths.map { Buffer([UInt8](repeating: 0xee, count: $0)) }
-        try perform(.read(offset: offset, into: buffers.map(\.memory)))
+        try withExtendedLifetime(buffers) { try perform(.read(offset: offset, into: buffers.map(\.memory))) }
         return buffers.flatMap(\.bytes)
     }
 
     fileprivate func write(_ offset: UInt64, _ pieces: [UInt8]...) throws {
         let buffers = pieces.map(Buffer.init)
-        try perform(.write(offset: offset, from: buffers.map(\.memory)))
+        try withExtendedLifetime(buffers) { try perform(.write(offset: offset, from: buffers.map(\.memory))) }
     }
 }
 
