@@ -15,7 +15,7 @@ ARGS ?=
 BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev
 GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
 TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs
-BENCH_PACKAGES := qemu-system-misc gcc
+BENCH_PACKAGES := qemu-system-misc e2fsprogs
 
 define install
 	@missing=$$(for package in $(1); do \
@@ -83,6 +83,23 @@ testroms: ## rebuild the test ROMs
 
 testroms-check: ## rebuild the test ROMs and compare with those checked in
 	testroms/build.sh --check
+
+# Options of `emulate bench`, for all of these: make bench ARGS='--group integer --html bench.html'
+.PHONY: bench bench-full bench-check bench-ratios bench-micro
+bench: bench-deps build ## measure the slowdown against this machine and QEMU (the quick profile)
+	@$(EMULATE) bench $(ARGS)
+
+bench-full: bench-deps build ## every benchmark in every place; takes long
+	@$(EMULATE) bench --full $(ARGS)
+
+bench-check: bench-deps build ## check the ratios of benchmarks/thresholds.json
+	@$(EMULATE) bench --check benchmarks/thresholds.json $(ARGS)
+
+bench-ratios: bench-deps build ## two figures: sieve, quicksort and fib in one program, and the boot of Debian
+	@$(EMULATE) bench --only sieve-quicksort-fib,boot $(ARGS)
+
+bench-micro: deps ## time the emulator's own parts (a package of its own)
+	@cd benchmarks/micro && BENCHMARK_DISABLE_JEMALLOC=1 swift package --disable-sandbox benchmark --no-progress $(ARGS)
 
 .PHONY: clean
 clean: ## remove build products, not the cache of guests

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "HostIO.h"
+#include "HostMeasure.h"
 #include "HostTerminal.h"
 
 /// memfd_create(2) with MFD_CLOEXEC; returns the descriptor or -1 with errno set.
