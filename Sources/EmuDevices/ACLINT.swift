@@ -183,4 +183,20 @@ public final class ACLINT: MMIODevice, Saveable {
         node.set("interrupts-extended", cells: interruptControllers.flatMap { [$0, 3, $0, 7] })
         return node
     }
+
+    /// The same registers described as an ACLINT: `mtimer@…` and `mswi@…`.
+    public func aclintNodes(at base: UInt64, interruptControllers: [UInt32]) -> [FDTNode] {
+        let compareBase = base + Register.mtimecmp, timeBase = base + Register.mtime
+        var timer = FDTNode("mtimer@" + String(compareBase, radix: 16))
+        timer.set("interrupts-extended", cells: interruptControllers.flatMap { [$0, 7] })
+        timer.set("reg", pairs: [timeBase, Self.size - Register.mtime, compareBase, Register.mtime - Register.mtimecmp])
+        timer.set("compatible", "riscv,aclint-mtimer")
+        var software = FDTNode("mswi@" + String(base, radix: 16))
+        software.set("#interrupt-cells", cells: [0])
+        software.set("interrupt-controller")
+        software.set("interrupts-extended", cells: interruptControllers.flatMap { [$0, 3] })
+        software.set("reg", pairs: [base, Register.mtimecmp])
+        software.set("compatible", "riscv,aclint-mswi")
+        return [timer, software]
+    }
 }

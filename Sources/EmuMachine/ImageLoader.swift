@@ -83,6 +83,16 @@ struct ImageLoader {
         }
     }
 
+    /// Copies `source` to `address` as it is, whatever it looks like.
+    mutating func loadData(_ source: any ByteSource, option: String, at address: UInt64) throws(ConfigError) {
+        do throws(ImageError) {
+            try claim(option, address, source.count)
+            try source.read(at: 0, into: room(address, source.count))
+        } catch {
+            throw ConfigError(option, error.description)
+        }
+    }
+
     /// Loads bytes made by this program.
     mutating func load(_ bytes: [UInt8], owner: String, at address: UInt64) throws(ConfigError) {
         do throws(ImageError) {

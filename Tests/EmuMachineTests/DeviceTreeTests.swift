@@ -28,10 +28,10 @@ import Testing
         return lines
     }
 
-    @Test(arguments: [1, 4]) func virtTreeIsQEMUs(harts: Int) throws {
-        let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden/qemu-virt-smp\(harts).dts")
+    @Test(arguments: [(1, "smp1"), (4, "smp4"), (2, "smp2-aclint")]) func virtTreeIsQEMUs(harts: Int, file: String) throws {
+        let golden = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden/qemu-virt-\(file).dts")
         let expected = try comparable(["-I", "dts"], Array(try Data(contentsOf: golden)))
-        let blob = try machine { $0.harts = harts }.deviceTreeBlob()
+        let blob = try machine { $0.harts = harts; $0.hasACLINT = file.hasSuffix("aclint") }.deviceTreeBlob()
         let actual = try comparable(["-I", "dtb"], blob)
         #expect(expected.count > 100)
         #expect(actual == expected)

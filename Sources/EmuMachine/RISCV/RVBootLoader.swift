@@ -108,14 +108,7 @@ struct RVBootLoader {
             throw ConfigError("-initrd \(path)", "its \(source.count >> 20) MiB are more than the guest's RAM (\(board.ram.size >> 20) MiB); raise -m")
         }
         let address = kernel.start + min(board.ram.size / 2, Self.initrdDistance)
-        // An initrd is data: even one that looks like an ELF file is copied as it is.
-        let bytes: [UInt8]
-        do throws(ImageError) {
-            bytes = try source.bytes(at: 0, Int(source.count))
-        } catch {
-            throw ConfigError("-initrd \(path)", error.description)
-        }
-        try loader.load(bytes, owner: "-initrd \(path)", at: address)
+        try loader.loadData(source, option: "-initrd \(path)", at: address)
         return address..<address + source.count
     }
 

@@ -11,6 +11,8 @@ final class VirtBoard: Board {
         static let finisher: (base: UInt64, size: UInt64) = (0x10_0000, TestFinisher.size)
         static let rtc: (base: UInt64, size: UInt64) = (0x10_1000, GoldfishRTC.size)
         static let clint: (base: UInt64, size: UInt64) = (0x200_0000, ACLINT.size)
+        /// Only with `aclint=on`.
+        static let sswi: (base: UInt64, size: UInt64) = (0x2F0_0000, ACLINTSSWI.size)
         /// Room for devices plugged in on the command line; none exist yet.
         static let platformBus: (base: UInt64, size: UInt64) = (0x400_0000, 0x200_0000)
         static let plic: (base: UInt64, size: UInt64) = (0xC00_0000, PLIC.size)
@@ -36,6 +38,7 @@ final class VirtBoard: Board {
     let memory: GuestRAM
     private let rom: GuestRAM
     let clint: ACLINT
+    let sswi: ACLINTSSWI?
     let plic: PLIC
     let uart: UART16550
     let rtc: GoldfishRTC
@@ -55,6 +58,7 @@ final class VirtBoard: Board {
         cores = try RVCores(context, processor, maximum: Self.maximumHarts, board: config.board)
         clint = ACLINT(events: context.events, harts: cores.harts)
         cores.connect(clint)
+        sswi = config.hasACLINT ? ACLINTSSWI(harts: cores.harts) : nil
         plic = PLIC(sources: Source.count, contexts: cores.plicContexts)
         uart = UART16550(events: context.events, interrupt: InterruptLine(plic, Source.uart))
         rtc = GoldfishRTC(
@@ -76,6 +80,7 @@ final class VirtBoard: Board {
         try bus.map(finisher, at: Map.finisher.base, size: Map.finisher.size, sizes: TestFinisher.accessSizes)
         try bus.map(rtc, at: Map.rtc.base, size: Map.rtc.size, sizes: GoldfishRTC.accessSizes)
         try bus.map(clint, at: Map.clint.base, size: Map.clint.size, sizes: ACLINT.accessSizes)
+        if let sswi { try bus.map(sswi, at: Map.sswi.base, size: Map.sswi.size, sizes: ACLINTSSWI.accessSizes) }
         try bus.map(plic, at: Map.plic.base, size: Map.plic.size, sizes: PLIC.accessSizes)
         try bus.map(uart, at: Map.uart.base, size: Map.uart.size, sizes: UART16550.accessSizes)
         try bus.map(fwCfg, at: Map.fwCfg.base, size: Map.fwCfg.size, sizes: FwCfg.accessSizes)
@@ -118,7 +123,9 @@ final class VirtBoard: Board {
     // MARK: Board
 
     var harts: [any Hart] { cores.harts }
-    var devices: [any MMIODevice] { [finisher, rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any MMIODevice } }
+    var devices: [any MMIODevice] {
+        [finisher, rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any MMIODevice } + [sswi].compactMap { $0 }
+    }
     var saveableParts: [any Saveable] { [rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any Saveable } }
 
     func loadImages(memoryIsClear: Bool) throws {

@@ -58,7 +58,12 @@ extension VirtBoard {
             }
         }
         nodes.append(plic.fdtNode(at: Map.plic.base, phandle: plicHandle, outputs: outputs))
-        nodes.append(clint.fdtNode(at: Map.clint.base, interruptControllers: parts.controllers))
+        if let sswi {
+            nodes.append(sswi.fdtNode(at: Map.sswi.base, interruptControllers: parts.controllers))
+            nodes += clint.aclintNodes(at: Map.clint.base, interruptControllers: parts.controllers)
+        } else {
+            nodes.append(clint.fdtNode(at: Map.clint.base, interruptControllers: parts.controllers))
+        }
         return nodes
     }
 }
