@@ -99,6 +99,9 @@ extension RVProcessor: Hart {
 
     // MARK: TLB fast path
 
+    // SAFETY: a tag equals a page's address only if `fill` found that whole page in guest memory and put the distance to it into
+    // `addend`; the masked index stays inside the view's table; an access whose last byte lies in another page does not match.
+
     /// Host address for a load of `size` bytes when the TLB allows it directly; page-crossing accesses never match.
     @inline(__always)
     static func readable(_ entries: UnsafeMutablePointer<TLBEntry>, _ address: UInt64, _ size: UInt64) -> UnsafeRawPointer? {

@@ -4,6 +4,9 @@ import EmuBus
 ///
 /// What is frequent is spelled out here and inlined; the rest is called by group. Everything that can leave a block early
 /// (a trap, a store that changed code, an exit request) leaves through `outcome`, so that the accounting stands in one place.
+///
+/// SAFETY: register numbers come from the decoder and are at most 32 (31 for floating point), inside `RVHart`. `ip` stays inside its
+/// block because every block is closed by a `blockEnd`, which never lets it advance. Host addresses come from `readable` and `writable` only.
 extension RVProcessor {
     /// How control left a block.
     private enum Outcome {

@@ -1,6 +1,8 @@
 import EmuBus
 
 /// Memory as a RISC-V hart sees it: filling TLB views, and every access the fast path cannot do.
+///
+/// SAFETY: every pointer into guest memory made here comes from `AddressSpace` for exactly the bytes that are accessed.
 extension RVProcessor {
     // MARK: Filling
 
