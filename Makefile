@@ -48,6 +48,12 @@ bench-deps: deps
 build: deps ## build the release binary, .build/release/emulate
 	@swift build -c release --product emulate >&2
 
+.PHONY: install
+PREFIX ?= /usr/local
+install: build ## install the command into PREFIX (/usr/local)
+	install -D -m 755 $(EMULATE) $(DESTDIR)$(PREFIX)/bin/emulate
+	install -D -m 644 docs/emulate.md $(DESTDIR)$(PREFIX)/share/doc/emulate/emulate.md
+
 .PHONY: guest
 guest: deps ## fetch Debian's kernel and busybox into the cache
 	@Tests/Guests/debian.sh >/dev/null
