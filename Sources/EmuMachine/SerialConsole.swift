@@ -34,7 +34,7 @@ public final class SerialConsole: IOPoller {
     public func makeBackend(_ config: CharacterConfig) throws(ConfigError) -> (any CharacterBackend)? {
         if let id = config.id {
             if let mux = muxOfID[id] { return mux.addPort() }
-            guard usedIDs.insert(id).inserted else {
+            guard usedIDs.insert(id).inserted || config.isMultiplexed else {
                 throw ConfigError("-chardev \(id)", "two devices use it; add mux=on to let them share it")
             }
         }

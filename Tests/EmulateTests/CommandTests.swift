@@ -138,6 +138,37 @@ import emulate
     }
 }
 
+@Suite struct SerialConsoleTests {
+    @Test func theSerialPortComesBeforeVirtioConsolesOnASharedLine() throws {
+        let directory = try TemporaryDirectory()
+        var config = try RunOptions.parse([
+            "-bios", "none", "-chardev", "null,id=a", "-chardev", "null,id=b", "-device", "virtio-serial-device", "-device",
+            "virtconsole,chardev=b", "-serial", "chardev:a",
+        ]).config
+        config.kernel = try directory.program("echo.bin", TestGuest.echo)
+        var order: [String?] = []
+        _ = try Machine(config, host: MachineHost { line in
+            order.append(line.id)
+            return NullBackend()
+        })
+        #expect(order == ["a", "b"])
+    }
+
+    @Test func aLineIsSharedOnlyWithMux() throws {
+        let console = SerialConsole(version: "1")
+        var shared = CharacterConfig(.null, id: "a")
+        #expect(try console.makeBackend(shared) != nil)
+        #expect(throws: ConfigError.self) { try console.makeBackend(shared) }
+        let directory = try TemporaryDirectory()
+        shared = CharacterConfig(.file(directory.path("log")), id: "b")
+        shared.isMultiplexed = true
+        let ports = try [console.makeBackend(shared), console.makeBackend(shared)]
+        for (port, text) in zip(ports, ["one ", "two"]) { port?.write(Array(text.utf8)) }
+        console.finish()
+        #expect(try String(contentsOfFile: directory.path("log"), encoding: .utf8) == "one two")
+    }
+}
+
 @Suite struct FileRecognitionTests {
     let directory: TemporaryDirectory
 

@@ -67,10 +67,12 @@ final class VirtBoard: Board {
         fwCfg = FwCfg(bus: context.bus)
         fwCfg.set(FwCfg.Key.cpuCount, UInt16(config.harts))
         peripherals = try PeripheralAssembly(context)
+        // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.
+        if config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
+        if let line = config.serial.first { uart.backend = try peripherals.characterBackend(line) }
         transports = try Self.makeTransports(context, plic, try peripherals.makeVirtioDevices())
         seedSource = config.entropySource(stream: .max)
         try map()
-        try connectSerial()
     }
 
     private func map() throws {
@@ -113,11 +115,6 @@ final class VirtBoard: Board {
                 line: InterruptLine(plic, Source.virtio + slot), isLegacy: context.config.forcesLegacyVirtio,
                 options: placement?.options ?? VirtioOptions())
         }
-    }
-
-    private func connectSerial() throws {
-        if context.config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
-        if let line = context.config.serial.first { uart.backend = try peripherals.characterBackend(line) }
     }
 
     // MARK: Board
