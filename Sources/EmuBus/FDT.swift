@@ -52,20 +52,45 @@ public struct FDTNode {
     }
 }
 
+/// Memory a device tree tells its reader to leave alone (the blob's memory reservation block).
+public struct FDTReservation: Equatable, Sendable {
+    public var address: UInt64
+    /// Bytes.
+    public var size: UInt64
+
+    public init(address: UInt64, size: UInt64) {
+        self.address = address
+        self.size = size
+    }
+}
+
+/// All that a blob holds.
+public struct FDTTree {
+    public var root: FDTNode
+    public var reservations: [FDTReservation] = []
+    /// Hardware id of the processor that starts the software.
+    public var bootCPU: UInt32 = 0
+
+    public init(root: FDTNode) { self.root = root }
+}
+
 /// A device tree blob that libfdt refused.
 public struct FDTError: Error, CustomStringConvertible, Sendable {
     public let description: String
 }
 
 public enum FDT {
+    /// Serialises a tree that reserves no memory and starts on hart 0.
+    public static func blob(_ root: FDTNode) throws(FDTError) -> [UInt8] { try blob(FDTTree(root: root)) }
+
     /// Serialises the tree (Devicetree Specification, version 17 blob).
-    public static func blob(_ root: FDTNode, bootCPU: UInt32 = 0) throws(FDTError) -> [UInt8] {
+    public static func blob(_ tree: FDTTree) throws(FDTError) -> [UInt8] {
         var size = 64 << 10
         while size <= 64 << 20 {
             var buffer = [UInt8](repeating: 0, count: size)
             let result = buffer.withUnsafeMutableBytes { raw -> Int32 in
                 guard let base = raw.baseAddress else { return -Int32(FDT_ERR_NOSPACE) }
-                return write(root, base, Int32(raw.count))
+                return write(tree, base, Int32(raw.count))
             }
             if result == -Int32(FDT_ERR_NOSPACE) {
                 size *= 2
@@ -74,31 +99,61 @@ public enum FDT {
             guard result >= 0 else { throw FDTError(description: "writing the device tree: \(reason(result))") }
             buffer.removeLast(buffer.count - Int(result))
             // boot_cpuid_phys is the big-endian word at offset 28.
-            for index in 0..<4 { buffer[28 + index] = UInt8(truncatingIfNeeded: bootCPU >> (24 - 8 * UInt32(index))) }
+            for index in 0..<4 { buffer[28 + index] = UInt8(truncatingIfNeeded: tree.bootCPU >> (24 - 8 * UInt32(index))) }
             return buffer
         }
         throw FDTError(description: "the device tree is larger than 64 MiB")
     }
 
+    /// Nodes nested deeper than this are refused: trees are walked by recursion, and real ones have about six levels.
+    public static let maximumDepth = 64
+
     /// Parses and fully checks a blob.
-    public static func parse(_ blob: [UInt8]) throws(FDTError) -> FDTNode {
-        let outcome = blob.withUnsafeBytes { raw -> Result<FDTNode, FDTError> in
+    public static func parse(_ blob: [UInt8]) throws(FDTError) -> FDTNode { try parseTree(blob).root }
+
+    /// Parses and fully checks a blob, with what it holds beside its nodes.
+    public static func parseTree(_ blob: [UInt8]) throws(FDTError) -> FDTTree {
+        let outcome = blob.withUnsafeBytes { raw -> Result<FDTTree, FDTError> in
             guard let base = raw.baseAddress, raw.count >= 40 else {
                 return .failure(FDTError(description: "not a device tree: only \(raw.count) bytes"))
             }
             let check = fdt_check_full(base, raw.count)
             guard check == 0 else { return .failure(FDTError(description: "not a valid device tree: \(reason(check))")) }
-            return .success(read(base, 0))
+            guard isShallow(base) else {
+                return .failure(FDTError(description: "not a usable device tree: nodes are nested deeper than \(maximumDepth) levels"))
+            }
+            var tree = FDTTree(root: read(base, 0))
+            for index in 0..<max(0, fdt_num_mem_rsv(base)) {
+                var reservation = FDTReservation(address: 0, size: 0)
+                guard fdt_get_mem_rsv(base, index, &reservation.address, &reservation.size) == 0 else { break }
+                tree.reservations.append(reservation)
+            }
+            // boot_cpuid_phys is the big-endian word at offset 28 (since version 2; libfdt refuses older ones).
+            tree.bootCPU = UInt32(bigEndian: base.loadUnaligned(fromByteOffset: 28, as: UInt32.self))
+            return .success(tree)
         }
         return try outcome.get()
     }
 
+    private static func isShallow(_ blob: UnsafeRawPointer) -> Bool {
+        var depth: Int32 = 0
+        var node = fdt_next_node(blob, -1, &depth)
+        while node >= 0 {
+            if depth > maximumDepth { return false }
+            node = fdt_next_node(blob, node, &depth)
+        }
+        return true
+    }
+
     private static func reason(_ code: Int32) -> String { String(cString: fdt_strerror(code)) }
 
-    private static func write(_ root: FDTNode, _ buffer: UnsafeMutableRawPointer, _ size: Int32) -> Int32 {
+    private static func write(_ tree: FDTTree, _ buffer: UnsafeMutableRawPointer, _ size: Int32) -> Int32 {
         var code = fdt_create(buffer, size)
+        for reservation in tree.reservations where code == 0 {
+            code = fdt_add_reservemap_entry(buffer, reservation.address, reservation.size)
+        }
         if code == 0 { code = fdt_finish_reservemap(buffer) }
-        if code == 0 { code = write(node: root, buffer) }
+        if code == 0 { code = write(node: tree.root, buffer) }
         if code == 0 { code = fdt_finish(buffer) }
         guard code == 0 else { return code }
         return Int32(bitPattern: UInt32(bigEndian: (buffer + 4).load(as: UInt32.self)))

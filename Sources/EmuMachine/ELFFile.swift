@@ -152,8 +152,10 @@ public struct ELFFile {
         var found: [String: UInt64] = [:]
         guard sectionCount > 0 else { return found }
         let sections = try source.bytes(at: sectionOffset, sectionCount * Size.sectionHeader)
-        for index in 0..<sectionCount where sections.integer(index * Size.sectionHeader + 4) as UInt32 == Self.symbolTable {
-            let base = index * Size.sectionHeader
+        // A file has at most one symbol table (System V ABI, "Sections"): more of them would only cost time.
+        let first = (0..<sectionCount).first { sections.integer($0 * Size.sectionHeader + 4) as UInt32 == Self.symbolTable }
+        if let first {
+            let base = first * Size.sectionHeader
             let link = Int(truncatingIfNeeded: sections.integer(base + 40) as UInt32)
             guard link < sectionCount else { throw ImageError("its symbol table refers to section \(link), which does not exist") }
             let table = try section(sections, base)

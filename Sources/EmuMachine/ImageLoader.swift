@@ -136,7 +136,10 @@ struct ImageLoader {
         claims.append(Claim(owner: owner, range: range))
     }
 
-    private static func amount(_ bytes: UInt64) -> String { bytes < 1 << 20 ? "\(bytes) bytes" : "\((bytes + 0xf_ffff) >> 20) MiB" }
+    /// Rounded up, for any size: a file may claim 2^64 - 1 bytes.
+    private static func amount(_ bytes: UInt64) -> String {
+        bytes < 1 << 20 ? "\(bytes) bytes" : "\((bytes >> 20) + (bytes & 0xf_ffff == 0 ? 0 : 1)) MiB"
+    }
 
     /// Host memory of a claimed range.
     /// SAFETY: `claim` found the range inside RAM; the buffer is used before the machine can go away.

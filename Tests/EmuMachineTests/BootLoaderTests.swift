@@ -185,13 +185,27 @@ import Testing
         var tree = try FDT.parse(try machine { _ in }.deviceTreeBlob())
         tree[child: "chosen"]?.set("rng-seed", bytes: [1])
         tree.set("model", "mine")
-        let dtb = try directory.file("own.dtb", try FDT.blob(tree))
+        var whole = FDTTree(root: tree)
+        whole.reservations = [FDTReservation(address: 0x8100_0000, size: 0x1000)]
+        whole.bootCPU = 7
+        let dtb = try directory.file("own.dtb", try FDT.blob(whole))
         let kernel = try directory.file("kernel", [1])
         let machine = try machine { $0.deviceTree = dtb; $0.kernel = kernel; $0.append = "a=b" }
         let result = try FDT.parse(try machine.deviceTreeBlob())
         #expect(result["model"] == Array("mine\0".utf8))
         #expect(result[child: "chosen"]?["rng-seed"] == [1])
         #expect(result[child: "chosen"]?["bootargs"] == Array("a=b\0".utf8))
+        let final = try FDT.parseTree(try machine.deviceTreeBlob())
+        #expect(final.reservations == whole.reservations && final.bootCPU == 7)
+    }
+
+    @Test func deviceTreesNestedWithoutEndAreRefused() throws {
+        func word(_ value: Int) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
+        let depth = 300_000
+        let nodes = word(1) + word(0) + (1..<depth).flatMap { _ in word(1) + [0x61, 0, 0, 0] } + (0..<depth).flatMap { _ in word(2) } + word(9)
+        let header = [0xd00d_feed, 56 + nodes.count, 56, 56 + nodes.count, 40, 17, 16, 0, 0, nodes.count].flatMap(word)
+        let deep = try directory.file("deep.dtb", header + [UInt8](repeating: 0, count: 16) + nodes)
+        #expect(problem { $0.deviceTree = deep }.hasSuffix("nested deeper than 64 levels"))
     }
 
     @Test func foreignDeviceTreesAreRefused() throws {
@@ -232,6 +246,10 @@ import Testing
         #expect(problem { $0.kernel = low }.contains("-kernel \(low): its 1 bytes at 0x10000 do not fit the guest's RAM"))
         let huge = try directory.file("huge.elf", ELFBuilder.program(at: Self.ram, [1], memorySize: 1 << 40).bytes)
         #expect(problem { $0.kernel = huge }.contains("do not fit"))
+        let whole = try directory.file("whole.elf", ELFBuilder.program(at: 0, [1], memorySize: .max).bytes)
+        #expect(problem { $0.kernel = whole }.contains("17592186044416 MiB at 0x0 do not fit"))
+        let boundless = try directory.file("boundless", image(size: 4096, occupied: .max))
+        #expect(problem { $0.kernel = boundless }.contains("do not fit"))
         let kernel = try directory.file("kernel", [1])
         let initrd = try directory.file("initrd", [UInt8](repeating: 1, count: 5 << 20))
         #expect(problem { $0.kernel = kernel; $0.initrd = initrd; $0.memory = 8 << 20 }.contains("-initrd \(initrd): its 5 MiB"))

@@ -114,22 +114,22 @@ struct RVBootLoader {
 
     // MARK: Device tree
 
-    private func deviceTree(_ chosen: RVChosen) throws -> FDTNode {
-        guard let path = config.deviceTree else { return try board.deviceTree(chosen) }
+    private func deviceTree(_ chosen: RVChosen) throws -> FDTTree {
+        guard let path = config.deviceTree else { return FDTTree(root: try board.deviceTree(chosen)) }
         let option = "-dtb \(path)"
         let source = try loader.open(path, option: "-dtb", decompress: false)
         guard source.count <= 16 << 20 else { throw ConfigError(option, "\(source.count >> 20) MiB is too large for a device tree") }
-        var tree: FDTNode
+        var tree: FDTTree
         do {
-            tree = try FDT.parse(try source.bytes(at: 0, Int(source.count)))
+            tree = try FDT.parseTree(try source.bytes(at: 0, Int(source.count)))
         } catch {
             throw ConfigError(option, "\(error)")
         }
-        guard let cpus = tree[child: "cpus"] else { throw ConfigError(option, "it has no /cpus node") }
+        guard let cpus = tree.root[child: "cpus"] else { throw ConfigError(option, "it has no /cpus node") }
         guard cpus.children.contains(where: { $0["compatible"].map(Self.isRISCV) ?? false }) else {
             throw ConfigError(option, "it describes another processor: no node below /cpus is compatible with \"riscv\"")
         }
-        RVChosenNode.patch(&tree, chosen)
+        RVChosenNode.patch(&tree.root, chosen)
         return tree
     }
 
