@@ -56,6 +56,9 @@ public final class FwCfg: MMIODevice, Saveable {
 
     public let name: String
     private let bus: AddressSpace
+    private let events: EventQueue?
+    /// Bytes of a transfer after which the machine looks at the rest of the world.
+    private static let longTransfer: UInt64 = 1 << 20
     private var items: [UInt16: [UInt8]] = [:]
     /// Sorted by name, as the directory lists them.
     private var files: [(name: String, data: [UInt8])] = []
@@ -63,9 +66,11 @@ public final class FwCfg: MMIODevice, Saveable {
     /// Contents of the selected item, kept out of the dictionary for the byte-by-byte data register.
     private var selected: [UInt8] = []
 
-    public init(name: String = "fw-cfg", bus: AddressSpace) {
+    /// - Parameter events: told of long transfers.
+    public init(name: String = "fw-cfg", bus: AddressSpace, events: EventQueue? = nil) {
         self.name = name
         self.bus = bus
+        self.events = events
         items[Key.signature] = Array("QEMU".utf8)
         items[Key.identifier] = Self.littleEndian(UInt32(3))
         rebuildDirectory()
@@ -214,6 +219,7 @@ public final class FwCfg: MMIODevice, Saveable {
         (destination + count).initializeMemory(as: UInt8.self, repeating: 0, count: Int(length) - count)
         bus.didWriteMemory(target, Int(length))
         current.position += UInt64(count)
+        if length > Self.longTransfer { events?.yield() }
         return true
     }
 

@@ -150,6 +150,21 @@ import Testing
         #expect(memory(Self.ram, 8) == [UInt8](repeating: 0, count: 8))
     }
 
+    @Test func longDMAEndsTheSlice() throws {
+        let bus = AddressSpace(), events = EventQueue(mode: .virtual)
+        try bus.map(GuestRAM(base: Self.ram, size: 4 << 20), name: "ram")
+        let fwCfg = FwCfg(bus: bus, events: events)
+        var yields = 0
+        events.deadlineMoved = { yields += 1 }
+        for (length, expected) in [(0x1000, 0), (2 << 20, 1)] {
+            _ = bus.storeMemory(Self.ram, Self.read.byteSwapped)
+            _ = bus.storeMemory(Self.ram + 4, UInt32(length).byteSwapped)
+            _ = bus.storeMemory(Self.ram + 8, (Self.ram + 0x1000).byteSwapped)
+            fwCfg.write(16, Self.ram.byteSwapped, size: 8)
+            #expect(yields == expected && bus.loadMemory(Self.ram, as: UInt32.self) == 0)
+        }
+    }
+
     @Test func dmaWritesAreRefused() {
         #expect(dma(Self.selectKey | Self.write, 4, Self.ram) == 1)
         #expect(dma(Self.selectKey | Self.read, 4, Self.ram) == 0)

@@ -188,12 +188,38 @@ extension VirtioMockDriver {
         #expect(driver.request(99) == Status.unsupported)
     }
 
+    @Test func slowOperationsYieldToTheMachine() throws {
+        let disk = RecordingDisk(size: 1 << 30)
+        let bench = try VirtioBench(.modernSplit, VirtioBlock(name: "virtio-blk0", disk: disk))
+        bench.driver.start(size: 16)
+        let queue = bench.driver.queues[0]!
+        for _ in 0..<4 {
+            queue.add([bench.driver.header(Kind.writeZeroes, 0), bench.driver.range(0, 1 << 17), bench.driver.writable(1)])
+        }
+        queue.kick()
+        #expect(disk.log.count == 1)
+        for _ in 0..<3 { bench.runEvents() }
+        #expect(disk.log.count == 4)
+        #expect(queue.used().count == 4)
+    }
+
     @Test func identifyReturnsTheSerialPaddedWithZeroes() throws {
         let bench = try VirtioBench(.modernSplit, VirtioBlock(name: "virtio-blk0", disk: RecordingDisk(), serial: "disk-1"))
         bench.driver.start()
         let target = bench.driver.writable(20)
         #expect(bench.driver.request(Kind.identify, [target]) == Status.ok)
         #expect(bench.driver.contents(target) == Array("disk-1".utf8) + [UInt8](repeating: 0, count: 14))
+    }
+
+    @Test func usedLengthEndsWhereTheAnswerIsShorterThanTheBuffer() throws {
+        let bench = try VirtioBench(.modernSplit, VirtioBlock(name: "virtio-blk0", disk: RecordingDisk()))
+        bench.driver.start(size: 16)
+        let queue = bench.driver.queues[0]!
+        for (kind, length) in [(Kind.identify, 20), (Kind.identify, 64), (Kind.flush, 64)] {
+            queue.add([bench.driver.header(kind, 0), bench.driver.writable(length), bench.driver.writable(1)])
+        }
+        queue.kick()
+        #expect(queue.used().map(\.written) == [21, 20, 0])
     }
 
     @Test func writesAreFlushedUnlessTheDriverFlushesItself() throws {

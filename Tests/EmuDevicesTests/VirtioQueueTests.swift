@@ -319,6 +319,24 @@ private typealias Feature = VirtioMockDriver.Feature
         bench.runEvents()
         #expect(device.served == 64)
     }
+
+    @Test func hugeRequestsYieldToTheMachineAndNotifyingAgainDoesNotHurryThem() throws {
+        let device = SelfFeedingDevice()
+        let bench = try VirtioBench(.modernSplit, device)
+        bench.driver.start()
+        let queue = bench.driver.queues[0]!
+        device.availableIndex = queue.areas.driver + 2
+        queue.putDescriptor(queue.areas.descriptors, 0, VirtioBench.ramBase + (16 << 20), 16 << 20, 2, 0)
+        queue.offerHead(0)
+        var yields = 0
+        bench.events.deadlineMoved = { yields += 1 }
+        queue.notify()
+        #expect(device.served == 4 && yields > 0)
+        queue.notify()
+        #expect(device.served == 4)
+        bench.runEvents()
+        #expect(device.served == 8)
+    }
 }
 
 /// Makes the driver's next request available itself, for ever.

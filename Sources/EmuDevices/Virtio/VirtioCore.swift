@@ -34,6 +34,10 @@ public final class VirtioCore {
 
     /// Nanoseconds until cut-short service goes on: later than now, or the event loop would never see the end of it.
     private static let resumeDelay: UInt64 = 10_000
+    /// Bytes of buffers served before others get their turn.
+    private static let byteBudget = 64 << 20
+    /// More bytes than this at once took as long as a hart's slice may.
+    private static let longService = 1 << 20
     public let device: any VirtioDevice
     public let memory: AddressSpace
     /// True for a transport older than virtio 1.0: no FEATURES_OK, 32 feature bits.
@@ -47,6 +51,8 @@ public final class VirtioCore {
     private var driverFeatures: UInt64 = 0
     private var isBroken = false
     private var unfinished: [Int] = []
+    /// What is left of `byteBudget` in the round of service in hand.
+    private var bytesLeft = 0
     public private(set) var configGeneration: UInt32 = 0
 
     /// - Parameter notify: tells the transport to interrupt the driver.
@@ -139,7 +145,8 @@ public final class VirtioCore {
             Log.write(.guestErrors, "\(name): notification for queue \(index), which does not exist")
             return
         }
-        guard isRunning else { return }
+        // What was cut short goes on by itself: notifying again must not make it take longer.
+        guard isRunning, !unfinished.contains(index) else { return }
         process(queue: index)
     }
 
@@ -230,21 +237,28 @@ public final class VirtioCore {
     /// Serves requests until the driver has offered all it has. `body` returns the number of bytes it wrote into the
     /// request, or nil when it gives the request back itself (by `giveBack` and `signal`).
     ///
-    /// A device that writes into its own rings could go on for ever, so service is cut after two rounds of the ring
-    /// and goes on at the next event, which keeps the machine responsive whatever the guest does.
+    /// A device that writes into its own rings could go on for ever, and a ring of overlapping buffers can ask for more than
+    /// the host moves in an hour. So service is cut after two rounds of the ring or `byteBudget`, and goes on at the next
+    /// event, which keeps the machine responsive whatever the guest does.
     public func serve(_ index: Int, _ body: (DescriptorChain) -> UInt32?) {
         var budget = 2 * Int(queues[index].maximumSize)
+        bytesLeft = Self.byteBudget
         while let chain = take(index) {
             if let written = body(chain) { giveBack(index, [(chain, written)]) }
             budget -= 1
-            if budget == 0 {
+            spend(chain.readable.count + chain.writable.count)
+            if budget == 0 || bytesLeft <= 0 {
                 if !unfinished.contains(index) { unfinished.append(index) }
                 resumeTimer.schedule(at: events.now &+ Self.resumeDelay)
                 break
             }
         }
+        if bytesLeft < Self.byteBudget - Self.longService { events.yield() }
         signal(index)
     }
+
+    /// Counts work a request makes beyond moving its buffers, in bytes moved in the same time, towards the end of its round.
+    public func spend(_ bytes: Int) { bytesLeft -= bytes }
 
     /// The configuration space changed by itself: new generation, and an interrupt once the driver is ready.
     public func configChanged() {

@@ -64,7 +64,7 @@ final class VirtBoard: Board {
         rtc = GoldfishRTC(
             events: context.events, interrupt: InterruptLine(plic, Source.rtc), wallClock: config.wallClock(context.events))
         finisher = TestFinisher { [unowned context] in context.request($0) }
-        fwCfg = FwCfg(bus: context.bus)
+        fwCfg = FwCfg(bus: context.bus, events: context.events)
         fwCfg.set(FwCfg.Key.cpuCount, UInt16(config.harts))
         peripherals = try PeripheralAssembly(context)
         // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.

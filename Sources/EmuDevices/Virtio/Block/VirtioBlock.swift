@@ -26,8 +26,7 @@ public final class VirtioBlock: VirtioDevice {
     public init(name: String, disk: any BlockBackend, serial: String = "") {
         stateName = name
         self.disk = disk
-        let text = Array(serial.utf8.prefix(20))
-        self.serial = text + Array(repeating: 0, count: 20 - text.count)
+        self.serial = Array(serial.utf8).fitted(to: VirtioBlockRequest.serialSize, filler: 0)
         deviceFeatures = VirtioBlockConfig.features(isReadOnly: disk.isReadOnly)
     }
 
@@ -78,6 +77,7 @@ public final class VirtioBlock: VirtioDevice {
             target.copyIn(serial)
             complete(request, .ok)
         case .disk(let operation, let filled):
+            core?.spend(Self.cost(operation))
             disk.submit(operation) { [self] error in
                 filled?.didWrite()
                 if error == nil, isWritethrough, Self.changesDisk(operation) {
@@ -86,6 +86,15 @@ public final class VirtioBlock: VirtioDevice {
                     finish(request, error)
                 }
             }
+        }
+    }
+
+    /// Time an operation may take beyond that of its buffers, in bytes; see `VirtioCore.spend`.
+    private static func cost(_ operation: BlockOperation) -> Int {
+        switch operation {
+        case .read, .write: 0
+        case .flush, .discard: 1 << 20
+        case .writeZeroes(_, let length, _): Int(clamping: length)
         }
     }
 

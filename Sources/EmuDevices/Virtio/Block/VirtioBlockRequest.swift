@@ -28,10 +28,14 @@ struct VirtioBlockRequest {
 
     private static let headerSize = 16
     private static let rangeSize = 16
+    /// Bytes of a serial number.
+    static let serialSize = 20
     private static let unmapFlag: UInt32 = 1
 
     let chain: DescriptorChain
     let action: Action
+    /// Bytes before the status that success fills.
+    private let filled: Int
 
     /// nil when the request lacks a header or a place for its status, so that it cannot even be refused.
     init?(_ chain: DescriptorChain, disk: any BlockBackend, offersRanges: Bool) {
@@ -40,6 +44,7 @@ struct VirtioBlockRequest {
         self.chain = chain
         let output = chain.readable.slice(Self.headerSize, chain.readable.count)
         let input = chain.writable.slice(0, chain.writable.count - 1)
+        filled = kind == Kind.read ? input.count : kind == Kind.identify ? min(input.count, Self.serialSize) : 0
         switch kind {
         case Kind.read:
             action = Self.transfer(sector, input, disk) { .disk(.read(offset: $0, into: input.hostBuffers), fills: input) }
@@ -67,8 +72,9 @@ struct VirtioBlockRequest {
     /// Stores the status; returns the number of bytes the driver may count as written.
     func finish(_ status: Status) -> UInt32 {
         chain.writable.store(at: chain.writable.count - 1, status.rawValue)
-        // A failed read leaves holes before the status byte, so nothing counts.
-        return status == .ok || chain.writable.count == 1 ? UInt32(clamping: chain.writable.count) : 0
+        // Bytes count up to the first hole: the one a failed read leaves, or a buffer larger than the answer.
+        let data = status == .ok ? filled : 0
+        return UInt32(clamping: data == chain.writable.count - 1 ? chain.writable.count : data)
     }
 
     private static func fits(_ sector: UInt64, _ sectors: UInt64, _ disk: any BlockBackend) -> Bool {
