@@ -300,7 +300,7 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
 
     /// Takes back what the guest has not read, and lets nothing arrive for a while.
     private func holdLine() {
-        if !isLooped { current.unread += current.received.filter { $0 >> 8 == 0 }.map { UInt8(truncatingIfNeeded: $0) } }
+        if !isLooped { current.unread = current.received.filter { $0 >> 8 == 0 }.map { UInt8(truncatingIfNeeded: $0) } + current.unread }
         let deadline = events.now &+ Self.holdTime
         current.heldUntil = deadline
         hold.schedule(at: deadline)

@@ -221,6 +221,18 @@ import TestSupport
         #expect(drain(12) == "poweroff -f\n")
     }
 
+    @Test func inputTakenBackTwiceKeepsItsOrder() {
+        write(2, 0x01)
+        endHold()
+        console.type("abcdef")
+        write(2, 0x00)
+        endHold()
+        // One character has arrived again, the others wait.
+        write(2, 0x01)
+        endHold()
+        #expect(drain(6) == "abcdef")
+    }
+
     // MARK: Receive time-out
 
     /// 115200 baud, 8 data bits, no parity, one stop bit: 10 bits of 1/115200 s.
