@@ -42,12 +42,20 @@ int host_open_anonymous_file(const char *directory) {
     return descriptor;
 }
 
+// A signal that stops or continues this process must not look like a failing disk.
+static int allocate(int descriptor, int mode, int64_t offset, int64_t length) {
+    int result;
+    do result = fallocate(descriptor, mode | FALLOC_FL_KEEP_SIZE, offset, length);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
 int host_punch_hole(int descriptor, int64_t offset, int64_t length) {
-    return fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+    return allocate(descriptor, FALLOC_FL_PUNCH_HOLE, offset, length);
 }
 
 int host_zero_range(int descriptor, int64_t offset, int64_t length) {
-    return fallocate(descriptor, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
+    return allocate(descriptor, FALLOC_FL_ZERO_RANGE, offset, length);
 }
 
 int host_lock_byte(int descriptor, int64_t offset, int exclusive) {

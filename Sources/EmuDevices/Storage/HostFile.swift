@@ -39,7 +39,10 @@ final class HostFile {
 
     /// Puts everything written so far on stable storage.
     func flush() throws(HostError) {
-        guard fdatasync(descriptor) == 0 else { throw HostError("flushing \(name)", errno) }
+        while fdatasync(descriptor) != 0 {
+            // Some file systems let signals interrupt it; nothing is known to be lost then.
+            if errno != EINTR { throw HostError("flushing \(name)", errno) }
+        }
     }
 
     /// Most buffers one call may name (IOV_MAX).
