@@ -30,6 +30,7 @@ public struct LogCategory: OptionSet, Sendable, Hashable {
 public enum Log {
     private static let mask = Atomic<UInt32>(0)
     private static let descriptor = Atomic<Int32>(2)
+    private static let firstError = Atomic<Int32>(0)
 
     public static var enabled: LogCategory {
         get { LogCategory(rawValue: mask.load(ordering: .relaxed)) }
@@ -40,6 +41,9 @@ public enum Log {
     public static func redirect(to fileDescriptor: Int32) {
         descriptor.store(fileDescriptor, ordering: .relaxed)
     }
+
+    /// Why the first lost line could not be written (`errno`); 0 while the log is complete.
+    public static var writeError: Int32 { firstError.load(ordering: .relaxed) }
 
     @inline(__always)
     public static func isEnabled(_ category: LogCategory) -> Bool {
@@ -59,7 +63,12 @@ public enum Log {
             var rest = UnsafeRawBufferPointer(bytes)
             while let start = rest.baseAddress, !rest.isEmpty {
                 let written = Glibc.write(descriptor.load(ordering: .relaxed), start, rest.count)
-                if written <= 0 { return }  // a lost diagnostic must not stop the guest
+                if written < 0, errno == EINTR { continue }
+                if written <= 0 {
+                    // A lost diagnostic must not stop the guest; whoever asked for the log is told at the end.
+                    _ = firstError.compareExchange(expected: 0, desired: written < 0 ? errno : EIO, ordering: .relaxed)
+                    return
+                }
                 rest = UnsafeRawBufferPointer(rebasing: rest[written...])
             }
         }

@@ -17,7 +17,14 @@ public enum FileKind: Equatable, Sendable {
     /// - Throws: `ImageError` when it cannot be read.
     public static func recognise(_ path: String) throws(ImageError) -> FileKind {
         var status = stat()
-        if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFBLK { return .disk("a block device") }
+        if stat(path, &status) == 0 {
+            switch status.st_mode & S_IFMT {
+            case S_IFBLK: return .disk("a block device")
+            case S_IFREG, S_IFDIR: break
+            // What is read from it to see what it is could not be read again.
+            default: return .other("a pipe or device", advice: "say what comes out of it with -kernel, -bios or -initrd")
+            }
+        }
         let source = try FileSource.open(path, limit: 1 << 30)
         return try recognise(source)
     }

@@ -71,6 +71,8 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
         guard descriptor >= 0 else {
             throw ConfigError("-serial file:\(path)", "cannot create it: \(String(cString: strerror(errno)))")
         }
+        // A pipe or terminal whose reader is slow must not stop the machine.
+        _ = fcntl(descriptor, F_SETFL, O_WRONLY | O_NONBLOCK)
         return DescriptorBackend(name: path, input: nil, output: descriptor, owned: [descriptor])
     }
 
@@ -89,9 +91,16 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
         guard failure == nil else { return }
         var rest = bytes[...]
         if queue.isEmpty { rest = rest.dropFirst(writeNow(UnsafeRawBufferPointer(rebasing: rest))) }
-        guard failure == nil, !rest.isEmpty else { return }
-        queue.append(contentsOf: rest)
-        if pendingOutput > Self.outputLimit { waitForOutput(below: Self.outputLimit / 2) }
+        // A guest may hand over gigabytes at once: no more of them than the limit is ever kept.
+        while failure == nil, !rest.isEmpty {
+            let room = Self.outputLimit - pendingOutput
+            queue.append(contentsOf: rest.prefix(room))
+            rest = rest.dropFirst(room)
+            if rest.isEmpty { return }
+            waitForOutput(below: Self.outputLimit / 2)
+            // Only the end of the run ends the wait with no room: nobody reads, so the rest is lost.
+            if pendingOutput == Self.outputLimit { return }
+        }
     }
 
     private var pendingOutput: Int { queue.count - queueStart }

@@ -94,6 +94,7 @@ private final class MachineRun: MonitorTarget {
 
     private func report(_ status: ExitStatus) -> Int32 {
         if options.config.printsStatistics { HostStartup.printError(machine.statistics.summary) }
+        let isLogComplete = reportLog()
         switch status.reason {
         case .poweroff, .failure, .reset, .user: break
         case .error(let message): HostStartup.printError(message)
@@ -101,7 +102,14 @@ private final class MachineRun: MonitorTarget {
             HostStartup.printError("terminating on signal \(number) (\(String(cString: strsignal(number))))")
             HostSignals.die(by: number)
         }
-        return status.code
+        return status.code == 0 && !isLogComplete ? 1 : status.code
+    }
+
+    /// Says so when lines of the log file are missing; false then.
+    private func reportLog() -> Bool {
+        guard let path = options.logFile, Log.writeError != 0 else { return true }
+        HostStartup.printError("-D \(path): lines are missing at its end: \(String(cString: strerror(Log.writeError)))")
+        return false
     }
 
     // MARK: Monitor

@@ -130,6 +130,34 @@ import emulate
         #expect(refused.ending == .code(1))
     }
 
+    @Test func aSlowReaderOfASerialPipeDoesNotStopTheMachine() throws {
+        let path = directory.path("pipe")
+        #expect(mkfifo(path, 0o600) == 0)
+        let reader = open(path, O_RDONLY | O_NONBLOCK)
+        defer { close(reader) }
+        let line = try DescriptorBackend.file(path)
+        // More than a pipe holds: the rest waits here, not in write(2).
+        line.write([UInt8](repeating: 0x61, count: 64 << 10))
+        line.write([UInt8](repeating: 0x62, count: 32 << 10))
+        var received: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16 << 10)
+        while received.count < 96 << 10 {
+            let count = read(reader, &chunk, chunk.count)
+            if count > 0 { received += chunk[..<count] }
+            line.drain(seconds: 0)
+        }
+        #expect(received == [UInt8](repeating: 0x61, count: 64 << 10) + [UInt8](repeating: 0x62, count: 32 << 10))
+    }
+
+    @Test func aLogThatCouldNotBeWrittenIsAnErrorAtTheEnd() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest, "-d", "in_asm", "-D", "/dev/full"])
+        run.send("hello!")
+        #expect(run.outputToEnd() == ">hello!")
+        #expect(run.errorsToEnd() == "emulate: -D /dev/full: lines are missing at its end: No space left on device\n")
+        #expect(run.wait() == .code(1))
+    }
+
     @Test func standardStreamsHaveOneUser() throws {
         let guest = try directory.program("echo.bin", TestGuest.echo)
         let result = try run("-bios", "none", "-kernel", guest, "-serial", "stdio", "-monitor", "stdio")
@@ -184,6 +212,8 @@ import emulate
 
     @Test func programsAndKernelsAreToldByTheirMagicNumbers() throws {
         #expect(try recognise([0x7f, 0x45, 0x4c, 0x46, 2, 1]) == .program)
+        // Nothing is read that could not be read again.
+        #expect(try FileKind.recognise("/dev/zero") == .other("a pipe or device", advice: "say what comes out of it with -kernel, -bios or -initrd"))
         let header = image(4096, [(0, Array("MZ".utf8)), (16, [0, 0, 0x10]), (48, Array("RISCV".utf8)), (56, [0x52, 0x53, 0x43, 5])])
         #expect(try recognise(header) == .kernel)
         #expect(try recognise([0x27, 0x05, 0x19, 0x56]) == .kernel)
