@@ -6,7 +6,10 @@ import PackageDescription
 let package = Package(
     name: "emulate",
     products: [
-        .executable(name: "emulate", targets: ["emulate"])
+        .executable(name: "emulate", targets: ["emulate"]),
+        // For benchmarks/micro.
+        .library(name: "EmuParts", targets: ["EmuBus", "EmuCPU", "EmuDevices", "EmuMachine"]),
+        .library(name: "EmuTestSupport", targets: ["TestSupport"]),
     ],
     targets: [
         // C: the few calls Swift's Glibc overlay lacks, and module maps for system libraries.

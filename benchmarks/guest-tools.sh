@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a disk image with a compiler (tcc) and Python for riscv64 from Debian's archive, checked by apt's signatures, for the benchmarks
+# Makes a disk image with a compiler (GCC's cc1) and Python for riscv64 from Debian's archive, checked by apt's signatures, for the benchmarks
 # that run them in the guest. Prints the image's path last. Uses what Tests/Guests/debian.sh prepared; same cache, same variables.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -31,7 +31,7 @@ apt=(-o "Dir::Etc::SourceList=$guest/apt/sources.list" -o Dir::Etc::SourceParts=
 python=$(apt-cache "${apt[@]}" depends python3-minimal | awk '/Depends: python3\.[0-9]+-minimal/ {print $2; exit}')
 python=${python%%:*}
 [ -n "$python" ] || fail "the archive has no python3-minimal"
-packages=(tcc libc6 libgcc-s1 gcc-14-base libexpat1 zlib1g "$python" "lib$python" "lib${python%-minimal}-stdlib")
+packages=(cpp-14-riscv64-linux-gnu libgmp10 libisl23 libmpc3 libmpfr6 libzstd1 libc6 libgcc-s1 libexpat1 zlib1g "$python" "lib$python" "lib${python%-minimal}-stdlib")
 say "downloading ${packages[*]}"
 rm -rf debs root
 mkdir -p debs root
@@ -42,13 +42,14 @@ say "packing the image"
 mkdir -p root/usr/{bin,lib,sbin} root/{tmp,dev,proc,bench}
 for folder in bin lib sbin; do ln -s usr/$folder root/$folder; done
 for package in debs/*.deb; do dpkg-deb --fsys-tarfile "$package" | tar -x -C root --keep-directory-symlink --no-same-owner; done
+ln -sf "$(cd root && find usr/libexec usr/lib -name cc1 -type f | sed 's,^,/,;q')" root/usr/bin/cc1
 ln -sf "${python%-minimal}" root/usr/bin/python3
 rm -rf root/usr/share
 cp "$here"/guest-tools/* root/bench/
 # A source file large enough to take a while: functions that call each other.
 awk 'BEGIN {
     print "static unsigned state;"
-    for (i = 0; i < 400; i++) {
+    for (i = 0; i < 60; i++) {
         printf "unsigned function%d(unsigned a, unsigned b) {\n    unsigned sum = state + %du, i;\n", i, i * 2654435 % 65521
         print "    for (i = 0; i < a; i++) {\n        if (i & 1) sum += b * i; else sum ^= b >> (i & 7);"
         print "        switch (sum % 4) { case 0: sum += 3; break; case 1: sum *= 5; break; case 2: sum -= b; break; default: sum = ~sum; }\n    }"

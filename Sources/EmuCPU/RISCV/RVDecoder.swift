@@ -2,7 +2,7 @@
 ///
 /// Rows are sorted into buckets by a few bits that every row fixes or a bucket per value repeats; a bucket holds at most a few
 /// dozen candidates, the most specific first, so the first match is the answer.
-package struct RVDecoder: Sendable {
+public struct RVDecoder: Sendable {
     /// What decoding needs of a row, in one trivial value.
     private struct Candidate {
         let mask: UInt32
@@ -20,7 +20,7 @@ package struct RVDecoder: Sendable {
     /// Candidates of bucket n: `starts[n]..<starts[n + 1]`.
     private var starts: [UInt16] = []
 
-    package init(extensions: RVExtensionSet) {
+    public init(extensions: RVExtensionSet) {
         var buckets = [[(candidate: Candidate, specificity: Int)]](repeating: [], count: Self.bucketCount)
         for (position, row) in RVTable.all.enumerated() where row.needs.isMet(by: extensions) {
             let candidate = Candidate(
@@ -36,7 +36,7 @@ package struct RVDecoder: Sendable {
     }
 
     /// - Parameter bits: 32 bits at the instruction's address; only the low 16 count when bits 1:0 are not 11.
-    package func decode(_ bits: UInt32) -> DecodedOp {
+    public func decode(_ bits: UInt32) -> DecodedOp {
         let raw = bits & 3 == 3 ? bits : bits & 0xffff
         guard let found = find(raw) else { return DecodedOp(.illegal, raw: raw) }
         var result = found.layout.operands(of: raw)

@@ -13,6 +13,15 @@ package struct BenchThresholds: Codable, Sendable {
         /// The highest ratio of times that passes.
         package var most: Double
 
+        package init(engine: String, against: String, benchmark: String?, group: BenchGroup?, environment: BenchEnvironment, most: Double) {
+            self.engine = engine
+            self.against = against
+            self.benchmark = benchmark
+            self.group = group
+            self.environment = environment
+            self.most = most
+        }
+
         package var title: String { "\(engine) against \(against), \(benchmark ?? group.map { "\($0.rawValue), geometric mean" } ?? "?"), \(environment.title)" }
     }
 

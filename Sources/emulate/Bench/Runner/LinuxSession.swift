@@ -11,8 +11,9 @@ struct LinuxSession {
     /// What the guest's first process runs, /bench/run.
     static func script(_ benchmarks: [Benchmark], serverPort: UInt16?) -> String {
         var lines = ["cd /tmp"]
-        // Which disk is which: the tools are a file system, the scratch disk is none.
+        // Which disk is which: the tools are a file system (which needs its checksum's module), the scratch disk is none.
         if benchmarks.contains(where: { $0.needs.contains(.tools) || $0.needs.contains(.scratchDisk) }) {
+            lines.append("modprobe crc32c_generic 2>/dev/null")
             lines.append("for d in /dev/vd?; do if mount -t ext4 -o ro $d /mnt 2>/dev/null; then mount -t tmpfs tmpfs /mnt/tmp; else scratch=$d; fi; done")
         }
         if let serverPort {

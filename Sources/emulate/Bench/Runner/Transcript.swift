@@ -36,7 +36,10 @@ package enum Transcript {
                 if let program { results[program.name] = .failure(program.endedEarly) }
                 program = Program(name: words[1])
             case "fail" where words.count >= 2:
-                results[words[1]] = .failure(BenchFailure(words.dropFirst(2).joined(separator: " ")))
+                // The first reason tells most; whoever started the program may add its exit code.
+                if case .failure? = results[words[1]] {} else {
+                    results[words[1]] = .failure(BenchFailure(words.dropFirst(2).joined(separator: " ")))
+                }
                 program = nil
             case "end" where words.count == 2 && words[1] == program?.name:
                 results[words[1]] = program?.result
