@@ -12,6 +12,8 @@ package enum Statistics {
     /// The mean of ratios; nil of nothing or when one is not positive.
     package static func geometricMean(_ values: [Double]) -> Double? {
         guard !values.isEmpty, values.allSatisfy({ $0 > 0 && $0.isFinite }) else { return nil }
+        // Alone, a value stays exactly what it is.
+        if values.count == 1 { return values[0] }
         return exp(values.reduce(0) { $0 + log($1) } / Double(values.count))
     }
 
