@@ -2,7 +2,7 @@
 #include "rom.h"
 
 #define POOL_PAGES 48
-static u64 pool[POOL_PAGES][512] __attribute__((section(".pages,\"aw\",@nobits#"), aligned(4096)));
+static u64 pool[POOL_PAGES][512] __attribute__((section(".bss.pages"), aligned(4096)));
 static unsigned used;
 static unsigned levels;
 
