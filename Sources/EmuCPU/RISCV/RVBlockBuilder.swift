@@ -11,6 +11,11 @@ extension RVProcessor {
         let isChecked = view.pointee.entry(pc).pointee.executeTag & TLBEntry.checked != 0
         if Log.isEnabled(.execution) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
         if let block = cache.find(physical, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
+            if isChecked {
+                // Links made before memory protection cut through the page know nothing of it.
+                block.pointee.taken = nil
+                block.pointee.next = nil
+            }
             if !isChecked || mayFetch(pc, Int(block.pointee.byteLength)) { remember(block, pc, !isChecked); return block }
         }
         guard let block = build(pc, physical, limit: isChecked ? 1 : Self.maximumBlock) else { return nil }
