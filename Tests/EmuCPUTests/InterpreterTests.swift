@@ -53,6 +53,73 @@ import Testing
         #expect(hart[.mtval] == target)
     }
 
+    // MARK: Page-crossing accesses
+
+    @Test("a store that runs over the end of memory traps and writes nothing")
+    func storeOverTheEnd() throws {
+        let hart = try makeHart()
+        let last = TestHart.ram + (1 << 20) - 8
+        hart.store(last, 0x1122_3344_5566_7788)
+        place(hart, Self.code, [Assembly.storeDouble(6, 5, 4)])
+        hart.cpu.x[5] = last
+        hart.cpu.x[6] = .max
+        run(hart, at: Self.code, cycles: 1)
+        #expect(hart[.mcause] == 7)
+        #expect(hart[.mtval] == last + 8)
+        #expect(hart.load(last) == 0x1122_3344_5566_7788)
+    }
+
+    @Test("a store that runs from memory into read-only memory or a device traps and writes nothing", arguments: [true, false])
+    func storeIntoAnotherKindOfMemory(isDevice: Bool) throws {
+        let hart = try makeHart()
+        let second: UInt64 = 0x9000_0000
+        let probe = Probe()
+        try hart.bus.map(GuestRAM(base: second - 4096, size: 4096), name: "below")
+        if isDevice {
+            try hart.bus.map(probe, at: second, size: 4096)
+        } else {
+            try hart.bus.map(GuestRAM(base: second, size: 4096, isReadOnly: true), name: "rom2")
+        }
+        place(hart, Self.code, [Assembly.storeDouble(6, 5, 0)])
+        place(hart, Self.code + 0x100, [Assembly.loadDouble(7, 5, 0)])
+        hart.cpu.x[5] = second - 4
+        hart.cpu.x[6] = .max
+        run(hart, at: Self.code, cycles: 1)
+        #expect(hart[.mcause] == 7)
+        #expect(hart[.mtval] == second)
+        #expect(hart.load(second - 8) == 0)
+        run(hart, at: Self.code + 0x100, cycles: 1)
+        #expect(isDevice ? hart[.mcause] == 5 && hart[.mtval] == second : hart.cpu.x[7] == 0)
+        #expect(probe.accesses == 0)
+    }
+
+    @Test("a page-crossing access that is allowed reads and writes both pages")
+    func crossingAccess() throws {
+        let hart = try makeHart()
+        place(hart, Self.code, [Assembly.storeDouble(6, 5, 0), Assembly.loadDouble(7, 5, 0)])
+        hart.cpu.x[5] = TestHart.ram + 0x3ffd
+        hart.cpu.x[6] = 0x8877_6655_4433_2211
+        run(hart, at: Self.code, cycles: 2)
+        #expect(hart.cpu.x[7] == 0x8877_6655_4433_2211)
+        #expect(hart.load(TestHart.ram + 0x3ff8) == 0x3322_1100_0000_0000)
+        #expect(hart.load(TestHart.ram + 0x4000) == 0x88_7766_5544)
+    }
+
+    @Test("a store over a page boundary rewrites code on both sides")
+    func crossingStoreOverCode() throws {
+        let hart = try makeHart()
+        let boundary = TestHart.ram + 0x4000
+        place(hart, boundary - 4, [Assembly.addImmediate(7, 0, 1), Assembly.addImmediate(8, 0, 1), Assembly.jump(0)])
+        run(hart, at: boundary - 4, cycles: 2)
+        #expect(hart.cpu.x[7] == 1 && hart.cpu.x[8] == 1)
+        place(hart, Self.code, [Assembly.storeDouble(6, 5, 0), Assembly.jump(0)])
+        hart.cpu.x[5] = boundary - 4
+        hart.cpu.x[6] = UInt64(Assembly.addImmediate(7, 0, 2)) | UInt64(Assembly.addImmediate(8, 0, 2)) << 32
+        run(hart, at: Self.code, cycles: 1)
+        run(hart, at: boundary - 4, cycles: 2)
+        #expect(hart.cpu.x[7] == 2 && hart.cpu.x[8] == 2)
+    }
+
     // MARK: Budgets
 
     @Test("any division into slices gives the same state after the same number of cycles")
@@ -85,6 +152,15 @@ import Testing
         #expect(try state(after: Array(repeating: 3, count: 80)) == whole)
         #expect(try state(after: (1...15).map { $0 } + [120]) == whole)
     }
+}
+
+/// A device that counts its accesses.
+private final class Probe: MMIODevice {
+    let name = "probe"
+    private(set) var accesses = 0
+    func read(_ offset: UInt64, size: Int) -> UInt64 { accesses += 1; return 0 }
+    func write(_ offset: UInt64, _ value: UInt64, size: Int) { accesses += 1 }
+    func reset() {}
 }
 
 /// The few encodings these programs need (unprivileged manual, "RV32/64G Instruction Set Listings").

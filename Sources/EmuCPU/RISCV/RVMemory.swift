@@ -84,14 +84,7 @@ extension RVProcessor {
     /// A load the TLB could not serve directly: first touch, device, protected or page-crossing. Nil when it traps.
     @inline(never)
     func loadSlow(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
-        if address & 0xfff &+ size > 4096 {
-            var value: UInt64 = 0
-            for index in 0..<size {
-                guard let byte = loadSlow(address &+ index, 1, ip) else { return nil }
-                value |= byte << (8 * index)
-            }
-            return value
-        }
+        if address & 0xfff &+ size > 4096 { return loadAcrossPages(address, size) }
         guard let physical = translate(address, size, .load) else { return nil }
         if let source = bus.memoryPointer(physical, size) {
             switch size {
@@ -112,14 +105,7 @@ extension RVProcessor {
     /// A store the TLB could not serve directly. False when it traps; then nothing was written.
     @inline(never)
     func storeSlow(_ address: UInt64, _ size: UInt64, _ value: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> Bool {
-        if address & 0xfff &+ size > 4096 {
-            // Both pages must allow the store before either is written.
-            let second = (address | 0xfff) &+ 1
-            guard translate(address, second &- address, .store) != nil,
-                translate(second, address &+ size &- second, .store) != nil else { return false }
-            for index in 0..<size where !storeSlow(address &+ index, 1, value >> (8 * index), ip) { return false }
-            return true
-        }
+        if address & 0xfff &+ size > 4096 { return storeAcrossPages(address, size, value) }
         guard let physical = translate(address, size, .store) else { return false }
         if let memory = bus.memory(at: physical, length: size) {
             if memory.isReadOnly {
@@ -133,6 +119,50 @@ extension RVProcessor {
         synchronise(ip)
         guard bus.writeDevice(physical, value, size: Int(size)) else { return raise(RVCause.storeAccess, address) }
         return true
+    }
+
+    // An access over a page boundary is misaligned, which only memory takes; nothing happens unless both pages allow all of it.
+
+    private func loadAcrossPages(_ address: UInt64, _ size: UInt64) -> UInt64? {
+        let boundary = (address | 0xfff) &+ 1
+        let split = boundary &- address
+        guard let first = translate(address, split, .load), let second = translate(boundary, size &- split, .load) else { return nil }
+        guard let low = bus.memoryPointer(first, split) else {
+            refuse(address, first, .load)
+            return nil
+        }
+        guard let high = bus.memoryPointer(second, size &- split) else {
+            refuse(boundary, second, .load)
+            return nil
+        }
+        var value: UInt64 = 0
+        for index in 0..<size {
+            let byte = index < split ? low.load(fromByteOffset: Int(index), as: UInt8.self) : high.load(fromByteOffset: Int(index &- split), as: UInt8.self)
+            value |= UInt64(byte) << (8 * index)
+        }
+        return value
+    }
+
+    private func storeAcrossPages(_ address: UInt64, _ size: UInt64, _ value: UInt64) -> Bool {
+        let boundary = (address | 0xfff) &+ 1
+        let split = boundary &- address
+        guard let first = translate(address, split, .store), let second = translate(boundary, size &- split, .store) else { return false }
+        guard let low = bus.memory(at: first, length: split), !low.isReadOnly else { return refuse(address, first, .store) }
+        guard let high = bus.memory(at: second, length: size &- split), !high.isReadOnly else { return refuse(boundary, second, .store) }
+        for index in 0..<size {
+            let (memory, physical) = index < split ? (low, first &+ index) : (high, second &+ (index &- split))
+            store(value >> (8 * index), 1, to: memory.host + Int(physical &- memory.base))
+        }
+        wroteMemory(low, first, Int(split), address)
+        wroteMemory(high, second, Int(size &- split), boundary)
+        return true
+    }
+
+    /// Raises the access fault of a page-crossing access whose part at `address` does not lie in memory; always false.
+    @discardableResult
+    private func refuse(_ address: UInt64, _ physical: UInt64, _ access: RVAccess) -> Bool {
+        Log.write(.guestErrors, "hart \(index): access across a page boundary reaches \(hex(physical)), which it may not: not memory, or read-only")
+        return raise(access.accessFault, address)
     }
 
     @inline(__always)
