@@ -22,6 +22,8 @@ public final class AddressSpace {
     public private(set) var memories: [GuestRAM] = []
     public private(set) var regions: [Region] = []
     private var lastRegion = 0
+    /// How often memory was written by others than harts: an LR reservation does not outlive such a write.
+    public private(set) var foreignWrites: UInt64 = 0
     /// Called after a write that reached memory behind the harts' backs (DMA, loader) touched a page that holds code.
     public var codeWritten: ((_ address: UInt64, _ length: Int) -> Void)?
 
@@ -83,6 +85,7 @@ public final class AddressSpace {
     public func writeMemory(_ address: UInt64, from bytes: UnsafeRawBufferPointer) -> Bool {
         guard let memory = memory(at: address, length: UInt64(bytes.count)), !memory.isReadOnly else { return false }
         (memory.host + Int(address &- memory.base)).copyMemory(from: bytes.baseAddress ?? UnsafeRawPointer(memory.host), byteCount: bytes.count)
+        foreignWrites &+= 1
         noteWrite(memory, address, bytes.count)
         return true
     }
@@ -96,6 +99,12 @@ public final class AddressSpace {
 
     /// Reports a write made through `writableMemoryPointer`.
     public func didWriteMemory(_ address: UInt64, _ length: Int) {
+        foreignWrites &+= 1
+        dropCode(address, length)
+    }
+
+    /// Drops translations of code in a range a hart's page walk wrote.
+    public func dropCode(_ address: UInt64, _ length: Int) {
         guard let memory = memory(at: address, length: UInt64(length)) else { return }
         noteWrite(memory, address, length)
     }

@@ -120,6 +120,22 @@ import Testing
         #expect(hart.cpu.x[7] == 2 && hart.cpu.x[8] == 2)
     }
 
+    // MARK: LR and SC
+
+    @Test("a device's write between LR and SC makes the SC fail", arguments: [true, false])
+    func deviceWritesBreakReservations(deviceWrites: Bool) throws {
+        let hart = try makeHart()
+        let address = TestHart.ram + 0x5000
+        place(hart, Self.code, [Assembly.loadReserved(6, 5), Assembly.storeConditional(7, 8, 5)])
+        hart.cpu.x[5] = address
+        hart.cpu.x[8] = 9
+        run(hart, at: Self.code, cycles: 1)
+        if deviceWrites { hart.store(address, 5) }
+        #expect(hart.cpu.run(budget: 1, clockBase: 0) == .budget)
+        #expect(hart.cpu.x[7] == (deviceWrites ? 1 : 0))
+        #expect(hart.load(address) == (deviceWrites ? 5 : 9))
+    }
+
     // MARK: Budgets
 
     @Test("any division into slices gives the same state after the same number of cycles")

@@ -68,6 +68,7 @@ extension RVProcessor {
         guard let host = atomicPointer(address, size, .load) else { return false }
         h.pointee.reservedAddress = h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff
         h.pointee.reservedLength = size
+        h.pointee.reservedWrites = bus.foreignWrites
         x[Int(r.rd)] = extended(host.load(as: T.self))
         return true
     }
@@ -76,8 +77,8 @@ extension RVProcessor {
         let size = UInt64(MemoryLayout<T>.size)
         guard let host = atomicPointer(address, size, .store) else { return false }
         let physical = h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff
-        // Harts take turns, and `didSwitch` drops the reservation: nobody else can have stored in between.
-        let holds = h.pointee.reservedLength == size && h.pointee.reservedAddress == physical
+        // Harts take turns, and `didSwitch` drops the reservation: no other hart can have stored in between. A device may have.
+        let holds = h.pointee.reservedLength == size && h.pointee.reservedAddress == physical && h.pointee.reservedWrites == bus.foreignWrites
         h.pointee.reservedLength = 0
         if holds {
             host.storeBytes(of: value, as: T.self)

@@ -84,6 +84,8 @@ package struct RVHart {
     /// Guest address of the block in hand, and the `blockEnd` record that closes it.
     var blockPC: UInt64 = 0
     var blockEnd: UnsafeMutablePointer<DecodedOp>
+    /// `AddressSpace.foreignWrites` when the reservation was made.
+    var reservedWrites: UInt64 = 0
     /// mhpmcounters that count something: an event is chosen and mcountinhibit lets them.
     var activeCounters: UInt32 = 0
     /// First and last address each PMP entry matches (first > last: none), and how many entries can match at all.

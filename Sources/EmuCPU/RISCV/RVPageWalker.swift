@@ -138,7 +138,7 @@ extension RVProcessor {
             guard cell.pointee.compareExchange(
                 expected: entry.littleEndian, desired: marked.littleEndian, ordering: .sequentiallyConsistent
             ).exchanged else { return nil }
-            bus.didWriteMemory(position, 8)
+            bus.dropCode(position, 8)
         }
 
         let mask: UInt64 = 1 << spanned - 1

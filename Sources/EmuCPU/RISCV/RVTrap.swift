@@ -185,6 +185,7 @@ extension RVProcessor {
     /// Rebuilds what follows from the guest-visible state: PMP ranges, counters in use, views, timer and interrupt request.
     /// To be called after the state was replaced.
     func rebuildDerivedState() {
+        h.pointee.reservedWrites = bus.foreignWrites
         rebuildPMPRanges()
         findActiveCounters()
         views.flush()
