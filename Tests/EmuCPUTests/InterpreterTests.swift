@@ -136,6 +136,19 @@ import Testing
         #expect(hart.load(address) == (deviceWrites ? 5 : 9))
     }
 
+    // MARK: Saved state
+
+    @Test("a saved program counter that is odd is made even")
+    func oddProgramCounter() throws {
+        let hart = try makeHart()
+        place(hart, TestHart.ram + 0xf_fffc, [Assembly.jump(0)])
+        var bytes = hart.cpu.encodedState()
+        // x0…x31 with the slot for x0, f0…f31, then pc.
+        withUnsafeBytes(of: TestHart.ram + 0xf_ffff) { pc in for (index, byte) in pc.enumerated() { bytes[65 * 8 + index] = byte } }
+        try hart.cpu.restoreState(bytes)
+        #expect(hart.cpu.pc == TestHart.ram + 0xf_fffe)
+    }
+
     // MARK: Budgets
 
     @Test("any division into slices gives the same state after the same number of cycles")

@@ -35,12 +35,13 @@ extension RVProcessor: Hart {
         guard bytes.count == Self.savedSize else {
             throw RVStateError(description: "hart \(index): saved state has \(bytes.count) bytes, this version's has \(Self.savedSize)")
         }
-        // Every bit pattern of a saved field is harmless but those of the privilege and of the one Bool.
+        // Every bit pattern of a saved field is harmless but those of the privilege, the one Bool, and an odd pc.
         guard let privilege = MemoryLayout<RVHart>.offset(of: \.privilege), let waiting = MemoryLayout<RVHart>.offset(of: \.waiting),
             [RVPrivilege.user, RVPrivilege.supervisor, RVPrivilege.machine].contains(bytes[privilege]), bytes[waiting] <= 1 else {
             throw RVStateError(description: "hart \(index): saved state is damaged")
         }
         UnsafeMutableRawPointer(h).copyMemory(from: bytes, byteCount: bytes.count)
+        h.pointee.pc &= instructionAddressMask
         rebuildDerivedState()
     }
 

@@ -2,7 +2,7 @@
 extension RVProcessor {
     package var pc: UInt64 {
         get { h.pointee.pc }
-        set { h.pointee.pc = newValue }
+        set { h.pointee.pc = newValue & instructionAddressMask }
     }
 
     /// 0 = U, 1 = S, 3 = M.
