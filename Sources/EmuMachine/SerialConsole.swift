@@ -5,7 +5,7 @@ import EmuDevices
 /// multiplexer, and polls those no guest device has for itself (the machine polls the others).
 public final class SerialConsole: IOPoller {
     /// Ctrl-A x.
-    public var onQuit: (() -> Void)? { didSet { for mux in muxes { mux.onQuit = onQuit } } }
+    public var onQuit: (() -> Void)?
     /// Ctrl-A s.
     public var onSync: (() -> Void)? { didSet { for mux in muxes { mux.onSync = onSync } } }
     /// Output of a line was lost for good. Called once per line.
@@ -83,7 +83,10 @@ public final class SerialConsole: IOPoller {
 
     private func makeMux(_ line: DescriptorBackend, _ config: CharacterConfig) -> SerialMux {
         let mux = SerialMux(line: line, escape: escape)
-        mux.onQuit = onQuit
+        mux.onQuit = { [weak self, weak line] in
+            line?.isEnding = true
+            self?.onQuit?()
+        }
         mux.onSync = onSync
         muxes.append(mux)
         polled.append(line)

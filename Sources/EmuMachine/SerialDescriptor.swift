@@ -32,6 +32,9 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     private var outputIndex: Int?
     private var queue: [UInt8] = []
     private var queueStart = 0
+    private var isDelivering = false
+    /// The run is about to end: output the host does not take is no longer waited for.
+    public var isEnding = false
     private var inputEnded = false
     /// Input read and not yet taken by the frontend.
     private var received: [UInt8] = []
@@ -94,11 +97,13 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
         // A guest may hand over gigabytes at once: no more of them than the limit is ever kept.
         while failure == nil, !rest.isEmpty {
             let room = Self.outputLimit - pendingOutput
+            // What answers a key must not wait: the next key may be the one that ends the run.
+            if isDelivering, room < rest.count { return }
             queue.append(contentsOf: rest.prefix(room))
             rest = rest.dropFirst(room)
             if rest.isEmpty { return }
             waitForOutput(below: Self.outputLimit / 2)
-            // Only the end of the run ends the wait with no room: nobody reads, so the rest is lost.
+            // Only the end of the run ends the wait with no room: nobody reads, so the rest is lost, as is what follows.
             if pendingOutput == Self.outputLimit { return }
         }
     }
@@ -109,15 +114,26 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     /// - Parameter seconds: how long to wait for a reader that does not read.
     public func drain(seconds: Int = 2) { waitForOutput(below: 0, limit: seconds) }
 
-    /// - Parameter limit: seconds without progress after which to give up; nil waits until a termination signal comes.
+    /// - Parameter limit: seconds without progress after which to give up; nil waits until the run is to end: because of a
+    ///   signal, or a key, for which input is read meanwhile.
     private func waitForOutput(below level: Int, limit: Int? = nil) {
         while pendingOutput > level, failure == nil {
-            var entry = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
-            let ready = poll(&entry, 1, limit.map { Int32($0) * 1000 } ?? 200)
+            if limit == nil, isEnding || HostSignals.pending != nil { return }
+            var entries = [pollfd(fd: output, events: Int16(POLLOUT), revents: 0)]
+            if limit == nil, let input = readableInput { entries.append(pollfd(fd: input, events: Int16(POLLIN), revents: 0)) }
+            let ready = poll(&entries, nfds_t(entries.count), limit.map { Int32($0) * 1000 } ?? 200)
             if ready == 0, limit != nil { return }
-            if limit == nil, HostSignals.pending != nil { return }
-            if ready > 0 { flushQueue() }
+            if ready > 0, entries.count > 1, entries[1].revents != 0 { readInput() }
+            if ready > 0, entries[0].revents != 0 { flushQueue() }
         }
+    }
+
+    /// The input, if it has not ended and somebody has room for it.
+    private var readableInput: Int32? {
+        guard let input, !inputEnded, received.isEmpty, let frontend, frontend.receiveCapacity > 0,
+            !inputIsTerminal || Terminal.mayRead(input)
+        else { return nil }
+        return input
     }
 
     private func flushQueue() {
@@ -165,6 +181,9 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
 
     /// Hands over what the frontend takes.
     private func deliver() {
+        if isDelivering { return }
+        isDelivering = true
+        defer { isDelivering = false }
         while !received.isEmpty, let frontend {
             let count = min(frontend.receiveCapacity, received.count)
             if count <= 0 { return }

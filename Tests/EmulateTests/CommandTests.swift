@@ -104,6 +104,16 @@ import emulate
         #expect(run.wait() == .signal(SIGTERM))
     }
 
+    @Test func escapeXWorksWhileNobodyReadsTheOutput() throws {
+        let guest = try directory.program("flood.bin", TestGuest.flood)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest])
+        usleep(500_000)
+        // Answers to keys have no place to go either.
+        for _ in 0..<2000 { run.send("\u{1}h") }
+        run.send("\u{1}x")
+        #expect(run.wait() == .code(0))
+    }
+
     @Test func noStreamAtAllIsNoObstacle() throws {
         let guest = try directory.program("echo.bin", TestGuest.echo)
         let log = directory.path("log")
