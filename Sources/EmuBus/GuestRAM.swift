@@ -17,6 +17,8 @@ public final class GuestRAM: @unchecked Sendable {
     public let isReadOnly: Bool
     /// One byte per page; see `PageFlags`.
     public let pageFlags: UnsafeMutablePointer<UInt8>
+    /// One word per page with a bit for every 64 bytes: where decoded code may lie. Meaningful while the page is flagged `hasCode`.
+    public let codeMap: UnsafeMutablePointer<UInt64>
 
     public static let pageShift = 12
     public static let pageSize = 4096
@@ -47,17 +49,29 @@ public final class GuestRAM: @unchecked Sendable {
         }
         let pages = length >> Self.pageShift
         // calloc, so that flags of untouched pages cost no memory either.
-        guard let flags = calloc(pages, 1) else { throw HostError("page flags of guest RAM", ENOMEM) }
+        guard let flags = calloc(pages, 1), let map = calloc(pages, MemoryLayout<UInt64>.stride) else {
+            throw HostError("page flags of guest RAM", ENOMEM)
+        }
         self.base = base
         self.size = size
         self.isReadOnly = isReadOnly
         host = mapping
         pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
+        codeMap = map.bindMemory(to: UInt64.self, capacity: pages)
     }
 
     deinit {
         munmap(host, Int(size))
         free(pageFlags)
+        free(codeMap)
+    }
+
+    /// The bits of `codeMap` for the part of `length` bytes (at least 1) from `address` that lies in the page of `address`.
+    @inlinable
+    public static func codeMask(_ address: UInt64, _ length: UInt64) -> UInt64 {
+        let first = address & 0xfff
+        let last = min(first &+ (length &- 1), 0xfff)
+        return ~0 &<< (first >> 6) & ~0 &>> (63 &- last >> 6)
     }
 
     /// True when `length` bytes at guest physical `address` lie inside.

@@ -33,6 +33,8 @@ package struct Block {
 public final class TranslationCache {
     private static let bucketCount = 1 << 15
     private static let chunkOps = 1 << 15
+    /// Bytes of a straddling instruction in its second page.
+    private static let tailLength = 2
     /// Above this many bytes of decoded instructions everything is dropped and decoded again on demand.
     private static let capacity = 48 << 20
 
@@ -102,10 +104,10 @@ public final class TranslationCache {
         buckets[bucket] = block
         let page = address & ~0xfff
         block.pointee.pageNext = pages.updateValue(block, forKey: page)
-        markCode(page)
+        markCode(address, byteLength)
         if secondPage != 0 {
             tails[secondPage, default: []].append(block)
-            markCode(secondPage)
+            markCode(secondPage, Self.tailLength)
         }
         blocksDecoded += 1
         return block
@@ -131,9 +133,14 @@ public final class TranslationCache {
         return place
     }
 
-    private func markCode(_ page: UInt64) {
+    /// Makes stores to the page of `address` take the slow path, and those to `length` bytes in it come to `invalidate`.
+    private func markCode(_ address: UInt64, _ length: Int) {
+        let page = address & ~0xfff
         guard let memory = bus.memory(at: page) else { return }
-        let flags = memory.pageFlags + Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))
+        let index = Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))
+        let flags = memory.pageFlags + index
+        if flags.pointee & GuestRAM.PageFlags.hasCode == 0 { memory.codeMap[index] = 0 }
+        memory.codeMap[index] |= GuestRAM.codeMask(address, UInt64(length))
         if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
         flags.pointee |= GuestRAM.PageFlags.hasCode
         if flags.pointee & GuestRAM.PageFlags.writeCached != 0 {
@@ -173,18 +180,29 @@ public final class TranslationCache {
         }
         pages[page] = kept
         if var reaching = tails[page] {
-            // The second half of a straddling instruction is the page's first two bytes.
-            if address < page &+ 2 && end > page {
+            if address < page &+ UInt64(Self.tailLength) && end > page {
                 for each in reaching where each.pointee.isValid { remove(each) }
                 reaching = []
                 found = true
             }
             tails[page] = reaching.isEmpty ? nil : reaching
         }
-        if kept == nil && tails[page] == nil, let memory = bus.memory(at: page) {
-            memory.pageFlags[Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))] &= ~GuestRAM.PageFlags.hasCode
-        }
+        if found || kept == nil { remap(page, kept) }
         return found
+    }
+
+    /// Notes where code is left in a page: in the blocks from `kept` on and in straddling instructions.
+    private func remap(_ page: UInt64, _ kept: UnsafeMutablePointer<Block>?) {
+        guard let memory = bus.memory(at: page) else { return }
+        var map = tails[page] == nil ? 0 : GuestRAM.codeMask(page, UInt64(Self.tailLength))
+        var block = kept
+        while let each = block {
+            map |= GuestRAM.codeMask(each.pointee.physicalPC, UInt64(each.pointee.byteLength))
+            block = each.pointee.pageNext
+        }
+        let index = Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))
+        memory.codeMap[index] = map
+        if map == 0 { memory.pageFlags[index] &= ~GuestRAM.PageFlags.hasCode }
     }
 
     private func remove(_ block: UnsafeMutablePointer<Block>) {

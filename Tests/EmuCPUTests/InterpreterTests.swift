@@ -120,6 +120,98 @@ import Testing
         #expect(hart.cpu.x[7] == 2 && hart.cpu.x[8] == 2)
     }
 
+    // MARK: Overwritten code
+
+    @Test("a store drops a block if and only if it touches it, wherever in the page both are")
+    func storesNextToCode() throws {
+        let hart = try makeHart()
+        let page = TestHart.ram + 0x6000
+        let block = page + 0xf8 ..< page + 0x20c
+        place(hart, Self.code, [Assembly.storeDouble(6, 5, 0), Assembly.jump(0)])
+        let nop = Assembly.addImmediate(0, 0, 0)
+        for offset in stride(from: UInt64(4), to: 4096, by: 8) where offset + 8 <= 4096 {
+            place(hart, block.lowerBound, Array(repeating: nop, count: (block.count - 4) / 4) + [Assembly.jump(0)])
+            run(hart, at: block.lowerBound, cycles: block.count / 4 + 1)
+            let before = hart.cache.blocksInvalidated
+            hart.cpu.x[5] = page + offset
+            hart.cpu.x[6] = UInt64(nop) << 32 | UInt64(nop)
+            run(hart, at: Self.code, cycles: 1)
+            let touches = (page + offset ..< page + offset + 8).overlaps(block)
+            // The jump to itself at the block's end is a block of its own.
+            let touchesJump = (page + offset ..< page + offset + 8).overlaps(block.upperBound - 4 ..< block.upperBound)
+            #expect(hart.cache.blocksInvalidated - before == (touchesJump ? 2 : touches ? 1 : 0), "offset \(hex(offset))")
+        }
+    }
+
+    // MARK: Translation
+
+    /// Sv39 page tables: `middle` maps the second gigabyte by superpages, but its ninth one by the pages of `last`.
+    private func mapPages(_ hart: TestHart, root: UInt64) -> (middle: UInt64, last: UInt64) {
+        let (middle, last) = (root + 0x1000, root + 0x2000)
+        hart.store(root + 8, middle >> 2 | 1)
+        hart.store(middle + 8 * 8, last >> 2 | 1)
+        hart[.satp] = 8 << 60 | root >> 12
+        return (middle, last)
+    }
+
+    @Test("sfence.vma of one address reaches every page its superpage has left in the TLB")
+    func fenceOfSuperpage() throws {
+        let hart = try makeHart()
+        let other = TestHart.ram + 0x20_0000
+        try hart.bus.map(GuestRAM(base: other, size: 1 << 20), name: "more")
+        let tables = mapPages(hart, root: TestHart.ram + 0xf_0000)
+        let superpage: UInt64 = 0x4000_0000
+        let page = superpage + 8 * 0x20_0000
+        hart.store(tables.middle, TestHart.ram >> 2 | 0xcf)
+        hart.store(tables.last, (TestHart.ram + 0x6000) >> 2 | 0xcf)
+        hart.store(TestHart.ram + 0x5000, 1)
+        hart.store(other + 0x5000, 2)
+        hart.store(TestHart.ram + 0x6000, 3)
+        hart.store(TestHart.ram + 0x7000, 4)
+        // M-mode loads with the rights of S-mode.
+        place(hart, Self.code, [Assembly.loadDouble(6, 5, 0), Assembly.loadDouble(8, 7, 0), Assembly.jump(0)])
+        hart[.mstatus] = 1 << 17 | 1 << 11
+        hart.cpu.x[5] = superpage + 0x5000
+        hart.cpu.x[7] = page
+        run(hart, at: Self.code, cycles: 2)
+        #expect(hart.cpu.x[6] == 1 && hart.cpu.x[8] == 3)
+
+        hart.store(tables.middle, other >> 2 | 0xcf)
+        hart.cpu.x[1] = superpage + 0x9000
+        hart.execute(.sfence_vma, rs1: 1)
+        run(hart, at: Self.code, cycles: 2)
+        #expect(hart.cpu.x[6] == 2 && hart.cpu.x[8] == 3)
+
+        hart.store(tables.last, (TestHart.ram + 0x7000) >> 2 | 0xcf)
+        hart.cpu.x[1] = page + 0xff8
+        hart.execute(.sfence_vma, rs1: 1)
+        run(hart, at: Self.code, cycles: 2)
+        #expect(hart.cpu.x[6] == 2 && hart.cpu.x[8] == 4)
+    }
+
+    @Test("sfence.vma of one address makes jumps into its page look again")
+    func fenceOfCode() throws {
+        let hart = try makeHart()
+        let tables = mapPages(hart, root: TestHart.ram + 0xf_0000)
+        let page: UInt64 = 0x4000_0000 + 8 * 0x20_0000
+        place(hart, TestHart.ram + 0x6000, [Assembly.addImmediate(5, 0, 1), Assembly.jump(0)])
+        place(hart, TestHart.ram + 0x7000, [Assembly.addImmediate(5, 0, 2), Assembly.jump(0)])
+        place(hart, TestHart.ram + 0x9000, [Assembly.addImmediate(5, 0, 3), Assembly.jump(0)])
+        for (index, physical) in [TestHart.ram + 0x6000, TestHart.ram + 0x7000, TestHart.ram + 0x9000].enumerated() {
+            hart.store(tables.last, physical >> 2 | 0xcf)
+            hart.cpu.x[1] = page
+            hart.execute(.sfence_vma, rs1: 1)
+            // Entered twice, by the TLB and by the jump cache; another page's fence in between changes nothing.
+            for address in [page + 0x1000, page + 0x40_0000] {
+                run(hart, at: page, privilege: Mode.supervisor, cycles: 3)
+                #expect(hart.cpu.x[5] == UInt64(index + 1))
+                hart.cpu.privilege = Mode.machine
+                hart.cpu.x[1] = address
+                hart.execute(.sfence_vma, rs1: 1)
+            }
+        }
+    }
+
     // MARK: LR and SC
 
     @Test("a device's write between LR and SC makes the SC fail", arguments: [true, false])

@@ -177,8 +177,11 @@ extension RVProcessor {
 
     /// After a store to RAM by the slow path: drops the code it overwrote, and makes the page's next stores fast if none is left.
     func wroteMemory(_ memory: GuestRAM, _ physical: UInt64, _ size: Int, _ address: UInt64) {
-        let flags = memory.pageFlags + Int((physical &- memory.base) >> UInt64(GuestRAM.pageShift))
+        let index = Int((physical &- memory.base) >> UInt64(GuestRAM.pageShift))
+        let flags = memory.pageFlags + index
         if flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
+            // Data next to code is not worth a search for blocks.
+            if memory.codeMap[index] & GuestRAM.codeMask(physical, UInt64(size)) == 0 { return }
             if cache.invalidate(physical, size) { h.pointee.request |= RVRequest.leaveBlock }
             if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
         }
