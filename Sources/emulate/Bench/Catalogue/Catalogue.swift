@@ -92,7 +92,7 @@ package enum BenchCatalogue {
             command: "seq 1 200000 >/tmp/numbers; /bench/command compress 1 /bin/sh -c 'gzip -c </tmp/numbers | gunzip -c | sha256sum'"),
         Benchmark(
             "compile", .machine, "a compile (GCC's C compiler, -O1, 60 functions)", in: [.linux],
-            command: "/bench/command compile 1 /bin/sh -c 'chroot /mnt /usr/bin/cc1 -quiet -O1 -o /tmp/bench.s /bench/compile.c && sha256sum </mnt/tmp/bench.s'",
+            command: "/bench/command compile 1 /bin/sh -c 'chroot /mnt /usr/bin/cc1 -quiet -nostdinc -ffreestanding -O1 -o /tmp/bench.s /bench/compile.c && sha256sum </mnt/tmp/bench.s'",
             needs: [.tools]),
         Benchmark(
             "python", .machine, "a Python script", in: [.linux],

@@ -46,9 +46,10 @@ final class BareHart {
         // Three levels, 4 KiB pages, as an operating system has them.
         let root = base + (1 << 20), middle = root + 4096, bottom = middle + 4096
         func put(_ address: UInt64, _ value: UInt64) { precondition(hart.bus.storeMemory(address, value)) }
-        put(root + 8 * 2, middle >> 12 << 10 | 1)
-        put(middle, bottom >> 12 << 10 | 1)
-        for page in 0..<UInt64(512) { put(bottom + 8 * page, (base + page << 12) >> 12 << 10 | 0xcf) }
+        func entry(_ address: UInt64, _ flags: UInt64) -> UInt64 { (address >> 12) << 10 | flags }
+        put(root + 8 * 2, entry(middle, 1))
+        put(middle, entry(bottom, 1))
+        for page in 0..<UInt64(512) { put(bottom + 8 * page, entry(base + page * 4096, 0xcf)) }
         return hart
     }
 
@@ -98,13 +99,17 @@ final class Echo: VirtioDevice {
 final class VirtioPair {
     let slot: VirtioMMIO
     let driver: VirtioMockDriver
+    // Lines and slots do not keep what they belong to alive.
+    private let interrupts = InterruptRecorder()
+    private let events = EventQueue(mode: .virtual)
+    private let device = Echo()
     private let request: [MockBuffer]
 
     init() throws {
         let space = AddressSpace()
         try space.map(GuestRAM(base: 0x8000_0000, size: 1 << 20), name: "ram")
         slot = VirtioMMIO(
-            name: "virtio-mmio0", device: Echo(), memory: space, events: EventQueue(mode: .virtual), line: InterruptLine(InterruptRecorder(), 1),
+            name: "virtio-mmio0", device: device, memory: space, events: events, line: InterruptLine(interrupts, 1),
             isLegacy: false, options: VirtioOptions())
         driver = VirtioMockDriver(slot, space, heap: 0x8000_0000)
         driver.start(size: 64)
