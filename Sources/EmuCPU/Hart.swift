@@ -18,7 +18,7 @@ public enum ExitReason: Equatable, Sendable {
 public protocol Hart: InterruptSink {
     /// Position in the machine, 0-based; RISC-V `mhartid`.
     var index: Int { get }
-    /// Runs at most `budget` cycles (an instruction each, and one for each trap taken) and says why it stopped.
+    /// Runs at most `budget` cycles (one for each instruction retired and one for each exception) and says why it stopped.
     /// - Parameters:
     ///   - budget: cycles, at least 1.
     ///   - clockBase: with the virtual clock, the guest time in nanoseconds at which the slice starts.

@@ -126,7 +126,7 @@ struct ImageLoader {
         guard ram.contains(address, size) else {
             throw ImageError(
                 "its \(Self.amount(size)) at \(hex(address)) do not fit the guest's RAM, which is \(hex(ram.base)) to \(hex(ramEnd - 1));"
-                    + " give the guest more memory with -m, or link it for that range")
+                    + " give the guest more memory with -m, or place it in that range")
         }
         let range = address..<address + size
         if let other = claims.first(where: { $0.range.overlaps(range) && $0.owner != owner }) {

@@ -101,7 +101,9 @@ extension RunCommand {
             Property("maxmem", .size(unit: 1 << 20), "accepted when equal to size"),
         ]
         let list = try PropertyList(use, properties, implied: "size")
-        guard let text = list["size"], let size = Values.size(text, unit: 1 << 20) else { throw use.failed("needs a size") }
+        guard let text = list["size"], let size = Values.size(text, unit: 1 << 20) else {
+            throw use.failed("needs a size below 16 EiB: a number, with k, M, G or T behind it or MiB without")
+        }
         guard size > 0 else { throw use.failed("a machine needs some memory: -m 128M is the default") }
         if let maximum = list["maxmem"].flatMap({ Values.size($0, unit: 1 << 20) }), maximum != size {
             throw use.failed("maxmem: memory cannot be added later, so it must equal size")

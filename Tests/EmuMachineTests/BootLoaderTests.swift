@@ -44,6 +44,15 @@ import Testing
 
     private func number(_ bytes: [UInt8]?) -> UInt64? { bytes.map { $0.reduce(0) { $0 << 8 | UInt64($1) } } }
 
+    @Test func kernelsForOtherProcessorsAreRefusedByName() throws {
+        for (offset, magic, processor) in [(56, "ARM\u{64}", "AArch64"), (0x202, "HdrS", "x86")] {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            bytes.replaceSubrange(offset..<offset + 4, with: Array(magic.utf8))
+            let kernel = try directory.file("kernel-\(processor)", bytes)
+            #expect(problem { $0.kernel = kernel }.hasSuffix("it is a Linux kernel for \(processor); this machine runs RISC-V kernels"))
+        }
+    }
+
     // MARK: Reset vector
 
     @Test func resetROMHandsOverHartTreeAndDynamicInformation() throws {

@@ -101,11 +101,11 @@ say "packing the initramfs"
 rm -rf root
 mkdir -p root/{bin,sbin,proc,sys,dev,mnt,root,etc,tmp,run} "root/lib/modules/$release"
 cp "$(find x -path '*bin/busybox' -type f | head -n 1)" busybox
-mkdir -p root/usr/share/udhcpc
+mkdir -p root/etc/udhcpc
 cp busybox root/bin/busybox
 cp "$here/init" root/init
-cp "$here/udhcpc.script" root/usr/share/udhcpc/default.script
-chmod 755 root/init root/usr/share/udhcpc/default.script
+cp "$here/udhcpc.script" root/etc/udhcpc/default.script
+chmod 755 root/init root/etc/udhcpc/default.script
 depmod -b "$base" "$release"
 # ext4 asks for crc32c by its name in the crypto API, which no dependency lists.
 for module in virtio_mmio virtio_blk virtio_net virtio-rng virtio_console ext4 crc32c_generic; do

@@ -93,6 +93,9 @@ struct RVBootLoader {
     private mutating func loadKernel(after firmwareEnd: UInt64) throws(ConfigError) -> LoadedImage? {
         guard let path = config.kernel else { return nil }
         let source = try loader.open(path, option: "-kernel", decompress: true)
+        if let start = try? source.prefix(RVImageHeader.foreignPrefix), let processor = RVImageHeader.foreignKernel(start) {
+            throw ConfigError("-kernel \(path)", "it is a Linux kernel for \(processor); this machine runs RISC-V kernels")
+        }
         let address = (firmwareEnd &+ Self.alignment &- 1) & ~(Self.alignment - 1)
         do throws(ConfigError) {
             return try loader.load(source, option: "-kernel \(path)", at: address) { RVImageHeader($0)?.imageSize ?? 0 }

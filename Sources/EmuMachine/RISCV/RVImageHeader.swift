@@ -14,4 +14,14 @@ struct RVImageHeader {
         guard (start.integer(24) as UInt64) & 1 == 0 else { return nil }
         imageSize = start.integer(16)
     }
+
+    /// Bytes of a file that `foreignKernel` looks at.
+    static let foreignPrefix = 0x206
+
+    /// What a kernel image for another processor is for, judged by its boot header; nil for everything else.
+    static func foreignKernel(_ start: [UInt8]) -> String? {
+        if start.count >= 60, start[56..<60].elementsEqual("ARM\u{64}".utf8) { return "AArch64" }
+        if start.count >= foreignPrefix, start[0x202..<0x206].elementsEqual("HdrS".utf8) { return "x86" }
+        return nil
+    }
 }
