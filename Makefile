@@ -105,7 +105,7 @@ bench-ratios: bench-deps build ## two figures: sieve, quicksort and fib in one p
 	@$(EMULATE) bench --only sieve-quicksort-fib,boot $(ARGS)
 
 bench-micro: deps ## time the emulator's own parts (a package of its own)
-	@cd benchmarks/micro && BENCHMARK_DISABLE_JEMALLOC=1 swift package --disable-sandbox benchmark --no-progress $(ARGS)
+	@cd benchmarks/micro && swift package --disable-sandbox benchmark --no-progress $(ARGS)
 
 .PHONY: clean
 clean: ## remove build products, not the cache of guests

@@ -22,6 +22,8 @@ package enum RunCommand: Subcommand {
 
             """
             + columns(SerialMux.Command.allCases.map { ("  Ctrl-A \($0.key)", $0.summary) }, width: 24)
+            + "\nOther commands ('emulate COMMAND -h'):\n"
+            + columns(Emulate.subcommands.filter { $0.name != name }.map { ("  " + $0.name, $0.summary) }, width: 24)
     }
 
     static func run(_ arguments: [String]) throws(CommandEnd) -> Int32 {
