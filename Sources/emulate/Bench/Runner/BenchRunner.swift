@@ -258,19 +258,26 @@ final class BenchRunner {
                 let samples = collected[Key(benchmark: benchmark.name, environment: environment, engine: engine.name)] ?? []
                 entries.append(BenchEntry(benchmark, environment, engine.name, samples, native: native))
             }
-            addHostPerGuest(&entries, benchmark, environment)
+            addInstructions(&entries, benchmark, environment)
         }
         return entries
     }
 
-    /// Host instructions for each guest instruction. What a guest did outside its iterations is known from an engine that counts.
-    private func addHostPerGuest(_ entries: inout [BenchEntry], _ benchmark: Benchmark, _ environment: BenchEnvironment) {
+    /// Guest instructions, and host instructions for each of them. What a guest did outside its iterations is known from an engine that counts.
+    private func addInstructions(_ entries: inout [BenchEntry], _ benchmark: Benchmark, _ environment: BenchEnvironment) {
         func samples(_ engine: String) -> [Sample] {
             (collected[Key(benchmark: benchmark.name, environment: environment, engine: engine)] ?? []).compactMap { try? $0.get() }
         }
         let counting = plan.engines.first { $0.countsInstructions == true }.flatMap { samples($0.name).first }
-        guard let counting, let all = counting.guestInstructions, counting.measurement.instructions > 0 else { return }
-        let each = Double(counting.measurement.instructions) / Double(counting.measurement.iterations)
+        let each = counting.flatMap {
+            $0.measurement.instructions > 0 ? Double($0.measurement.instructions) / Double($0.measurement.iterations) : nil
+        }
+        // Only this emulator's counter counts instructions; others' may count time.
+        for index in entries.indices where entries[index].environment == environment && entries[index].failure == nil {
+            let engine = plan.engines.first { $0.name == entries[index].engine }
+            if engine?.countsInstructions != true { entries[index].instructions = each }
+        }
+        guard let counting, let each, let all = counting.guestInstructions else { return }
         let around = max(0, Double(all) - each * Double(counting.measurement.allIterations))
         for index in entries.indices where entries[index].environment == environment && entries[index].failure == nil {
             let engine = entries[index].engine
@@ -280,10 +287,6 @@ final class BenchRunner {
                 return (Double(host) - Double(startInstructions[engine] ?? 0)) / guest
             }
             entries[index].hostPerGuest = Statistics.median(ratios)
-            // Only this emulator's counter counts instructions; others' may count time.
-            if entries[index].instructions != nil, plan.engines.first(where: { $0.name == engine })?.countsInstructions != true {
-                entries[index].instructions = each
-            }
         }
     }
 }
