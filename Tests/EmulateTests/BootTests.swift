@@ -155,9 +155,11 @@ struct BootTests {
     @Test func aFileIsFetchedFromTheHostsLoopback() throws {
         let content = (0..<20_000).map { "line \($0) of a file on the host\n" }.joined()
         let server = try LoopbackServer(response: Data("HTTP/1.0 200 OK\r\nContent-Length: \(content.utf8.count)\r\n\r\n\(content)".utf8))
-        let text = try run(
-            "ip link set eth0 up; udhcpc -i eth0 -q -n; wget -q -O /tmp/file http://10.0.2.2:\(server.port)/file; sha256sum < /tmp/file",
-            "-nic", "user")
+        let text = try withExtendedLifetime(server) {
+            try run(
+                "ip link set eth0 up; udhcpc -i eth0 -q -n; wget -q -O /tmp/file http://10.0.2.2:\(server.port)/file; sha256sum < /tmp/file",
+                "-nic", "user")
+        }
         let sum = try HostTool.run("sha256sum", input: content)
         #expect(text.contains(sum.prefix(64)))
     }
