@@ -59,7 +59,7 @@ suite=
 for candidate in trixie stable; do
     say "reading Debian 13's package index ($candidate)"
     echo "deb [signed-by=$keyring arch=riscv64] $mirror $candidate main" >apt/sources.list
-    if apt-get -qq "${apt[@]}" update >update.log 2>&1 && grep -qE '^Codename: trixie' apt/lists/*_dists_"$candidate"_*Release; then
+    if apt-get -qq "${apt[@]}" update >update.log 2>&1 && grep -qsE '^Codename: trixie' apt/lists/*_dists_"$candidate"_*Release; then
         suite=$candidate
         break
     fi
