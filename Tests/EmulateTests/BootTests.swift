@@ -142,9 +142,9 @@ struct BootTests {
     @Test func flushedWritesSurviveAKill() throws {
         let image = directory.path("disk.img")
         try Data(count: 1 << 20).write(to: URL(filePath: image))
-        let script = Data("echo flushed-data | dd of=/dev/vda conv=fsync 2>/dev/null; echo now; sleep 1000".utf8).base64EncodedString()
+        let script = Data("echo flushed-data | dd of=/dev/vda conv=fsync 2>/dev/null; echo everything-flushed; sleep 1000".utf8).base64EncodedString()
         let machine = try boot(["-drive", "file=\(image),format=raw"], append: "console=ttyS0 run=\(script)")
-        #expect(machine.waitFor("now\r\n", seconds: Self.patience))
+        #expect(machine.waitFor("everything-flushed\r\n", seconds: Self.patience))
         machine.signal(SIGKILL)
         _ = machine.wait()
         #expect(try Data(contentsOf: URL(filePath: image)).prefix(12) == Data("flushed-data".utf8))
@@ -189,9 +189,9 @@ struct BootTests {
     }
 
     @Test func theRealTimeClockIsReadByLinux() throws {
-        let text = try run("date -u +%Y; dmesg | grep -c 'goldfish_rtc.*setting system clock'")
+        let text = try run("echo year $(date -u +%Y)")
         let year = Calendar(identifier: .gregorian).component(.year, from: Date())
-        #expect(text.contains("\(year)\r\n"))
+        #expect(text.contains("year \(year)\r\n"))
     }
 
     @Test func aRebootStartsOverAndNoRebootEnds() throws {
