@@ -19,7 +19,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "EmuBus", dependencies: ["CHost", "CLibFDT"]),
-        .target(name: "EmuCPU", dependencies: ["EmuBus"]),
+        .target(name: "EmuIR"),
+        .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR"]),
         .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp"]),
         .target(
             name: "EmuMachine",
@@ -32,6 +33,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
+        .testTarget(name: "EmuIRTests", dependencies: ["EmuIR"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(

@@ -1,0 +1,99 @@
+/// What an IR instruction does. Operand roles (`dst`, `a`, `b`, `c`, `displacement`) are given per group.
+///
+/// Integer values have 64 bits. A `w` suffix means: computed on the low 32 bits, result sign-extended to 64.
+/// Floating values are 64-bit register contents; `S` operations work on NaN-boxed single precision (an operand that is not
+/// properly boxed counts as the canonical NaN, results are boxed), `D` operations on double precision.
+public enum Opcode: UInt8, CaseIterable, Sendable {
+    // dst = a
+    case mov
+    // dst = virtual address of the page the code runs in + `a` (a constant)
+    case pc
+
+    // dst = a op b
+    case add, addw, sub, subw, and, or, xor
+    /// a & ~b, a | ~b, ~(a ^ b)
+    case andn, orn, xnor
+    /// Shift and rotate amounts are taken modulo the width.
+    case shl, shlw, shr, shrw, sar, sarw, rotl, rotlw, rotr, rotrw
+    case mul, mulw
+    /// High half of the 128-bit product: signed, unsigned, signed × unsigned.
+    case mulhs, mulhu, mulhsu
+    /// Division by zero gives all ones, its remainder the dividend; overflow wraps.
+    case div, divu, rem, remu, divw, divuw, remw, remuw
+    case min, max, minu, maxu
+    /// 1 if the relation holds, else 0.
+    case setlt, setltu, seteq, setne
+    /// a with bit b (modulo 64) cleared, set, flipped; bittest: that bit as 0 or 1.
+    case bitclear, bitset, bitflip, bittest
+    /// Carry-less product: low half, high half, reversed.
+    case clmul, clmulh, clmulr
+    /// b == 0 ? 0 : a, and b != 0 ? 0 : a
+    case zeroifeq, zeroifne
+    // dst = (a << c) + b, c a constant 0…3; `shladduw` zero-extends a from 32 bits first
+    case shladd, shladduw
+
+    // dst = op a
+    case sext8, sext16, sext32, zext8, zext16, zext32
+    case clz, clzw, ctz, ctzw, popcnt, popcntw, bswap, orcb
+
+    // dst = memory[a + displacement]; b: none, or the temp of a `probe` that covers the access
+    case load8s, load8u, load16s, load16u, load32s, load32u, load64
+    /// Into a floating register; 32 bits arrive boxed.
+    case loadf32, loadf64
+    // memory[a + displacement] = b; c: none, or the temp of a `probe`
+    case store8, store16, store32, store64, storef32, storef64
+    // dst (temp) = host address that stands for guest address a, or 0 when [a + displacement, + b) is not all directly accessible;
+    // b: length in bytes, c: rights (`ProbeRights`)
+    case probe
+
+    // dst = a op b (floating), rounded by the dynamic mode
+    case faddS, fsubS, fmulS, fdivS, faddD, fsubD, fmulD, fdivD
+    // dst = op a
+    case fsqrtS, fsqrtD
+    // dst = ±(a × b) ± c: a·b + c, a·b − c, −(a·b) + c, −(a·b) − c
+    case fmaddS, fmsubS, fnmsubS, fnmaddS, fmaddD, fmsubD, fnmsubD, fnmaddD
+    // dst = a op b: sign of b, inverted sign of b, xor of signs
+    case fsgnjS, fsgnjnS, fsgnjxS, fsgnjD, fsgnjnD, fsgnjxD
+    // IEEE minimumNumber and maximumNumber
+    case fminS, fmaxS, fminD, fmaxD
+    // integer dst = relation; `feq` is quiet
+    case feqS, fltS, fleS, feqD, fltD, fleD
+    // integer dst = a rounded towards zero (`t`) or by the dynamic mode (`r`); saturating, NaN gives the maximum
+    case fcvtI32StoX_t, fcvtI64StoX_t, fcvtI32DtoX_t, fcvtI64DtoX_t
+    case fcvtI32StoX_r, fcvtI64StoX_r, fcvtI32DtoX_r, fcvtI64DtoX_r
+    // floating dst = integer a (signed 32, signed 64, unsigned 32 bits)
+    case fcvtI32toS, fcvtI64toS, fcvtU32toS, fcvtI32toD, fcvtI64toD, fcvtU32toD
+    case fcvtStoD, fcvtDtoS
+    /// Bits between the files: 64, or 32 (to x: sign-extended; to f: boxed).
+    case movFtoX, movXtoF, movF32toX, movX32toF
+
+    /// Goes on in the interpreter at this guest instruction unless floating point is enabled, dirty and in a rounding mode
+    /// the host knows. Comes before the first floating instruction of a block.
+    case guardFloat
+    /// The interpreter executes the guest instruction; any guest register may be read and written.
+    case interpret
+}
+
+/// What a `probe` must allow.
+public struct ProbeRights: OptionSet, Sendable {
+    public let rawValue: Int64
+    public init(rawValue: Int64) { self.rawValue = rawValue }
+    public static let read = ProbeRights(rawValue: 1)
+    public static let write = ProbeRights(rawValue: 2)
+}
+
+/// The relation a conditional branch tests.
+public enum Relation: UInt8, CaseIterable, Sendable {
+    case eq, ne, lt, ge, ltu, geu
+
+    public var inverted: Relation {
+        switch self {
+        case .eq: .ne
+        case .ne: .eq
+        case .lt: .ge
+        case .ge: .lt
+        case .ltu: .geu
+        case .geu: .ltu
+        }
+    }
+}
