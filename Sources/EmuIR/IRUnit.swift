@@ -37,7 +37,7 @@ public struct Instruction: Hashable, Sendable {
 }
 
 /// Where control goes: a guest address as a distance in bytes from the start of the page the code lies in. Another block of the
-/// unit when one starts there (`Unit.index(of:)`), else out of the unit.
+/// unit when one starts there (`IRUnit.index(of:)`), else out of the unit.
 public typealias GuestOffset = Int32
 
 /// How a block ends.
@@ -53,7 +53,7 @@ public enum Terminator: Hashable, Sendable {
 }
 
 /// A straight run of guest code.
-public struct Block: Hashable, Sendable {
+public struct IRBlock: Hashable, Sendable {
     /// Distance of its first instruction from the start of its page, 0…4095.
     public var offset: GuestOffset
     /// Guest instructions in it, the terminator's included: what it costs of the budget.
@@ -78,10 +78,10 @@ public struct Block: Hashable, Sendable {
 }
 
 /// What is compiled in one piece: blocks of one page. Block 0 is where it was found hot; all may be entered.
-public struct Unit: Hashable, Sendable {
-    public var blocks: [Block]
+public struct IRUnit: Hashable, Sendable {
+    public var blocks: [IRBlock]
 
-    public init(blocks: [Block]) { self.blocks = blocks }
+    public init(blocks: [IRBlock]) { self.blocks = blocks }
 
     /// The block that starts at `offset`.
     public func index(of offset: GuestOffset) -> Int? { blocks.firstIndex { $0.offset == offset } }
