@@ -87,7 +87,7 @@ extension RVProcessor {
     }
 
     /// True for instructions after which the next one cannot simply follow.
-    private static func endsBlock(_ op: DecodedOp) -> Bool {
+    static func endsBlock(_ op: DecodedOp) -> Bool {
         switch op.rv {
         case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
             .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal, .csrrw, .csrrwi:

@@ -1,5 +1,7 @@
 // D: double precision (unprivileged manual, "D Extension for Double-Precision Floating-Point"; fld and fsd are with the loads and stores).
 
+import EmuIR
+
 extension RVTable {
     /// D: double precision.
     static let d: [RVInstruction] = [
@@ -73,6 +75,43 @@ extension RVProcessor {
         case .fcvt_s_d: floatConvert(Binary32.self, from: Binary64.self, r) { Binary64.convert($0, to: Binary32.self, $1, &$2) }
         case .fcvt_d_s: floatConvert(Binary64.self, from: Binary32.self, r) { Binary32.convert($0, to: Binary64.self, $1, &$2) }
         default: illegal(r)
+        }
+    }
+}
+
+extension RVTranslator {
+    /// Lowers D. Rounding in a mode the instruction fixes is left to the interpreter, except truncation to an integer.
+    mutating func lowerD(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .fld: loadFloat(.loadf64, r)
+        case .fsd: storeFloat(.storef64, r)
+        case .fmadd_d: roundedFused(.fmaddD, r)
+        case .fmsub_d: roundedFused(.fmsubD, r)
+        case .fnmsub_d: roundedFused(.fnmsubD, r)
+        case .fnmadd_d: roundedFused(.fnmaddD, r)
+        case .fadd_d: roundedBinary(.faddD, r)
+        case .fsub_d: roundedBinary(.fsubD, r)
+        case .fmul_d: roundedBinary(.fmulD, r)
+        case .fdiv_d: roundedBinary(.fdivD, r)
+        case .fsqrt_d: roundedUnary(.fsqrtD, r)
+        case .fsgnj_d: floatBinary(.fsgnjD, r)
+        case .fsgnjn_d: floatBinary(.fsgnjnD, r)
+        case .fsgnjx_d: floatBinary(.fsgnjxD, r)
+        case .fmin_d: floatBinary(.fminD, r)
+        case .fmax_d: floatBinary(.fmaxD, r)
+        case .feq_d: floatCompare(.feqD, r)
+        case .flt_d: floatCompare(.fltD, r)
+        case .fle_d: floatCompare(.fleD, r)
+        case .fcvt_w_d: roundedToInteger(.fcvtI32DtoX_r, towardsZero: .fcvtI32DtoX_t, r)
+        case .fcvt_l_d: roundedToInteger(.fcvtI64DtoX_r, towardsZero: .fcvtI64DtoX_t, r)
+        case .fcvt_d_w: exact(.fcvtI32toD, r, source(r.rs1))
+        case .fcvt_d_wu: exact(.fcvtU32toD, r, source(r.rs1))
+        case .fcvt_d_l: roundedFromInteger(.fcvtI64toD, r)
+        case .fcvt_d_s: exact(.fcvtStoD, r, .float(r.rs1))
+        case .fcvt_s_d: roundedUnary(.fcvtDtoS, r)
+        case .fmv_x_d: bitsToInteger(.movFtoX, r)
+        case .fmv_d_x: bitsToFloat(.movXtoF, r)
+        default: interpret()
         }
     }
 }

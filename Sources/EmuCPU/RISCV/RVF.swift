@@ -1,5 +1,7 @@
 // F: single precision (unprivileged manual, "F Extension for Single-Precision Floating-Point"; flw and fsw are with the loads and stores).
 
+import EmuIR
+
 extension RVTable {
     /// F: single precision.
     static let f: [RVInstruction] = [
@@ -69,6 +71,41 @@ extension RVProcessor {
         case .fmv_x_w: moveToInteger(r, UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: f[Int(r.rs1)]))))
         case .fmv_w_x: floatLoadBits(Binary32.self, r, x[Int(r.rs1)])
         default: illegal(r)
+        }
+    }
+}
+
+extension RVTranslator {
+    /// Lowers F. Rounding in a mode the instruction fixes is left to the interpreter, except truncation to an integer.
+    mutating func lowerF(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .flw: loadFloat(.loadf32, r)
+        case .fsw: storeFloat(.storef32, r)
+        case .fmadd_s: roundedFused(.fmaddS, r)
+        case .fmsub_s: roundedFused(.fmsubS, r)
+        case .fnmsub_s: roundedFused(.fnmsubS, r)
+        case .fnmadd_s: roundedFused(.fnmaddS, r)
+        case .fadd_s: roundedBinary(.faddS, r)
+        case .fsub_s: roundedBinary(.fsubS, r)
+        case .fmul_s: roundedBinary(.fmulS, r)
+        case .fdiv_s: roundedBinary(.fdivS, r)
+        case .fsqrt_s: roundedUnary(.fsqrtS, r)
+        case .fsgnj_s: floatBinary(.fsgnjS, r)
+        case .fsgnjn_s: floatBinary(.fsgnjnS, r)
+        case .fsgnjx_s: floatBinary(.fsgnjxS, r)
+        case .fmin_s: floatBinary(.fminS, r)
+        case .fmax_s: floatBinary(.fmaxS, r)
+        case .feq_s: floatCompare(.feqS, r)
+        case .flt_s: floatCompare(.fltS, r)
+        case .fle_s: floatCompare(.fleS, r)
+        case .fcvt_w_s: roundedToInteger(.fcvtI32StoX_r, towardsZero: .fcvtI32StoX_t, r)
+        case .fcvt_l_s: roundedToInteger(.fcvtI64StoX_r, towardsZero: .fcvtI64StoX_t, r)
+        case .fcvt_s_w: roundedFromInteger(.fcvtI32toS, r)
+        case .fcvt_s_wu: roundedFromInteger(.fcvtU32toS, r)
+        case .fcvt_s_l: roundedFromInteger(.fcvtI64toS, r)
+        case .fmv_x_w: bitsToInteger(.movF32toX, r)
+        case .fmv_w_x: bitsToFloat(.movX32toF, r)
+        default: interpret()
         }
     }
 }

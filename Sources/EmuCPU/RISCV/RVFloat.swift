@@ -1,5 +1,7 @@
 // What the floating-point instructions of all formats share. The rows of each extension are in RVF, RVD, RVZfh and RVZfa.
 
+import EmuIR
+
 extension RVOp {
     /// An operation of F, D, Zfh or Zfa.
     @inline(__always)
@@ -171,5 +173,90 @@ extension RVProcessor {
         var flags = accruedFlags
         let result = Binary64.toIntegerModulo32(operand(Binary64.self, r.rs1), &flags)
         return finish(r, UInt64(bitPattern: Int64(result)), flags)
+    }
+}
+
+extension RVTranslator {
+    /// The rm field for "as `frm` says".
+    static let dynamicRounding: Int32 = 7
+    /// The rm field for rounding towards zero.
+    static let roundTowardsZero: Int32 = 1
+
+    // Results for x0 are computed all the same, for their flags.
+
+    /// fd = memory[rs1 + immediate].
+    mutating func loadFloat(_ op: Opcode, _ r: DecodedOp) {
+        guardFloat()
+        emit(op, .float(r.rd), source(r.rs1), displacement: r.imm)
+    }
+
+    /// memory[rs1 + immediate] = fs2.
+    mutating func storeFloat(_ op: Opcode, _ r: DecodedOp) {
+        guardFloat()
+        emit(op, .none, source(r.rs1), .float(r.rs2), displacement: r.imm)
+    }
+
+    /// fd = fs1 op fs2, no rounding.
+    mutating func floatBinary(_ op: Opcode, _ r: DecodedOp) {
+        guardFloat()
+        emit(op, .float(r.rd), .float(r.rs1), .float(r.rs2))
+    }
+
+    /// rd = relation(fs1, fs2).
+    mutating func floatCompare(_ op: Opcode, _ r: DecodedOp) {
+        guardFloat()
+        emit(op, destination(r.rd), .float(r.rs1), .float(r.rs2))
+    }
+
+    /// fd = fs1 op fs2, rounded.
+    mutating func roundedBinary(_ op: Opcode, _ r: DecodedOp) {
+        r.imm == Self.dynamicRounding ? floatBinary(op, r) : interpret()
+    }
+
+    /// fd = ±(fs1 × fs2) ± fs3, rounded once.
+    mutating func roundedFused(_ op: Opcode, _ r: DecodedOp) {
+        if r.imm != Self.dynamicRounding { return interpret() }
+        guardFloat()
+        emit(op, .float(r.rd), .float(r.rs1), .float(r.rs2), .float(r.rs3))
+    }
+
+    /// fd = op fs1, rounded.
+    mutating func roundedUnary(_ op: Opcode, _ r: DecodedOp) {
+        if r.imm != Self.dynamicRounding { return interpret() }
+        guardFloat()
+        emit(op, .float(r.rd), .float(r.rs1))
+    }
+
+    /// fd = integer rs1, rounded.
+    mutating func roundedFromInteger(_ op: Opcode, _ r: DecodedOp) {
+        if r.imm != Self.dynamicRounding { return interpret() }
+        guardFloat()
+        emit(op, .float(r.rd), source(r.rs1))
+    }
+
+    /// fd = op operand, which is exact in every mode; the reserved ones still trap.
+    mutating func exact(_ op: Opcode, _ r: DecodedOp, _ operand: Operand) {
+        if RoundingMode(rawValue: UInt8(truncatingIfNeeded: r.imm)) == nil && r.imm != Self.dynamicRounding { return interpret() }
+        guardFloat()
+        emit(op, .float(r.rd), operand)
+    }
+
+    /// Integer rd = fs1, rounded dynamically or towards zero, as C does.
+    mutating func roundedToInteger(_ dynamic: Opcode, towardsZero: Opcode, _ r: DecodedOp) {
+        guard r.imm == Self.dynamicRounding || r.imm == Self.roundTowardsZero else { return interpret() }
+        guardFloat()
+        emit(r.imm == Self.dynamicRounding ? dynamic : towardsZero, destination(r.rd), .float(r.rs1))
+    }
+
+    /// rd = bits of fs1.
+    mutating func bitsToInteger(_ op: Opcode, _ r: DecodedOp) {
+        guardFloat()
+        if !Self.isDiscarded(r.rd) { emit(op, .integer(r.rd), .float(r.rs1)) }
+    }
+
+    /// fd = bits of rs1.
+    mutating func bitsToFloat(_ op: Opcode, _ r: DecodedOp) {
+        guardFloat()
+        emit(op, .float(r.rd), source(r.rs1))
     }
 }

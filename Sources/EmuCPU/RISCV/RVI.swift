@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// RV64I (ISA manual, "RV32I Base Integer Instruction Set" and "RV64I Base Integer Instruction Set").
     static let i: [RVInstruction] = [
@@ -60,4 +62,109 @@ extension RVTable {
     static let zifencei: [RVInstruction] = [
         .init("fence.i", "xxxxxxxxxxxx xxxxx 001 xxxxx 0001111", .all(.zifencei), .none, .fence_i),
     ]
+}
+
+extension RVTranslator {
+    /// Lowers an instruction of RV64I that does not jump. What assemblers know as moves, `li`, `sext.w`, `zext.b`, `seqz` and `snez`
+    /// becomes the operation it is meant as.
+    mutating func lowerI(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .lui: move(r, .constant(Int64(r.imm)))
+        case .auipc: address(r, target(r))
+        case .addi:
+            if r.rs1 == 0 { return move(r, .constant(Int64(r.imm))) }
+            if r.imm == 0 { return move(r, source(r.rs1)) }
+            immediate(.add, r)
+        case .add:
+            if r.rs1 == 0 { return move(r, source(r.rs2)) }
+            if r.rs2 == 0 { return move(r, source(r.rs1)) }
+            binary(.add, r)
+        case .addiw: r.imm == 0 ? unary(.sext32, r) : immediate(.addw, r)
+        case .andi: r.imm == 0xff ? unary(.zext8, r) : immediate(.and, r)
+        case .sltiu:
+            if r.imm != 1 { return immediate(.setltu, r) }
+            if !Self.isDiscarded(r.rd) { emit(.seteq, .integer(r.rd), source(r.rs1), .constant(0)) }
+        case .sltu:
+            if r.rs1 != 0 { return binary(.setltu, r) }
+            if !Self.isDiscarded(r.rd) { emit(.setne, .integer(r.rd), source(r.rs2), .constant(0)) }
+        case .slti: immediate(.setlt, r)
+        case .xori: immediate(.xor, r)
+        case .ori: immediate(.or, r)
+        case .slli: immediate(.shl, r)
+        case .srli: immediate(.shr, r)
+        case .srai: immediate(.sar, r)
+        case .slliw: immediate(.shlw, r)
+        case .srliw: immediate(.shrw, r)
+        case .sraiw: immediate(.sarw, r)
+        case .sub: binary(.sub, r)
+        case .sll: binary(.shl, r)
+        case .slt: binary(.setlt, r)
+        case .xor: binary(.xor, r)
+        case .srl: binary(.shr, r)
+        case .sra: binary(.sar, r)
+        case .or: binary(.or, r)
+        case .and: binary(.and, r)
+        case .addw: binary(.addw, r)
+        case .subw: binary(.subw, r)
+        case .sllw: binary(.shlw, r)
+        case .srlw: binary(.shrw, r)
+        case .sraw: binary(.sarw, r)
+        case .lb: load(.load8s, r)
+        case .lh: load(.load16s, r)
+        case .lw: load(.load32s, r)
+        case .ld: load(.load64, r)
+        case .lbu: load(.load8u, r)
+        case .lhu: load(.load16u, r)
+        case .lwu: load(.load32u, r)
+        case .sb: store(.store8, r)
+        case .sh: store(.store16, r)
+        case .sw: store(.store32, r)
+        case .sd: store(.store64, r)
+        // One host thread runs all harts: memory is always in order.
+        case .fence: break
+        default: interpret()
+        }
+    }
+
+    /// Lowers an instruction that ends its block. What traps for certain, or might for want of alignment, is interpreted.
+    mutating func lowerJump(_ op: RVOp, _ r: DecodedOp) -> Terminator {
+        switch op {
+        case .beq: branch(.eq, r)
+        case .bne: branch(.ne, r)
+        case .blt: branch(.lt, r)
+        case .bge: branch(.ge, r)
+        case .bltu: branch(.ltu, r)
+        case .bgeu: branch(.geu, r)
+        case .jal: jump(r)
+        case .jalr: jumpRegister(r)
+        default: .interpret
+        }
+    }
+
+    private func branch(_ relation: Relation, _ r: DecodedOp) -> Terminator {
+        let taken = GuestOffset(truncatingIfNeeded: target(r))
+        if taken & alignmentMask != 0 { return .interpret }
+        return .branch(relation, source(r.rs1), source(r.rs2), taken: taken, next: following(r))
+    }
+
+    private mutating func jump(_ r: DecodedOp) -> Terminator {
+        let taken = GuestOffset(truncatingIfNeeded: target(r))
+        if taken & alignmentMask != 0 { return .interpret }
+        address(r, Int64(following(r)))
+        return .jump(taken)
+    }
+
+    /// The target is read before the link is written. Jumps through ra or t0 that keep no link are returns (unprivileged manual,
+    /// "Unconditional Jumps", return-address stack hints).
+    private mutating func jumpRegister(_ r: DecodedOp) -> Terminator {
+        if alignmentMask != 0 { return .interpret }
+        var base = source(r.rs1)
+        if r.rd == r.rs1 {
+            let copy = temp()
+            emit(.mov, copy, base)
+            base = copy
+        }
+        address(r, Int64(following(r)))
+        return .indirect(base, displacement: r.imm, isReturn: Self.isDiscarded(r.rd) && (r.rs1 == 1 || r.rs1 == 5))
+    }
 }

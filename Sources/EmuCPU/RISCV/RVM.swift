@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// M: multiplication and division.
     static let m: [RVInstruction] = [
@@ -77,4 +79,25 @@ extension UInt64 {
     /// The low 32 bits, zero-extended.
     @inline(__always)
     package var zeroExtendedWord: UInt64 { UInt64(UInt32(truncatingIfNeeded: self)) }
+}
+
+extension RVTranslator {
+    mutating func lowerM(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .mul: binary(.mul, r)
+        case .mulh: binary(.mulhs, r)
+        case .mulhsu: binary(.mulhsu, r)
+        case .mulhu: binary(.mulhu, r)
+        case .div: binary(.div, r)
+        case .divu: binary(.divu, r)
+        case .rem: binary(.rem, r)
+        case .remu: binary(.remu, r)
+        case .mulw: binary(.mulw, r)
+        case .divw: binary(.divw, r)
+        case .divuw: binary(.divuw, r)
+        case .remw: binary(.remw, r)
+        case .remuw: binary(.remuw, r)
+        default: interpret()
+        }
+    }
 }

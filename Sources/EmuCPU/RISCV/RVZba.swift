@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// Zba: address generation.
     static let zba: [RVInstruction] = [
@@ -30,4 +32,30 @@ package enum RVZba {
     package static func sh3add_uw(_ a: UInt64, _ b: UInt64) -> UInt64 { a.zeroExtendedWord &<< 3 &+ b }
     @inline(__always)
     package static func slli_uw(_ a: UInt64, _ b: UInt64) -> UInt64 { a.zeroExtendedWord &<< b }
+}
+
+extension RVTranslator {
+    mutating func lowerZba(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .add_uw: r.rs2 == 0 ? unary(.zext32, r) : shiftAdd(.shladduw, 0, r)
+        case .sh1add: shiftAdd(.shladd, 1, r)
+        case .sh2add: shiftAdd(.shladd, 2, r)
+        case .sh3add: shiftAdd(.shladd, 3, r)
+        case .sh1add_uw: shiftAdd(.shladduw, 1, r)
+        case .sh2add_uw: shiftAdd(.shladduw, 2, r)
+        case .sh3add_uw: shiftAdd(.shladduw, 3, r)
+        case .slli_uw:
+            if Self.isDiscarded(r.rd) { return }
+            let word = temp()
+            emit(.zext32, word, source(r.rs1))
+            emit(.shl, .integer(r.rd), word, .constant(Int64(r.imm)))
+        default: interpret()
+        }
+    }
+
+    /// rd = (rs1 << amount) + rs2.
+    private mutating func shiftAdd(_ op: Opcode, _ amount: Int64, _ r: DecodedOp) {
+        if Self.isDiscarded(r.rd) { return }
+        emit(op, .integer(r.rd), source(r.rs1), source(r.rs2), .constant(amount))
+    }
 }

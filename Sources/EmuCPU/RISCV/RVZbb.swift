@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// Zbb: basic bit manipulation.
     static let zbb: [RVInstruction] = [
@@ -92,4 +94,36 @@ package enum RVZbb {
     }
     @inline(__always)
     package static func rev8(_ a: UInt64) -> UInt64 { a.byteSwapped }
+}
+
+extension RVTranslator {
+    mutating func lowerZbb(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .andn: binary(.andn, r)
+        case .orn: binary(.orn, r)
+        case .xnor: binary(.xnor, r)
+        case .clz: unary(.clz, r)
+        case .ctz: unary(.ctz, r)
+        case .cpop: unary(.popcnt, r)
+        case .clzw: unary(.clzw, r)
+        case .ctzw: unary(.ctzw, r)
+        case .cpopw: unary(.popcntw, r)
+        case .max: binary(.max, r)
+        case .maxu: binary(.maxu, r)
+        case .min: binary(.min, r)
+        case .minu: binary(.minu, r)
+        case .sext_b: unary(.sext8, r)
+        case .sext_h: unary(.sext16, r)
+        case .zext_h: unary(.zext16, r)
+        case .rol: binary(.rotl, r)
+        case .ror: binary(.rotr, r)
+        case .rori: immediate(.rotr, r)
+        case .rolw: binary(.rotlw, r)
+        case .rorw: binary(.rotrw, r)
+        case .roriw: immediate(.rotrw, r)
+        case .orc_b: unary(.orcb, r)
+        case .rev8: unary(.bswap, r)
+        default: interpret()
+        }
+    }
 }

@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// Zbc: carry-less multiplication.
     static let zbc: [RVInstruction] = [
@@ -34,5 +36,16 @@ package enum RVZbc {
             rest &= rest &- 1
         }
         return (high, low)
+    }
+}
+
+extension RVTranslator {
+    mutating func lowerZbc(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .clmul: binary(.clmul, r)
+        case .clmulh: binary(.clmulh, r)
+        case .clmulr: binary(.clmulr, r)
+        default: interpret()
+        }
     }
 }

@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// Zbs: single-bit instructions.
     static let zbs: [RVInstruction] = [
@@ -22,4 +24,20 @@ package enum RVZbs {
     package static func binv(_ a: UInt64, _ b: UInt64) -> UInt64 { a ^ 1 &<< b }
     @inline(__always)
     package static func bset(_ a: UInt64, _ b: UInt64) -> UInt64 { a | 1 &<< b }
+}
+
+extension RVTranslator {
+    mutating func lowerZbs(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .bclr: binary(.bitclear, r)
+        case .bclri: immediate(.bitclear, r)
+        case .bext: binary(.bittest, r)
+        case .bexti: immediate(.bittest, r)
+        case .binv: binary(.bitflip, r)
+        case .binvi: immediate(.bitflip, r)
+        case .bset: binary(.bitset, r)
+        case .bseti: immediate(.bitset, r)
+        default: interpret()
+        }
+    }
 }

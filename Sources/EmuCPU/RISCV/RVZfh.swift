@@ -1,5 +1,7 @@
 // Zfh and its subset Zfhmin: half precision (unprivileged manual, chapters of those names; flh and fsh are with the loads and stores).
 
+import EmuIR
+
 extension RVTable {
     /// Zfh, and the moves and conversions Zfhmin has of it.
     static let zfh: [RVInstruction] = [
@@ -77,6 +79,26 @@ extension RVProcessor {
         case .fcvt_d_h: floatConvert(Binary64.self, from: Binary16.self, r) { Binary16.convert($0, to: Binary64.self, $1, &$2) }
         case .fcvt_h_d: floatConvert(Binary16.self, from: Binary64.self, r) { Binary64.convert($0, to: Binary16.self, $1, &$2) }
         default: illegal(r)
+        }
+    }
+}
+
+extension RVTranslator {
+    /// Lowers the loads and stores of Zfh; its arithmetic is interpreted.
+    mutating func lowerZfh(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .flh:
+            guardFloat()
+            let (bits, boxed) = (temp(), temp())
+            emit(.load16u, bits, source(r.rs1), displacement: r.imm)
+            emit(.or, boxed, bits, .constant(Int64(bitPattern: Binary16.box)))
+            emit(.movXtoF, .float(r.rd), boxed)
+        case .fsh:
+            guardFloat()
+            let bits = temp()
+            emit(.movFtoX, bits, .float(r.rs2))
+            emit(.store16, .none, source(r.rs1), bits, displacement: r.imm)
+        default: interpret()
         }
     }
 }

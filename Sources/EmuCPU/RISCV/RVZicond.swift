@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// Zicond: conditional zeroing.
     static let zicond: [RVInstruction] = [
@@ -12,4 +14,14 @@ package enum RVZicond {
     package static func czero_eqz(_ a: UInt64, _ b: UInt64) -> UInt64 { b == 0 ? 0 : a }
     @inline(__always)
     package static func czero_nez(_ a: UInt64, _ b: UInt64) -> UInt64 { b != 0 ? 0 : a }
+}
+
+extension RVTranslator {
+    mutating func lowerZicond(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .czero_eqz: binary(.zeroifeq, r)
+        case .czero_nez: binary(.zeroifne, r)
+        default: interpret()
+        }
+    }
 }
