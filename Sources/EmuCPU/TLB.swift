@@ -2,7 +2,8 @@
 ///
 /// A tag is the page's guest address when a plain host access is allowed, the address with bit 0 set when the access is allowed
 /// but must take the slow path (device, ROM, page holding code), with bit 1 set too when every access must ask the memory
-/// protection unit (it covers only part of the page), and all ones when nothing is known.
+/// protection unit (it covers only part of the page), with bits 0 and 2 set when a debugger watches the page's data, and all
+/// ones when nothing is known.
 package struct TLBEntry {
     var readTag = UInt64.max
     var writeTag = UInt64.max
@@ -12,6 +13,7 @@ package struct TLBEntry {
 
     static let slow: UInt64 = 1
     static let checked: UInt64 = 2
+    static let watched: UInt64 = 4
     static let pageMask = ~UInt64(0xfff)
 }
 

@@ -13,6 +13,8 @@ package struct Block {
     let byteLength: Int32
     /// False once the code has been overwritten: never enter it again.
     var isValid = true
+    /// A debugger is asked each time before the block is entered: nothing may link to it or remember it as a jump's target.
+    var isWatched = false
     /// Physical page of the last instruction's second half when it straddles two pages, else 0.
     let secondPage: UInt64
     /// Blocks of the same page this one continues with: at its jump's target, and after its end.
@@ -48,6 +50,8 @@ public final class TranslationCache {
     private var blockChunks: [UnsafeMutablePointer<Block>] = []
     private var blocksUsed = TranslationCache.chunkOps
     private let bus: AddressSpace
+    /// Physical addresses where blocks must start and are watched: no block runs across one.
+    package private(set) var boundaries: Set<UInt64> = []
     private var views: [TLBViews] = []
 
     /// Figures for `--stats`.
@@ -99,6 +103,7 @@ public final class TranslationCache {
     package func insert(_ address: UInt64, _ ops: UnsafeBufferPointer<DecodedOp>, byteLength: Int, secondPage: UInt64) -> UnsafeMutablePointer<Block> {
         let block = newBlock()
         block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), secondPage: secondPage))
+        if !boundaries.isEmpty { block.pointee.isWatched = boundaries.contains(address) }
         let bucket = Self.bucket(address)
         block.pointee.hashNext = buckets[bucket]
         buckets[bucket] = block
@@ -221,6 +226,26 @@ public final class TranslationCache {
             }
             previous = each.pointee.hashNext
         }
+    }
+
+    // MARK: Boundaries
+
+    /// Makes every block from now on end before `physical` or start there.
+    package func addBoundary(_ physical: UInt64) {
+        if boundaries.insert(physical).inserted { _ = invalidate(physical, Self.tailLength) }
+    }
+
+    /// Replaces all boundaries, and makes every address be translated anew. Only between blocks.
+    /// - Parameter pageOffsets: blocks that run over one of these places of any page are dropped as well.
+    package func setBoundaries(_ new: Set<UInt64>, pageOffsets: Set<UInt64>) {
+        for address in boundaries.union(new) { _ = invalidate(address, Self.tailLength) }
+        boundaries = new
+        if !pageOffsets.isEmpty {
+            for page in Set(pages.keys).union(tails.keys) {
+                for offset in pageOffsets { _ = invalidate(page | offset, Self.tailLength) }
+            }
+        }
+        for each in views { each.flush() }
     }
 
     /// Forgets every block. Only between blocks.

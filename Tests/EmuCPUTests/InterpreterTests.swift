@@ -1,5 +1,6 @@
 import EmuBus
 import EmuCPU
+import TestSupport
 import Testing
 
 /// Small programs run by the interpreter, where what counts is what happens between blocks and pages.
@@ -284,28 +285,4 @@ private final class Probe: MMIODevice {
     func reset() {}
 }
 
-/// The few encodings these programs need (unprivileged manual, "RV32/64G Instruction Set Listings").
-private enum Assembly {
-    static let environmentCall: UInt32 = 0x73
-    static let machineReturn: UInt32 = 0x3020_0073
-
-    static func addImmediate(_ rd: UInt32, _ rs1: UInt32, _ imm: Int32) -> UInt32 { immediate(imm) | rs1 << 15 | rd << 7 | 0x13 }
-    static func loadDouble(_ rd: UInt32, _ rs1: UInt32, _ imm: Int32) -> UInt32 { immediate(imm) | rs1 << 15 | 3 << 12 | rd << 7 | 0x03 }
-    static func storeDouble(_ rs2: UInt32, _ rs1: UInt32, _ imm: Int32) -> UInt32 {
-        let bits = UInt32(bitPattern: imm)
-        return (bits >> 5 & 0x7f) << 25 | rs2 << 20 | rs1 << 15 | 3 << 12 | (bits & 31) << 7 | 0x23
-    }
-    static func branchIfNotEqual(_ rs1: UInt32, _ rs2: UInt32, _ offset: Int32) -> UInt32 {
-        let bits = UInt32(bitPattern: offset)
-        return (bits >> 12 & 1) << 31 | (bits >> 5 & 0x3f) << 25 | rs2 << 20 | rs1 << 15 | 1 << 12 | (bits >> 1 & 15) << 8 | (bits >> 11 & 1) << 7 | 0x63
-    }
-    static func jump(_ offset: Int32) -> UInt32 {
-        let bits = UInt32(bitPattern: offset)
-        return (bits >> 20 & 1) << 31 | (bits >> 1 & 0x3ff) << 21 | (bits >> 11 & 1) << 20 | (bits >> 12 & 0xff) << 12 | 0x6f
-    }
-    static func loadReserved(_ rd: UInt32, _ rs1: UInt32) -> UInt32 { 2 << 27 | rs1 << 15 | 3 << 12 | rd << 7 | 0x2f }
-    static func storeConditional(_ rd: UInt32, _ rs2: UInt32, _ rs1: UInt32) -> UInt32 { 3 << 27 | rs2 << 20 | rs1 << 15 | 3 << 12 | rd << 7 | 0x2f }
-    static func readCSR(_ rd: UInt32, _ csr: UInt32) -> UInt32 { csr << 20 | 2 << 12 | rd << 7 | 0x73 }
-    static func writeCSR(_ csr: UInt32, _ rs1: UInt32) -> UInt32 { csr << 20 | rs1 << 15 | 1 << 12 | 0x73 }
-    private static func immediate(_ imm: Int32) -> UInt32 { UInt32(bitPattern: imm) << 20 }
-}
+private typealias Assembly = RVAssembly

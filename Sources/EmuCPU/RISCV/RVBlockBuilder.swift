@@ -2,9 +2,17 @@ import EmuBus
 
 /// From a guest address to a decoded block.
 extension RVProcessor {
-    /// The block at guest address `pc`, decoded if need be; nil when fetching traps, with the trap noted.
+    /// The block to enter at guest address `pc`; nil when fetching traps, with the trap noted, or when a debugger wants to stop
+    /// here, with an exit requested.
     @inline(never)
     func findBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
+        guard let block = locateBlock(pc) else { return nil }
+        if block.pointee.isWatched, stopsBefore(pc, block.pointee.physicalPC) { return nil }
+        return block
+    }
+
+    /// The block at guest address `pc`, decoded if need be; nil when fetching traps, with the trap noted.
+    func locateBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
         if cache.isFull { cache.flushAll() }
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView
@@ -31,7 +39,7 @@ extension RVProcessor {
 
     /// Puts a block into the jump cache, unless entering it needs checks each time or the log wants to see each entry.
     private func remember(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64, _ isPlain: Bool) {
-        guard isPlain, !block.pointee.crossesPage, !Log.isEnabled(.execution) else { return }
+        guard isPlain, !block.pointee.crossesPage, !block.pointee.isWatched, !Log.isEnabled(.execution) else { return }
         let view = h.pointee.fetchView
         view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(pc: pc, generation: view.pointee.generation, block: block)
     }
@@ -48,7 +56,9 @@ extension RVProcessor {
         var position = start
         var count = 0
         var secondPage: UInt64 = 0
+        let hasBoundaries = !cache.boundaries.isEmpty
         while count < limit && position < GuestRAM.pageSize {
+            if hasBoundaries, count > 0, cache.boundaries.contains(page | UInt64(position)) { break }
             var bits = UInt32(code.loadUnaligned(fromByteOffset: position, as: UInt16.self))
             if bits & 3 == 3 {
                 if position + 4 <= GuestRAM.pageSize {

@@ -18,6 +18,9 @@ extension RVProcessor {
             case .csrrs, .csrrsi: writeCSR(csr, modifiable(csr, old) | operand)
             default: writeCSR(csr, modifiable(csr, old) & ~operand)
             }
+            if let watch, watch.events.contains(.registerWrites) {
+                report(.registerWrite(number: csr.rawValue, old: old, new: readCSR(csr), pc: h.pointee.blockPC &+ UInt64(r.offset)))
+            }
         }
         x[Int(r.rd)] = old
         return true

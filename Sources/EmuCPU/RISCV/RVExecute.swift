@@ -58,7 +58,13 @@ extension RVProcessor: Hart {
             return true
         }
         h.pointee.request &= ~RVRequest.leaveBlock
-        if let cause = pendingInterrupt() { takeTrap(cause: cause, value: 0, pc: h.pointee.pc) }
+        if watch?.holdsInterrupts != true, let cause = pendingInterrupt() {
+            takeTrap(cause: cause, value: 0, pc: h.pointee.pc)
+            if h.pointee.request & RVRequest.exit != 0 {
+                h.pointee.request &= ~RVRequest.exit
+                return true
+            }
+        }
         return false
     }
 
@@ -67,7 +73,7 @@ extension RVProcessor: Hart {
     func successor(of block: UnsafeMutablePointer<Block>, at next: UInt64, from pc: UInt64) -> UnsafeMutablePointer<Block>? {
         guard h.pointee.request == 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
             !block.pointee.crossesPage, !Log.isEnabled(.execution), !cache.isFull else { return nil }
-        guard let found = findBlock(next), !found.pointee.crossesPage,
+        guard let found = locateBlock(next), !found.pointee.crossesPage, !found.pointee.isWatched,
             h.pointee.fetchView.pointee.entry(next).pointee.executeTag & TLBEntry.checked == 0 else { return nil }
         return found
     }
@@ -148,13 +154,13 @@ extension RVProcessor: Hart {
             // Stores to code drop it at once; all that is left to do is to fetch again.
             return .leave
         case .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero:
-            return after(executeCacheBlock(r.rv, r))
+            return after(watch == nil ? executeCacheBlock(r.rv, r) : executeCacheBlockWatched(r, ip))
         case .lr_w, .sc_w, .amoswap_w, .amoadd_w, .amoxor_w, .amoand_w, .amoor_w, .amomin_w, .amomax_w, .amominu_w, .amomaxu_w,
             .lr_d, .sc_d, .amoswap_d, .amoadd_d, .amoxor_d, .amoand_d, .amoor_d, .amomin_d, .amomax_d, .amominu_d, .amomaxu_d,
             .amoswap_b, .amoadd_b, .amoxor_b, .amoand_b, .amoor_b, .amomin_b, .amomax_b, .amominu_b, .amomaxu_b, .amocas_b,
             .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h,
             .amocas_w, .amocas_d, .amocas_q:
-            return after(executeAtomic(r.rv, r))
+            return after(watch == nil ? executeAtomic(r.rv, r) : executeAtomicWatched(r, ip))
         default:
             // Everything else but `illegal` the loop handles itself.
             _ = illegal(r)

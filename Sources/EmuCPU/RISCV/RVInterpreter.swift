@@ -69,6 +69,9 @@ extension RVProcessor {
                 block = known
             } else if let found = findBlock(pc) {
                 block = found
+            } else if h.pointee.request & RVRequest.exit != 0 {
+                // A debugger stops before this instruction.
+                continue dispatch
             } else {
                 remaining &-= 1
                 countCycles(remaining)

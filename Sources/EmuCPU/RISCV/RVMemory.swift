@@ -24,6 +24,10 @@ extension RVProcessor {
         if page.superpage { view.pointee.holdsSuperpage = true }
         let tag = address & TLBEntry.pageMask
         var slow: UInt64 = protection.uniform ? 0 : TLBEntry.slow | TLBEntry.checked
+        if let watch {
+            if watch.watchesData(page: tag, physicalPage: page.physicalPage, space: key.space) { slow |= TLBEntry.slow | TLBEntry.watched }
+            if page.executable { watch.markCode(page: tag, physicalPage: page.physicalPage, space: key.space) }
+        }
         let mayRead = page.readable && (protection.read || !protection.uniform)
         let mayWrite = page.writable && (protection.write || !protection.uniform)
         let mayExecute = page.executable && (protection.execute || !protection.uniform)
@@ -81,9 +85,15 @@ extension RVProcessor {
 
     // MARK: Slow loads and stores
 
-    /// A load the TLB could not serve directly: first touch, device, protected or page-crossing. Nil when it traps.
+    /// A load the TLB could not serve directly: first touch, device, protected, watched or page-crossing. Nil when it traps.
     @inline(never)
     func loadSlow(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
+        guard let value = load(address, size, ip) else { return nil }
+        if watch != nil { didLoad(address, size, value, ip) }
+        return value
+    }
+
+    private func load(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
         if address & 0xfff &+ size > 4096 { return loadAcrossPages(address, size) }
         guard let physical = translate(address, size, .load) else { return nil }
         if let source = bus.memoryPointer(physical, size) {
@@ -105,6 +115,11 @@ extension RVProcessor {
     /// A store the TLB could not serve directly. False when it traps; then nothing was written.
     @inline(never)
     func storeSlow(_ address: UInt64, _ size: UInt64, _ value: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> Bool {
+        watch == nil ? store(address, size, value, ip) : storeWatched(address, size, value, ip)
+    }
+
+    /// The same, unseen by a debugger.
+    func store(_ address: UInt64, _ size: UInt64, _ value: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> Bool {
         if address & 0xfff &+ size > 4096 { return storeAcrossPages(address, size, value) }
         guard let physical = translate(address, size, .store) else { return false }
         if let memory = bus.memory(at: physical, length: size) {

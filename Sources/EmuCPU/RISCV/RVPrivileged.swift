@@ -31,10 +31,10 @@ extension RVProcessor {
             return raise(RVCause.breakpoint, h.pointee.blockPC &+ UInt64(r.offset))
         case .mret:
             guard privilege == RVPrivilege.machine else { return illegal(r) }
-            returnFromMachine()
+            returnFromMachine(r)
         case .sret:
             guard privilege >= RVPrivilege.supervisor, !trapped(RVStatus.tsr) else { return illegal(r) }
-            returnFromSupervisor()
+            returnFromSupervisor(r)
         case .wfi:
             // With TW the time limit below M-mode is zero; U-mode may never wait where S-mode exists.
             guard privilege != RVPrivilege.user, privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
@@ -62,30 +62,34 @@ extension RVProcessor {
         h.pointee.privilege == RVPrivilege.supervisor && h.pointee.mstatus & bit != 0
     }
 
-    private func returnFromMachine() {
+    private func returnFromMachine(_ r: DecodedOp) {
         let status = h.pointee.mstatus
         let previous = UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11)
         returned(
             to: previous, at: h.pointee.mepc,
-            status: status & ~(RVStatus.mie | RVStatus.mpp) | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie)
+            status: status & ~(RVStatus.mie | RVStatus.mpp) | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
     }
 
-    private func returnFromSupervisor() {
+    private func returnFromSupervisor(_ r: DecodedOp) {
         let status = h.pointee.mstatus
         let previous = status & RVStatus.spp != 0 ? RVPrivilege.supervisor : RVPrivilege.user
         returned(
             to: previous, at: h.pointee.sepc,
-            status: status & ~(RVStatus.sie | RVStatus.spp) | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie)
+            status: status & ~(RVStatus.sie | RVStatus.spp) | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie, by: r)
     }
 
-    private func returned(to privilege: UInt8, at pc: UInt64, status: UInt64) {
+    private func returned(to privilege: UInt8, at pc: UInt64, status: UInt64, by r: DecodedOp) {
         synchroniseCounters(including: 1)
+        let from = h.pointee.privilege
         h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv
         h.pointee.privilege = privilege
         h.pointee.pc = pc
         viewChanged()
         overflowDeadlineChanged()
         updateInterruptRequest()
+        if let watch, watch.events.contains(.privilege), from != privilege {
+            report(.privilege(from: from, to: privilege, pc: h.pointee.blockPC &+ UInt64(r.offset)))
+        }
     }
 
     /// sfence.vma: rs1 = x0 means every address, rs2 = x0 every address space. Flushing more than asked is always allowed;

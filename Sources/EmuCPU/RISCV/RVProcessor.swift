@@ -35,6 +35,8 @@ public final class RVProcessor {
     package let readTime: () -> UInt64
     /// Deadline of Sstc's stimecmp.
     package private(set) var supervisorTimer: EventTimer!
+    /// What a debugger wants to hear of; nil for nothing. Set between slices.
+    package var watch: HartWatch?
     /// Room to decode one block into, and to run the first instructions of one.
     let scratch: UnsafeMutablePointer<DecodedOp>
 

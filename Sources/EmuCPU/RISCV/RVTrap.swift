@@ -38,6 +38,7 @@ extension RVProcessor {
         viewChanged()
         overflowDeadlineChanged()
         updateInterruptRequest()
+        if let watch { didTrap(watch, cause, value, pc, from: from, to: to) }
     }
 
     /// Saves the interrupt enable and the privilege in mstatus and disables interrupts.
