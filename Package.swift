@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
-        .testTarget(name: "EmuIRTests", dependencies: ["EmuIR"]),
+        .testTarget(name: "EmuIRTests", dependencies: ["EmuIR", "TestSupport"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(

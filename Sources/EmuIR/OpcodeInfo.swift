@@ -1,0 +1,278 @@
+/// What may stand in a place of an instruction.
+public enum OperandKind: UInt8, Sendable {
+    /// Nothing.
+    case unused
+    /// Destination: an integer register or a temp.
+    case register
+    /// Source: an integer register, a temp that is no host address, or a constant of 32 bits, sign-extended.
+    case value
+    /// As `value`, with a constant of any size.
+    case wideValue
+    /// A floating register.
+    case float
+    /// A constant of 32 bits, sign-extended.
+    case constant
+    /// Destination of a probe: a temp.
+    case hostAddress
+    /// Source: nothing, or the temp of a probe.
+    case probed
+}
+
+/// How an instruction is laid out: what stands in its places, and how it is written.
+public struct OpcodeShape: Hashable, Sendable {
+    public enum Syntax: UInt8, Sendable {
+        /// `dst = name a, b, c`
+        case plain
+        /// `dst = name [a + displacement] via b`
+        case load
+        /// `name [a + displacement] = b via c`
+        case store
+        /// `dst = name.rights [a + displacement, length]`
+        case probe
+    }
+
+    public let syntax: Syntax
+    public let dst: OperandKind
+    public let a: OperandKind
+    public let b: OperandKind
+    public let c: OperandKind
+
+    init(
+        _ syntax: Syntax = .plain, dst: OperandKind = .unused, a: OperandKind = .unused, b: OperandKind = .unused, c: OperandKind = .unused
+    ) {
+        self.syntax = syntax
+        self.dst = dst
+        self.a = a
+        self.b = b
+        self.c = c
+    }
+
+    static let nothing = OpcodeShape()
+    static let move = OpcodeShape(dst: .register, a: .wideValue)
+    static let address = OpcodeShape(dst: .register, a: .constant)
+    static let unary = OpcodeShape(dst: .register, a: .value)
+    static let binary = OpcodeShape(dst: .register, a: .value, b: .value)
+    static let shiftAdd = OpcodeShape(dst: .register, a: .value, b: .value, c: .constant)
+    static let load = OpcodeShape(.load, dst: .register, a: .value, b: .probed)
+    static let loadFloat = OpcodeShape(.load, dst: .float, a: .value, b: .probed)
+    static let store = OpcodeShape(.store, a: .value, b: .value, c: .probed)
+    static let storeFloat = OpcodeShape(.store, a: .value, b: .float, c: .probed)
+    static let probe = OpcodeShape(.probe, dst: .hostAddress, a: .value, b: .constant, c: .constant)
+    static let unaryFloat = OpcodeShape(dst: .float, a: .float)
+    static let binaryFloat = OpcodeShape(dst: .float, a: .float, b: .float)
+    static let ternaryFloat = OpcodeShape(dst: .float, a: .float, b: .float, c: .float)
+    static let compareFloat = OpcodeShape(dst: .register, a: .float, b: .float)
+    static let floatToInteger = OpcodeShape(dst: .register, a: .float)
+    static let integerToFloat = OpcodeShape(dst: .float, a: .value)
+}
+
+/// What text, verifier, passes and back ends need to know of an opcode.
+public struct OpcodeInfo: Sendable {
+    public struct Traits: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        public static let readsMemory = Traits(rawValue: 1 << 0)
+        public static let writesMemory = Traits(rawValue: 1 << 1)
+        /// May leave the block (a trap, or the interpreter goes on): all guest registers must then be as before its guest instruction.
+        public static let mayLeave = Traits(rawValue: 1 << 2)
+        /// Does nothing but write `dst`: it may be dropped when nobody reads that.
+        public static let pure = Traits(rawValue: 1 << 3)
+        /// `a` and `b` may be swapped.
+        public static let commutative = Traits(rawValue: 1 << 4)
+        /// Needs a `guardFloat` before it.
+        public static let guarded = Traits(rawValue: 1 << 5)
+    }
+
+    public let opcode: Opcode
+    /// As it is written in text; of a `probe`, without its rights.
+    public let name: StaticString
+    public let shape: OpcodeShape
+    public let traits: Traits
+    /// Bytes a load or store accesses, else 0.
+    public let accessBytes: UInt8
+
+    init(_ opcode: Opcode, _ name: StaticString, _ shape: OpcodeShape, _ traits: Traits, bytes: UInt8 = 0) {
+        self.opcode = opcode
+        self.name = name
+        self.shape = shape
+        self.traits = traits
+        self.accessBytes = bytes
+    }
+
+    public var isPure: Bool { traits.contains(.pure) }
+    public var mayLeave: Bool { traits.contains(.mayLeave) }
+    public var readsMemory: Bool { traits.contains(.readsMemory) }
+    public var writesMemory: Bool { traits.contains(.writesMemory) }
+    public var isCommutative: Bool { traits.contains(.commutative) }
+    public var isGuarded: Bool { traits.contains(.guarded) }
+}
+
+extension Opcode {
+    public var info: OpcodeInfo { OpcodeInfo.table[Int(rawValue)] }
+}
+
+extension OpcodeInfo {
+    /// One row per opcode, in the order of `Opcode.rawValue`.
+    public static let table: [OpcodeInfo] = {
+        let table = integerRows + memoryRows + floatRows + controlRows
+        precondition(table.indices.allSatisfy { Int(table[$0].opcode.rawValue) == $0 }, "the rows of OpcodeInfo follow the order of Opcode")
+        return table
+    }()
+
+    private static let integerRows: [OpcodeInfo] = [
+        .init(.mov, "mov", .move, .pure),
+        .init(.pc, "pc", .address, .pure),
+
+        .init(.add, "add", .binary, [.pure, .commutative]),
+        .init(.addw, "addw", .binary, [.pure, .commutative]),
+        .init(.sub, "sub", .binary, .pure),
+        .init(.subw, "subw", .binary, .pure),
+        .init(.and, "and", .binary, [.pure, .commutative]),
+        .init(.or, "or", .binary, [.pure, .commutative]),
+        .init(.xor, "xor", .binary, [.pure, .commutative]),
+        .init(.andn, "andn", .binary, .pure),
+        .init(.orn, "orn", .binary, .pure),
+        .init(.xnor, "xnor", .binary, [.pure, .commutative]),
+        .init(.shl, "shl", .binary, .pure),
+        .init(.shlw, "shlw", .binary, .pure),
+        .init(.shr, "shr", .binary, .pure),
+        .init(.shrw, "shrw", .binary, .pure),
+        .init(.sar, "sar", .binary, .pure),
+        .init(.sarw, "sarw", .binary, .pure),
+        .init(.rotl, "rotl", .binary, .pure),
+        .init(.rotlw, "rotlw", .binary, .pure),
+        .init(.rotr, "rotr", .binary, .pure),
+        .init(.rotrw, "rotrw", .binary, .pure),
+        .init(.mul, "mul", .binary, [.pure, .commutative]),
+        .init(.mulw, "mulw", .binary, [.pure, .commutative]),
+        .init(.mulhs, "mulhs", .binary, [.pure, .commutative]),
+        .init(.mulhu, "mulhu", .binary, [.pure, .commutative]),
+        .init(.mulhsu, "mulhsu", .binary, .pure),
+        .init(.div, "div", .binary, .pure),
+        .init(.divu, "divu", .binary, .pure),
+        .init(.rem, "rem", .binary, .pure),
+        .init(.remu, "remu", .binary, .pure),
+        .init(.divw, "divw", .binary, .pure),
+        .init(.divuw, "divuw", .binary, .pure),
+        .init(.remw, "remw", .binary, .pure),
+        .init(.remuw, "remuw", .binary, .pure),
+        .init(.min, "min", .binary, [.pure, .commutative]),
+        .init(.max, "max", .binary, [.pure, .commutative]),
+        .init(.minu, "minu", .binary, [.pure, .commutative]),
+        .init(.maxu, "maxu", .binary, [.pure, .commutative]),
+        .init(.setlt, "setlt", .binary, .pure),
+        .init(.setltu, "setltu", .binary, .pure),
+        .init(.seteq, "seteq", .binary, [.pure, .commutative]),
+        .init(.setne, "setne", .binary, [.pure, .commutative]),
+        .init(.bitclear, "bitclear", .binary, .pure),
+        .init(.bitset, "bitset", .binary, .pure),
+        .init(.bitflip, "bitflip", .binary, .pure),
+        .init(.bittest, "bittest", .binary, .pure),
+        .init(.clmul, "clmul", .binary, [.pure, .commutative]),
+        .init(.clmulh, "clmulh", .binary, [.pure, .commutative]),
+        .init(.clmulr, "clmulr", .binary, [.pure, .commutative]),
+        .init(.zeroifeq, "zeroifeq", .binary, .pure),
+        .init(.zeroifne, "zeroifne", .binary, .pure),
+        .init(.shladd, "shladd", .shiftAdd, .pure),
+        .init(.shladduw, "shladduw", .shiftAdd, .pure),
+
+        .init(.sext8, "sext8", .unary, .pure),
+        .init(.sext16, "sext16", .unary, .pure),
+        .init(.sext32, "sext32", .unary, .pure),
+        .init(.zext8, "zext8", .unary, .pure),
+        .init(.zext16, "zext16", .unary, .pure),
+        .init(.zext32, "zext32", .unary, .pure),
+        .init(.clz, "clz", .unary, .pure),
+        .init(.clzw, "clzw", .unary, .pure),
+        .init(.ctz, "ctz", .unary, .pure),
+        .init(.ctzw, "ctzw", .unary, .pure),
+        .init(.popcnt, "popcnt", .unary, .pure),
+        .init(.popcntw, "popcntw", .unary, .pure),
+        .init(.bswap, "bswap", .unary, .pure),
+        .init(.orcb, "orcb", .unary, .pure),
+    ]
+
+    private static let memoryRows: [OpcodeInfo] = [
+        .init(.load8s, "load.s8", .load, [.readsMemory, .mayLeave], bytes: 1),
+        .init(.load8u, "load.u8", .load, [.readsMemory, .mayLeave], bytes: 1),
+        .init(.load16s, "load.s16", .load, [.readsMemory, .mayLeave], bytes: 2),
+        .init(.load16u, "load.u16", .load, [.readsMemory, .mayLeave], bytes: 2),
+        .init(.load32s, "load.s32", .load, [.readsMemory, .mayLeave], bytes: 4),
+        .init(.load32u, "load.u32", .load, [.readsMemory, .mayLeave], bytes: 4),
+        .init(.load64, "load.64", .load, [.readsMemory, .mayLeave], bytes: 8),
+        .init(.loadf32, "load.f32", .loadFloat, [.readsMemory, .mayLeave, .guarded], bytes: 4),
+        .init(.loadf64, "load.f64", .loadFloat, [.readsMemory, .mayLeave, .guarded], bytes: 8),
+        .init(.store8, "store.8", .store, [.writesMemory, .mayLeave], bytes: 1),
+        .init(.store16, "store.16", .store, [.writesMemory, .mayLeave], bytes: 2),
+        .init(.store32, "store.32", .store, [.writesMemory, .mayLeave], bytes: 4),
+        .init(.store64, "store.64", .store, [.writesMemory, .mayLeave], bytes: 8),
+        .init(.storef32, "store.f32", .storeFloat, [.writesMemory, .mayLeave, .guarded], bytes: 4),
+        .init(.storef64, "store.f64", .storeFloat, [.writesMemory, .mayLeave, .guarded], bytes: 8),
+        .init(.probe, "probe", .probe, .pure),
+    ]
+
+    // What may raise an exception flag is not pure: the flags are guest state.
+    private static let floatRows: [OpcodeInfo] = [
+        .init(.faddS, "fadd.s", .binaryFloat, .guarded),
+        .init(.fsubS, "fsub.s", .binaryFloat, .guarded),
+        .init(.fmulS, "fmul.s", .binaryFloat, .guarded),
+        .init(.fdivS, "fdiv.s", .binaryFloat, .guarded),
+        .init(.faddD, "fadd.d", .binaryFloat, .guarded),
+        .init(.fsubD, "fsub.d", .binaryFloat, .guarded),
+        .init(.fmulD, "fmul.d", .binaryFloat, .guarded),
+        .init(.fdivD, "fdiv.d", .binaryFloat, .guarded),
+        .init(.fsqrtS, "fsqrt.s", .unaryFloat, .guarded),
+        .init(.fsqrtD, "fsqrt.d", .unaryFloat, .guarded),
+        .init(.fmaddS, "fmadd.s", .ternaryFloat, .guarded),
+        .init(.fmsubS, "fmsub.s", .ternaryFloat, .guarded),
+        .init(.fnmsubS, "fnmsub.s", .ternaryFloat, .guarded),
+        .init(.fnmaddS, "fnmadd.s", .ternaryFloat, .guarded),
+        .init(.fmaddD, "fmadd.d", .ternaryFloat, .guarded),
+        .init(.fmsubD, "fmsub.d", .ternaryFloat, .guarded),
+        .init(.fnmsubD, "fnmsub.d", .ternaryFloat, .guarded),
+        .init(.fnmaddD, "fnmadd.d", .ternaryFloat, .guarded),
+        .init(.fsgnjS, "fsgnj.s", .binaryFloat, [.pure, .guarded]),
+        .init(.fsgnjnS, "fsgnjn.s", .binaryFloat, [.pure, .guarded]),
+        .init(.fsgnjxS, "fsgnjx.s", .binaryFloat, [.pure, .guarded]),
+        .init(.fsgnjD, "fsgnj.d", .binaryFloat, [.pure, .guarded]),
+        .init(.fsgnjnD, "fsgnjn.d", .binaryFloat, [.pure, .guarded]),
+        .init(.fsgnjxD, "fsgnjx.d", .binaryFloat, [.pure, .guarded]),
+        .init(.fminS, "fmin.s", .binaryFloat, .guarded),
+        .init(.fmaxS, "fmax.s", .binaryFloat, .guarded),
+        .init(.fminD, "fmin.d", .binaryFloat, .guarded),
+        .init(.fmaxD, "fmax.d", .binaryFloat, .guarded),
+        .init(.feqS, "feq.s", .compareFloat, .guarded),
+        .init(.fltS, "flt.s", .compareFloat, .guarded),
+        .init(.fleS, "fle.s", .compareFloat, .guarded),
+        .init(.feqD, "feq.d", .compareFloat, .guarded),
+        .init(.fltD, "flt.d", .compareFloat, .guarded),
+        .init(.fleD, "fle.d", .compareFloat, .guarded),
+        // Destination, source, rounding.
+        .init(.fcvtI32StoX_t, "fcvt.i32.s.rtz", .floatToInteger, .guarded),
+        .init(.fcvtI64StoX_t, "fcvt.i64.s.rtz", .floatToInteger, .guarded),
+        .init(.fcvtI32DtoX_t, "fcvt.i32.d.rtz", .floatToInteger, .guarded),
+        .init(.fcvtI64DtoX_t, "fcvt.i64.d.rtz", .floatToInteger, .guarded),
+        .init(.fcvtI32StoX_r, "fcvt.i32.s.dyn", .floatToInteger, .guarded),
+        .init(.fcvtI64StoX_r, "fcvt.i64.s.dyn", .floatToInteger, .guarded),
+        .init(.fcvtI32DtoX_r, "fcvt.i32.d.dyn", .floatToInteger, .guarded),
+        .init(.fcvtI64DtoX_r, "fcvt.i64.d.dyn", .floatToInteger, .guarded),
+        .init(.fcvtI32toS, "fcvt.s.i32", .integerToFloat, .guarded),
+        .init(.fcvtI64toS, "fcvt.s.i64", .integerToFloat, .guarded),
+        .init(.fcvtU32toS, "fcvt.s.u32", .integerToFloat, .guarded),
+        .init(.fcvtI32toD, "fcvt.d.i32", .integerToFloat, .guarded),
+        .init(.fcvtI64toD, "fcvt.d.i64", .integerToFloat, .guarded),
+        .init(.fcvtU32toD, "fcvt.d.u32", .integerToFloat, .guarded),
+        .init(.fcvtStoD, "fcvt.d.s", .unaryFloat, .guarded),
+        .init(.fcvtDtoS, "fcvt.s.d", .unaryFloat, .guarded),
+        .init(.movFtoX, "fmv.x.d", .floatToInteger, [.pure, .guarded]),
+        .init(.movXtoF, "fmv.d.x", .integerToFloat, [.pure, .guarded]),
+        .init(.movF32toX, "fmv.x.s", .floatToInteger, [.pure, .guarded]),
+        .init(.movX32toF, "fmv.s.x", .integerToFloat, [.pure, .guarded]),
+    ]
+
+    private static let controlRows: [OpcodeInfo] = [
+        .init(.guardFloat, "guard.float", .nothing, .mayLeave),
+        .init(.interpret, "interpret", .nothing, [.readsMemory, .writesMemory, .mayLeave]),
+    ]
+}
