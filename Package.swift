@@ -14,12 +14,14 @@ let package = Package(
     targets: [
         // C: the few calls Swift's Glibc overlay lacks, and module maps for system libraries.
         .target(name: "CHost"),
+        .systemLibrary(name: "CCapstone", providers: [.apt(["libcapstone-dev"])]),
         .systemLibrary(name: "CLibFDT", providers: [.apt(["libfdt-dev"])]),
         .systemLibrary(name: "CSlirp", providers: [.apt(["libslirp-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "EmuBus", dependencies: ["CHost", "CLibFDT"]),
         .target(name: "EmuIR"),
+        .target(name: "EmuJIT", dependencies: ["EmuIR", "CHost", "CCapstone"]),
         .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR"]),
         .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp"]),
         .target(
@@ -34,6 +36,7 @@ let package = Package(
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuIRTests", dependencies: ["EmuIR", "TestSupport"]),
+        .testTarget(name: "EmuJITTests", dependencies: ["EmuJIT"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "HostCPU.h"
 #include "HostIO.h"
 #include "HostMeasure.h"
 #include "HostTerminal.h"

@@ -1,0 +1,137 @@
+import CHost
+import Glibc
+
+/// A host call that failed on behalf of the translator: what was attempted and the host's reason.
+public struct JITHostError: Error, CustomStringConvertible, Sendable {
+    public let action: String
+    /// errno.
+    public let code: Int32
+
+    public init(_ action: String, _ code: Int32) {
+        self.action = action
+        self.code = code
+    }
+
+    public var description: String { "\(action): \(String(cString: strerror(code)))" }
+}
+
+/// Memory for generated code: one anonymous file mapped twice, for writing and for execution, and nowhere for both.
+///
+/// Places are named by their offset in the file. Pages cost memory only once written.
+/// SAFETY: both mappings live exactly as long as the object and no pointer into them may be kept beyond it. Every offset that comes
+/// in is checked against `capacity`.
+public final class CodeBuffer {
+    /// Bytes, a multiple of the page size.
+    public let capacity: Int
+    /// Bytes handed out since the last `reset()`, gaps for alignment included.
+    public private(set) var used = 0
+
+    private let writable: UnsafeMutableRawPointer
+    private let code: UnsafeMutableRawPointer
+
+    /// What `allocate(_:)` aligns to, in bytes.
+    public static let alignment = 16
+
+    /// - Parameters:
+    ///   - capacity: bytes of address space, rounded up to pages.
+    ///   - address: where the executable view should be near to, if it can: code within 2 GiB is reached by direct calls.
+    /// - Throws: when the host refuses the memory or executable mappings.
+    public init(capacity: Int, near address: UInt? = nil) throws(JITHostError) {
+        let page = Int(getpagesize())
+        precondition(capacity > 0 && capacity <= Int(Int32.max))
+        let capacity = (capacity + page - 1) & -page
+        let descriptor = host_memfd_create("translated-code")
+        guard descriptor >= 0 else { throw JITHostError("memfd_create for translated code", errno) }
+        defer { close(descriptor) }
+        guard ftruncate(descriptor, capacity) == 0 else {
+            throw JITHostError("reserving \(capacity >> 10) KiB for translated code", errno)
+        }
+        let flags = MAP_SHARED | MAP_NORESERVE
+        let writable = mmap(nil, capacity, PROT_READ | PROT_WRITE, flags, descriptor, 0)
+        guard let writable, writable != MAP_FAILED else {
+            throw JITHostError("mapping \(capacity >> 10) KiB for translated code", errno)
+        }
+        let code = mmap(Self.hint(near: address, capacity), capacity, PROT_READ | PROT_EXEC, flags, descriptor, 0)
+        guard let code, code != MAP_FAILED else {
+            let reason = errno
+            munmap(writable, capacity)
+            throw JITHostError("mapping \(capacity >> 10) KiB of translated code for execution", reason)
+        }
+        self.capacity = capacity
+        self.writable = writable
+        self.code = code
+    }
+
+    deinit {
+        munmap(writable, capacity)
+        munmap(code, capacity)
+    }
+
+    /// An address well below the given one: behind a program lies its heap, before it nothing. The kernel takes another where this
+    /// one is not free.
+    private static func hint(near address: UInt?, _ capacity: Int) -> UnsafeMutableRawPointer? {
+        let distance = UInt(capacity) + (256 << 20)
+        guard let address, address > distance else { return nil }
+        return UnsafeMutableRawPointer(bitPattern: (address - distance) & ~0x1f_ffff)
+    }
+
+    /// Whether a direct jump reaches the address from everywhere in the buffer, and the other way round.
+    public func isNear(_ address: UInt) -> Bool {
+        let base = UInt(bitPattern: code)
+        // One of the two differences is the distance, the other wraps around.
+        return min(address &- base, base &- address) < UInt(Int32.max) - UInt(capacity)
+    }
+
+    /// The offset of `count` fresh bytes, a multiple of `alignment`; nil when they do not fit.
+    public func allocate(_ count: Int) -> Int? {
+        precondition(count >= 0)
+        let offset = (used + Self.alignment - 1) & -Self.alignment
+        guard offset <= capacity, count <= capacity - offset else { return nil }
+        used = offset + count
+        return offset
+    }
+
+    /// Starts over: everything is free and no code in here may run any more. Gives all memory back.
+    public func reset() {
+        release(0..<capacity)
+        used = 0
+    }
+
+    /// Gives the memory of the pages that lie wholly inside back to the host. They read as zeroes and can be written again.
+    public func release(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= capacity)
+        let page = Int(getpagesize())
+        let first = (range.lowerBound + page - 1) & -page
+        let end = range.upperBound & -page
+        guard first < end else { return }
+        // Nothing is lost but memory where this fails.
+        _ = madvise(writable + first, end - first, MADV_REMOVE)
+    }
+
+    /// Copies code in and makes it ready to run.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
+        precondition(offset >= 0 && offset <= capacity && bytes.count <= capacity - offset)
+        guard let source = bytes.baseAddress else { return }
+        memcpy(writable + offset, source, bytes.count)
+        host_synchronize_code(code + offset, bytes.count)
+    }
+
+    /// Replaces four bytes of code by one store, at once for code running meanwhile when they do not cross a multiple of 8.
+    public func patch32(at offset: Int, _ value: Int32) {
+        precondition(offset >= 0 && offset <= capacity - 4)
+        (writable + offset).storeBytes(of: value, as: Int32.self)
+        host_synchronize_code(code + offset, 4)
+    }
+
+    /// Where the code at an offset runs. Not beyond the object's life.
+    public func executable(_ offset: Int) -> UnsafeRawPointer {
+        precondition(offset >= 0 && offset <= capacity)
+        return UnsafeRawPointer(code + offset)
+    }
+
+    /// The offset of a place in the executable view; nil when it lies elsewhere.
+    public func offset(ofExecutable address: UInt) -> Int? {
+        let offset = address &- UInt(bitPattern: code)
+        return offset < UInt(capacity) ? Int(offset) : nil
+    }
+}
