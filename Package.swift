@@ -16,6 +16,7 @@ let package = Package(
         .target(name: "CHost"),
         .systemLibrary(name: "CCapstone", providers: [.apt(["libcapstone-dev"])]),
         .systemLibrary(name: "CLibFDT", providers: [.apt(["libfdt-dev"])]),
+        .systemLibrary(name: "CEditline", providers: [.apt(["libedit-dev"])]),
         .systemLibrary(name: "CSlirp", providers: [.apt(["libslirp-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -28,9 +29,10 @@ let package = Package(
             name: "EmuMachine",
             dependencies: ["EmuBus", "EmuCPU", "EmuDevices", "CHost", "CZlib"],
             resources: [.embedInCode("Resources/firmware.bin")]),
+        .target(name: "EmuControl", dependencies: ["EmuMachine", "EmuCPU", "EmuDevices", "EmuBus", "CHost", "CEditline"]),
         .executableTarget(
             name: "emulate",
-            dependencies: ["EmuMachine", "EmuDevices", "EmuBus", "CHost"]),
+            dependencies: ["EmuControl", "EmuMachine", "EmuDevices", "EmuBus", "CHost"]),
 
         .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
@@ -41,6 +43,7 @@ let package = Package(
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(
             name: "EmuMachineTests", dependencies: ["EmuMachine", "EmuBus", "EmuCPU", "EmuDevices", "TestSupport"], exclude: ["Golden"]),
+        .testTarget(name: "EmuControlTests", dependencies: ["EmuControl", "EmuMachine", "EmuCPU", "EmuBus", "TestSupport"]),
         .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuDevices", "EmuBus", "TestSupport", "CTestSupport"]),
     ],
     swiftLanguageModes: [.v6]

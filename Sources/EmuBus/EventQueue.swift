@@ -16,7 +16,9 @@ public final class EventQueue {
     public let mode: ClockMode
     /// Virtual mode: the present, advanced by the run loop. Host mode: offset source, unused.
     public private(set) var virtualNow: UInt64 = 0
-    private let hostStart: UInt64
+    /// Host time that counts as guest time 0; moves on while time is held.
+    private var hostStart: UInt64
+    private var heldAt: UInt64?
     private var timers: [EventTimer] = []
     /// Earliest deadline of any armed timer, `UInt64.max` when none is armed.
     public private(set) var nextDeadline = UInt64.max
@@ -30,7 +32,27 @@ public final class EventQueue {
 
     /// Guest time in nanoseconds.
     public var now: UInt64 {
-        mode == .virtual ? virtualNow : Self.hostMonotonic() &- hostStart
+        mode == .virtual ? virtualNow : heldAt ?? Self.hostMonotonic() &- hostStart
+    }
+
+    /// Host mode: guest time stands still while true, so that a guest a debugger has stopped misses nothing. (Virtual time only
+    /// advances with the harts anyway.)
+    public var isHeld: Bool {
+        get { heldAt != nil }
+        set {
+            guard mode == .host, newValue != isHeld else { return }
+            if newValue {
+                heldAt = now
+            } else if let time = heldAt {
+                hostStart = Self.hostMonotonic() &- time
+                heldAt = nil
+            }
+        }
+    }
+
+    /// Armed timers, earliest first.
+    public var pending: [(name: String, deadline: UInt64)] {
+        timers.filter { $0.deadline != .max }.sorted { ($0.deadline, $0.order) < ($1.deadline, $1.order) }.map { ($0.name, $0.deadline) }
     }
 
     /// Moves virtual time forward (never back). Does not run events.

@@ -68,7 +68,7 @@ public final class Machine {
 
     /// Puts every device and hart into its power-on state and loads the images again. RAM keeps what they do not cover.
     /// Only between slices.
-    func performReset() throws {
+    package func performReset() throws {
         for device in board.devices { device.reset() }
         for hart in harts { hart.reset() }
         try board.loadImages(memoryIsClear: false)

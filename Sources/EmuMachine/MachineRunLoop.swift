@@ -64,7 +64,7 @@ extension Machine {
         return nil
     }
 
-    private func servePower() -> ExitStatus? {
+    func servePower() -> ExitStatus? {
         guard let request = context.powerRequest else { return nil }
         context.powerRequest = nil
         switch request {
@@ -92,7 +92,8 @@ extension Machine {
         return nil
     }
 
-    private func runSlice(_ hart: any Hart) {
+    /// - Parameter limit: most cycles the hart gets.
+    func runSlice(_ hart: any Hart, limit: Int = quantum) {
         if let lastHart, lastHart != hart.index { hart.didSwitch() }
         lastHart = hart.index
         nextHart = (hart.index + 1) % harts.count
@@ -100,10 +101,10 @@ extension Machine {
         if events.mode == .virtual {
             let start = events.now
             let before = hart.cycles
-            _ = hart.run(budget: virtualBudget(start), clockBase: start)
+            _ = hart.run(budget: min(limit, virtualBudget(start)), clockBase: start)
             events.advanceVirtual(to: start &+ (hart.cycles &- before) &* config.nanosecondsPerCycle)
         } else {
-            _ = hart.run(budget: Self.quantum, clockBase: 0)
+            _ = hart.run(budget: limit, clockBase: 0)
         }
         context.runningHart = nil
     }
@@ -119,7 +120,7 @@ extension Machine {
 
     // MARK: Descriptors and idleness
 
-    private func pollIfDue() {
+    func pollIfDue() {
         let now = events.mode == .virtual ? events.now : RunClock.now()
         guard now &- clock.lastPoll >= Self.pollInterval else { return }
         clock.lastPoll = now
@@ -127,7 +128,8 @@ extension Machine {
     }
 
     /// No hart has work: waits for the next event or for the outside world.
-    private func idle() -> ExitStatus? {
+    @discardableResult
+    func idle() -> ExitStatus? {
         let deadline = events.nextDeadline
         if events.mode == .virtual {
             // Input that is there already comes first, at this very guest time; then time jumps.

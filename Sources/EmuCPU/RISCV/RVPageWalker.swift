@@ -44,7 +44,7 @@ package enum RVTranslation {
 }
 
 /// Fields of a page-table entry (privileged manual, "Sv39" with Svnapot and Svpbmt).
-private enum PTE {
+enum PTE {
     static let valid: UInt64 = 1 << 0
     static let read: UInt64 = 1 << 1
     static let write: UInt64 = 1 << 2
@@ -162,7 +162,7 @@ extension RVProcessor {
     }
 
     /// Hardware updates A and D: with Svadu when menvcfg.ADUE says so, else unless Svade asks for faults.
-    private var updatesAccessedBits: Bool {
+    var updatesAccessedBits: Bool {
         config.extensions.contains(.svadu) ? h.pointee.menvcfg & RVEnvironment.adue != 0 : !config.extensions.contains(.svade)
     }
 }

@@ -1,0 +1,233 @@
+import EmuBus
+
+/// One level of a page-table walk, for people.
+package struct RVWalkStep: Sendable {
+    /// 0 for the last level.
+    package var level: Int
+    /// Physical address of the entry, and its contents; nil where no memory answers.
+    package var position: UInt64
+    package var entry: UInt64?
+}
+
+/// A page-table walk told step by step; nothing was changed by it.
+package struct RVWalkReport: Sendable {
+    /// The translation register it went by, 0 for no translation.
+    package var space: UInt64
+    package var privilege: UInt8
+    package var steps: [RVWalkStep] = []
+    /// Where the address leads, whatever the rights; nil when the tables do not say.
+    package var physical: UInt64?
+    /// Bytes of the page or superpage.
+    package var pageSize: UInt64 = 4096
+    /// The leaf, nil without translation.
+    package var leaf: UInt64?
+    /// The exception the access raises; nil when it is allowed.
+    package var fault: UInt64?
+    /// Why, in words; empty when it is allowed.
+    package var reason = ""
+}
+
+/// Walks for a debugger: like `walk`, but setting no accessed or dirty bits, and saying what was found.
+extension RVProcessor {
+    /// The rights of a data access or a fetch at this moment: privilege (with MPRV for data), SUM, MXR, and the address space.
+    package func presentRights(_ access: RVAccess) -> (rights: UInt64, space: UInt64) {
+        let key = access == .fetch ? viewKeys.fetch : viewKeys.data
+        return (key.rights, key.space)
+    }
+
+    /// What an access to `address` would meet. Without `rights` and `space`: as the hart stands.
+    package func explain(_ address: UInt64, _ access: RVAccess, rights: UInt64? = nil, space: UInt64? = nil) -> RVWalkReport {
+        let present = presentRights(access)
+        let rights = rights ?? present.rights
+        let privilege = UInt8(truncatingIfNeeded: rights & RVRights.privilegeMask)
+        var report = RVWalkReport(space: space ?? present.space, privilege: privilege)
+        if report.space == 0 {
+            report.physical = address
+        } else if let problem = findLeaf(address, &report) {
+            report.fault = problem.isAccess ? access.accessFault : access.pageFault
+            report.reason = problem.reason
+            return report
+        }
+        guard let physical = report.physical else { return report }
+        if let leaf = report.leaf, let reason = refusal(leaf, access, rights) {
+            report.fault = access.pageFault
+            report.reason = reason
+        } else if !pmpAllows(physical, size: 1, access, privilege: privilege) {
+            report.fault = access.accessFault
+            report.reason = "physical memory protection (PMP) does not allow it"
+        } else if bus.memory(at: physical) == nil && bus.region(at: physical) == nil {
+            report.fault = access.accessFault
+            report.reason = "nothing is at that physical address"
+        } else if access == .fetch && bus.memory(at: physical) == nil {
+            report.fault = access.accessFault
+            report.reason = "instructions cannot be fetched from a device"
+        } else if access == .store, let memory = bus.memory(at: physical), memory.isReadOnly {
+            report.fault = access.accessFault
+            report.reason = "that memory is read-only"
+        }
+        return report
+    }
+
+    private struct Problem {
+        var reason: String
+        var isAccess = false
+    }
+
+    /// Descends to the leaf; nil when there is one.
+    private func findLeaf(_ address: UInt64, _ report: inout RVWalkReport) -> Problem? {
+        let levels = Int(report.space >> 60) - 5
+        guard 3...5 ~= levels else { return Problem(reason: "satp names an unknown translation mode") }
+        let unused = UInt64(64 - (12 + 9 * levels))
+        guard UInt64(bitPattern: Int64(bitPattern: address << unused) >> Int64(unused)) == address else {
+            return Problem(reason: "bits above bit \(63 - unused) of the address do not repeat that bit, as Sv\(12 + 9 * levels) wants")
+        }
+        var table = (report.space & PTE.pageNumberMask) << 12
+        for level in stride(from: levels - 1, through: 0, by: -1) {
+            let position = table | (address >> UInt64(12 + 9 * level) & 0x1ff) << 3
+            guard pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor),
+                let entry = bus.loadMemory(position, as: UInt64.self)
+            else {
+                report.steps.append(RVWalkStep(level: level, position: position, entry: nil))
+                return Problem(reason: "the page-table entry cannot be read: no memory is there, or PMP forbids it", isAccess: true)
+            }
+            report.steps.append(RVWalkStep(level: level, position: position, entry: entry))
+            if entry & PTE.valid == 0 { return Problem(reason: "the entry is not valid (V = 0)") }
+            if entry & (PTE.read | PTE.write) == PTE.write { return Problem(reason: "the entry is writable but not readable, which is reserved") }
+            if entry & PTE.reserved != 0 { return Problem(reason: "reserved bits (60:54) of the entry are set") }
+            if entry & (PTE.read | PTE.execute) != 0 { return takeLeaf(entry, level, address, &report) }
+            if entry & (PTE.napot | PTE.memoryType | PTE.user | PTE.accessed | PTE.dirty) != 0 {
+                return Problem(reason: "the entry points to the next level, where N, PBMT, U, A and D must be 0")
+            }
+            table = (entry >> 10 & PTE.pageNumberMask) << 12
+        }
+        return Problem(reason: "the entry of the last level is a pointer to another one (R = W = X = 0)")
+    }
+
+    private func takeLeaf(_ entry: UInt64, _ level: Int, _ address: UInt64, _ report: inout RVWalkReport) -> Problem? {
+        var pageNumber = entry >> 10 & PTE.pageNumberMask
+        var spanned = UInt64(9 * level)
+        if pageNumber & (1 << spanned - 1) != 0 { return Problem(reason: "the superpage is not aligned to its size") }
+        if entry & PTE.napot != 0 {
+            guard config.extensions.contains(.svnapot), level == 0, pageNumber & 0xf == 1 << (PTE.napotBits - 1) else {
+                return Problem(reason: "the N bit is set, but the entry is no 64 KiB page this hart knows")
+            }
+            spanned = PTE.napotBits
+        }
+        let type = entry & PTE.memoryType
+        if type != 0, type == PTE.memoryType || h.pointee.menvcfg & RVEnvironment.pbmte == 0 {
+            return Problem(reason: "the entry has a memory type (PBMT) that is reserved or not enabled by menvcfg.PBMTE")
+        }
+        let mask: UInt64 = 1 << spanned - 1
+        pageNumber = pageNumber & ~mask | address >> 12 & mask
+        report.leaf = entry
+        report.physical = pageNumber << 12 | address & 0xfff
+        report.pageSize = 4096 << spanned
+        return nil
+    }
+
+    /// Why a leaf does not allow an access; nil when it does.
+    private func refusal(_ entry: UInt64, _ access: RVAccess, _ rights: UInt64) -> String? {
+        let isUser = rights & RVRights.privilegeMask == UInt64(RVPrivilege.user)
+        if isUser, entry & PTE.user == 0 { return "the page is not U-mode's (U = 0)" }
+        if !isUser, entry & PTE.user != 0 {
+            if access == .fetch { return "the page is U-mode's (U = 1), from which S-mode never executes" }
+            if rights & RVRights.sum == 0 { return "the page is U-mode's (U = 1) and sstatus.SUM is 0" }
+        }
+        switch access {
+        case .load where entry & PTE.read == 0 && !(rights & RVRights.mxr != 0 && entry & PTE.execute != 0): return "the page is not readable (R = 0)"
+        case .store where entry & PTE.write == 0: return "the page is not writable (W = 0)"
+        case .fetch where entry & PTE.execute == 0: return "the page is not executable (X = 0)"
+        default: break
+        }
+        if updatesAccessedBits { return nil }
+        if entry & PTE.accessed == 0 { return "the page is not marked accessed (A = 0), and software is to do that (Svade)" }
+        if access == .store, entry & PTE.dirty == 0 { return "the page is not marked dirty (D = 0), and software is to do that (Svade)" }
+        return nil
+    }
+
+    /// One range of virtual addresses with equal rights that continues physically.
+    package struct Mapping: Sendable {
+        package var address: UInt64
+        package var physical: UInt64
+        package var size: UInt64
+        /// R, W, X, U, G, A and D, as in page-table entries (bits 1 to 7).
+        package var flags: UInt64
+    }
+
+    /// Everything the page tables of `space` map, in ascending order of the address; at most `limit` ranges.
+    package func mappings(space: UInt64, limit: Int) -> [Mapping] {
+        let levels = Int(space >> 60) - 5
+        guard 3...5 ~= levels else { return [] }
+        var result: [Mapping] = []
+        // A guest can make tables that point to themselves; a sane one has no more than this.
+        var tablesLeft = 100_000
+        collect((space & PTE.pageNumberMask) << 12, level: levels - 1, levels: levels, base: 0, limit: limit, &tablesLeft, &result)
+        return result
+    }
+
+    private func collect(
+        _ table: UInt64, level: Int, levels: Int, base: UInt64, limit: Int, _ tablesLeft: inout Int, _ result: inout [Mapping]
+    ) {
+        if tablesLeft == 0 { return }
+        tablesLeft -= 1
+        let top = UInt64(12 + 9 * levels - 1)
+        for index in UInt64(0)..<512 {
+            guard let entry = bus.loadMemory(table | index << 3, as: UInt64.self) else { return }
+            guard entry & PTE.valid != 0 else { continue }
+            let size: UInt64 = 4096 << UInt64(9 * level)
+            var address = base | index << UInt64(12 + 9 * level)
+            if address >> top & 1 != 0 { address |= ~0 << top }
+            let target = (entry >> 10 & PTE.pageNumberMask) << 12
+            guard entry & (PTE.read | PTE.write | PTE.execute) != 0 else {
+                if level > 0 { collect(target, level: level - 1, levels: levels, base: address, limit: limit, &tablesLeft, &result) }
+                continue
+            }
+            // The pages of a NAPOT leaf each have their entry; only its low page-number bits differ.
+            let physical = entry & PTE.napot != 0 ? target & ~0xffff | address & 0xf000 : target
+            let flags = entry & 0xfe
+            if let last = result.last, last.address &+ last.size == address, last.physical &+ last.size == physical, last.flags == flags {
+                result[result.count - 1].size &+= size
+            } else {
+                if result.count >= limit { return }
+                result.append(Mapping(address: address, physical: physical, size: size, flags: flags))
+            }
+        }
+    }
+
+    /// What one TLB view holds.
+    package struct TLBLine: Sendable {
+        package var space: UInt64
+        /// Effective privilege the entry is for.
+        package var privilege: UInt8
+        package var address: UInt64
+        package var physical: UInt64
+        package var readable: Bool
+        package var writable: Bool
+        package var executable: Bool
+        /// Some access takes the slow path: device, code, watched or partly protected.
+        package var isSlow: Bool
+        /// In use for data or fetches now.
+        package var isCurrent: Bool
+    }
+
+    /// Every page in the TLB.
+    package var tlbLines: [TLBLine] {
+        var lines: [TLBLine] = []
+        for index in 0..<TLBViews.count {
+            let view = views.views + index
+            guard view.pointee.key.space != .max || view.pointee.filledCount > 0 else { continue }
+            let isCurrent = view == h.pointee.dataView || view == h.pointee.fetchView
+            for position in 0..<TLBView.entryCount {
+                let entry = view.pointee.entries[position]
+                let tags = [entry.readTag, entry.writeTag, entry.executeTag]
+                guard let known = tags.first(where: { $0 != .max }) else { continue }
+                lines.append(TLBLine(
+                    space: view.pointee.key.space, privilege: UInt8(truncatingIfNeeded: view.pointee.key.rights & RVRights.privilegeMask),
+                    address: known & TLBEntry.pageMask, physical: view.pointee.physical[position], readable: tags[0] != .max,
+                    writable: tags[1] != .max, executable: tags[2] != .max,
+                    isSlow: tags.contains { $0 != .max && $0 & TLBEntry.slow != 0 }, isCurrent: isCurrent))
+            }
+        }
+        return lines.sorted { ($0.space, $0.address) < ($1.space, $1.address) }
+    }
+}
