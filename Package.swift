@@ -39,7 +39,7 @@ let package = Package(
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuIRTests", dependencies: ["EmuIR", "TestSupport"]),
         .testTarget(name: "EmuJITTests", dependencies: ["EmuJIT"]),
-        .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuBus", "TestSupport"]),
+        .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuIR", "EmuBus", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(
             name: "EmuMachineTests", dependencies: ["EmuMachine", "EmuBus", "EmuCPU", "EmuDevices", "TestSupport"], exclude: ["Golden"]),

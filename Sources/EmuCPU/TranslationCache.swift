@@ -9,7 +9,7 @@ package struct Block {
     let physicalPC: UInt64
     /// `count` instructions followed by one `blockEnd`.
     let ops: UnsafeMutablePointer<DecodedOp>
-    let count: Int32
+    package let count: Int32
     let byteLength: Int32
     /// False once the code has been overwritten: never enter it again.
     var isValid = true
@@ -25,7 +25,7 @@ package struct Block {
 
     /// True when an instruction straddles two pages; such a block is looked up anew each time.
     @inline(__always)
-    var crossesPage: Bool { secondPage != 0 }
+    package var crossesPage: Bool { secondPage != 0 }
 }
 
 /// The decoded blocks of a machine, shared by its harts, and the bookkeeping that keeps them true to memory.

@@ -12,7 +12,7 @@ extension RVProcessor {
     }
 
     /// The block at guest address `pc`, decoded if need be; nil when fetching traps, with the trap noted.
-    func locateBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
+    package func locateBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
         if cache.isFull { cache.flushAll() }
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView

@@ -142,15 +142,15 @@ extension RVTranslator {
     }
 
     private func branch(_ relation: Relation, _ r: DecodedOp) -> Terminator {
-        let taken = GuestOffset(truncatingIfNeeded: target(r))
+        let taken = target(r)
         if taken & alignmentMask != 0 { return .interpret }
         return .branch(relation, source(r.rs1), source(r.rs2), taken: taken, next: following(r))
     }
 
     private mutating func jump(_ r: DecodedOp) -> Terminator {
-        let taken = GuestOffset(truncatingIfNeeded: target(r))
+        let taken = target(r)
         if taken & alignmentMask != 0 { return .interpret }
-        address(r, Int64(following(r)))
+        address(r, following(r))
         return .jump(taken)
     }
 
@@ -164,7 +164,7 @@ extension RVTranslator {
             emit(.mov, copy, base)
             base = copy
         }
-        address(r, Int64(following(r)))
+        address(r, following(r))
         return .indirect(base, displacement: r.imm, isReturn: Self.isDiscarded(r.rd) && (r.rs1 == 1 || r.rs1 == 5))
     }
 }

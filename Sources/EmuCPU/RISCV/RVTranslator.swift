@@ -101,9 +101,10 @@ package struct RVTranslator {
     @inline(__always)
     func following(_ r: DecodedOp) -> GuestOffset { pageOffset &+ GuestOffset(r.offset) &+ GuestOffset(truncatingIfNeeded: r.length) }
 
-    /// Where a pc-relative instruction points: decoded, its immediate counts from the start of the block.
+    /// Where a pc-relative instruction points: decoded, its immediate counts from the start of the block. Its own reaches at most
+    /// 2³¹ - 4096 forward and it lies inside the page, so the distance has 32 bits.
     @inline(__always)
-    func target(_ r: DecodedOp) -> Int64 { Int64(pageOffset) + Int64(r.imm) }
+    func target(_ r: DecodedOp) -> GuestOffset { pageOffset &+ r.imm }
 
     // MARK: Shapes of instructions
 
@@ -140,10 +141,10 @@ package struct RVTranslator {
         emit(op, .integer(r.rd), source(r.rs1), .constant(Int64(r.imm)))
     }
 
-    /// rd = page + distance.
-    mutating func address(_ r: DecodedOp, _ distance: Int64) {
+    /// rd = start of the page + distance.
+    mutating func address(_ r: DecodedOp, _ distance: GuestOffset) {
         if Self.isDiscarded(r.rd) { return }
-        emit(.pc, .integer(r.rd), .constant(distance))
+        emit(.pc, .integer(r.rd), .constant(Int64(distance)))
     }
 
     /// rd = memory[rs1 + immediate].
