@@ -154,10 +154,18 @@ extension RVTranslator {
         return .jump(taken)
     }
 
-    /// The target is read before the link is written. Jumps through ra or t0 that keep no link are returns (unprivileged manual,
+    /// After an `auipc` to its register it is a jump to a fixed place, as a call out of `jal`'s reach is.
+    /// Else the target is read before the link is written. Jumps through ra or t0 that keep no link are returns (unprivileged manual,
     /// "Unconditional Jumps", return-address stack hints).
     private mutating func jumpRegister(_ r: DecodedOp) -> Terminator {
         if alignmentMask != 0 { return .interpret }
+        if let known = knownAddress(r.rs1) {
+            let (taken, overflow) = known.addingReportingOverflow(r.imm)
+            if !overflow {
+                address(r, following(r))
+                return .jump(taken & ~1)
+            }
+        }
         var base = source(r.rs1)
         if r.rd == r.rs1 {
             let copy = temp()

@@ -106,6 +106,12 @@ package struct RVTranslator {
     @inline(__always)
     func target(_ r: DecodedOp) -> GuestOffset { pageOffset &+ r.imm }
 
+    /// The address in a register that the operation before this one put there.
+    func knownAddress(_ register: UInt8) -> GuestOffset? {
+        guard let last = instructions.last, last.op == .pc, last.dst == .integer(register), case .constant(let distance) = last.a else { return nil }
+        return GuestOffset(truncatingIfNeeded: distance)
+    }
+
     // MARK: Shapes of instructions
 
     mutating func emit(
