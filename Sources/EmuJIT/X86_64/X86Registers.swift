@@ -103,7 +103,7 @@ public enum X86OperandEncoding: Sendable {
 }
 
 /// What may stand in the r/m field of an instruction.
-public protocol X86Operand {
+public protocol X86Operand: Sendable {
     var encoding: X86OperandEncoding { get }
 }
 
