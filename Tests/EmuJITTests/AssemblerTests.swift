@@ -14,6 +14,8 @@ private func bytes(_ emit: (inout X86Assembler) -> Void) -> [UInt8] {
     #expect(bytes { $0.mov(.r15, immediate: 1 << 32) } == [0x49, 0xbf, 0, 0, 0, 0, 1, 0, 0, 0])
     #expect(bytes { $0.alu(.add, .rcx, immediate: 127) } == [0x48, 0x83, 0xc1, 0x7f])
     #expect(bytes { $0.alu(.add, .rcx, immediate: 128) } == [0x48, 0x81, 0xc1, 0x80, 0, 0, 0])
+    #expect(bytes { $0.alu(.add, .rax, immediate: 128) } == [0x48, 0x05, 0x80, 0, 0, 0])
+    #expect(bytes { $0.test(.rax, immediate: 1, .byte) } == [0xa8, 1])
     #expect(bytes { $0.alu(.and, .rcx, immediate: 0xffff, .word) } == [0x66, 0x83, 0xe1, 0xff])
     #expect(bytes { $0.imul(.rcx, .rdx, immediate: -128, .long) } == [0x6b, 0xca, 0x80])
 }

@@ -151,12 +151,13 @@ extension X86Assembler {
         _ operation: X86ALU, _ destination: some X86IntegerOperand, immediate: Int32, _ width: X86Width = .quad
     ) {
         let destination = destination.encoding
-        if width == .byte {
-            emitSized(0x80, reg: operation.rawValue, rm: destination, .byte)
-            putImmediate(immediate, .byte)
-        } else if let short = Int8(exactly: width == .word ? Int32(Int16(truncatingIfNeeded: immediate)) : immediate) {
+        let value = width == .word ? Int32(Int16(truncatingIfNeeded: immediate)) : immediate
+        if width != .byte, let short = Int8(exactly: value) {
             emitWide(0x83, reg: operation.rawValue, rm: destination, width)
             put8(UInt8(bitPattern: short))
+        } else if case .register(0) = destination {
+            putAccumulator(operation.rawValue &<< 3 | 4, width)
+            putImmediate(immediate, width)
         } else {
             emitSized(0x80, reg: operation.rawValue, rm: destination, width)
             putImmediate(immediate, width)
@@ -169,8 +170,28 @@ extension X86Assembler {
 
     /// - Parameter immediate: sign-extended for `quad`, its lower bits for `byte` and `word`.
     public mutating func test(_ first: some X86IntegerOperand, immediate: Int32, _ width: X86Width = .quad) {
-        emitSized(0xf6, reg: 0, rm: first.encoding, width)
+        let first = first.encoding
+        if case .register(0) = first {
+            putAccumulator(0xa8, width)
+        } else {
+            emitSized(0xf6, reg: 0, rm: first, width)
+        }
         putImmediate(immediate, width)
+    }
+
+    /// The form for al, ax, eax or rax and an immediate, which has no ModR/M byte; `opcode` is that for al.
+    private mutating func putAccumulator(_ opcode: UInt8, _ width: X86Width) {
+        reserve()
+        switch width {
+        case .byte: put8(opcode)
+        case .word:
+            put8(0x66)
+            put8(opcode | 1)
+        case .long: put8(opcode | 1)
+        case .quad:
+            put8(0x48)
+            put8(opcode | 1)
+        }
     }
 
     public mutating func unary(_ operation: X86Unary, _ operand: some X86IntegerOperand, _ width: X86Width = .quad) {
