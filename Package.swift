@@ -19,6 +19,7 @@ let package = Package(
         .systemLibrary(name: "CEditline", providers: [.apt(["libedit-dev"])]),
         .systemLibrary(name: "CSlirp", providers: [.apt(["libslirp-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
 
         .target(name: "EmuBus", dependencies: ["CHost", "CLibFDT"]),
         .target(name: "EmuIR"),
@@ -29,7 +30,9 @@ let package = Package(
             name: "EmuMachine",
             dependencies: ["EmuBus", "EmuCPU", "EmuDevices", "CHost", "CZlib"],
             resources: [.embedInCode("Resources/firmware.bin")]),
-        .target(name: "EmuControl", dependencies: ["EmuMachine", "EmuCPU", "EmuDevices", "EmuBus", "CHost", "CEditline"]),
+        .target(
+            name: "EmuControl",
+            dependencies: ["EmuMachine", "EmuCPU", "EmuDevices", "EmuBus", "CHost", "CEditline", "CZlib", "CZstd"]),
         .executableTarget(
             name: "emulate",
             dependencies: ["EmuControl", "EmuMachine", "EmuDevices", "EmuBus", "CHost"]),
@@ -43,7 +46,9 @@ let package = Package(
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(
             name: "EmuMachineTests", dependencies: ["EmuMachine", "EmuBus", "EmuCPU", "EmuDevices", "TestSupport"], exclude: ["Golden"]),
-        .testTarget(name: "EmuControlTests", dependencies: ["EmuControl", "EmuMachine", "EmuCPU", "EmuBus", "TestSupport"]),
+        .testTarget(
+            name: "EmuControlTests",
+            dependencies: ["EmuControl", "EmuMachine", "EmuCPU", "EmuBus", "TestSupport", "CZlib", "CZstd"], exclude: ["Fixtures"]),
         .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuDevices", "EmuBus", "TestSupport", "CTestSupport"]),
     ],
     swiftLanguageModes: [.v6]
