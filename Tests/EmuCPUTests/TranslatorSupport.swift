@@ -19,14 +19,19 @@ struct TranslatedCode {
     /// The IR of the block at `offset` in the page, which holds `code` there and then nothing that is an instruction.
     mutating func lower(_ code: [UInt32], at offset: UInt64 = 0) throws -> IRBlock {
         hart.cache.flushAll()
-        var address = Self.page + offset
+        try #require(Self.place(code, at: Self.page + offset, hart))
+        return try lower(at: offset)
+    }
+
+    /// Puts code into memory, with nothing that is an instruction after it; false when there is no memory.
+    static func place(_ code: [UInt32], at start: UInt64, _ hart: TestHart) -> Bool {
+        var address = start
         for bits in code {
-            #expect(hart.bus.storeMemory(address, UInt16(truncatingIfNeeded: bits)))
-            if bits & 3 == 3 { #expect(hart.bus.storeMemory(address + 2, UInt16(truncatingIfNeeded: bits >> 16))) }
+            guard hart.bus.storeMemory(address, UInt16(truncatingIfNeeded: bits)) else { return false }
+            if bits & 3 == 3 && !hart.bus.storeMemory(address + 2, UInt16(truncatingIfNeeded: bits >> 16)) { return false }
             address += bits & 3 == 3 ? 4 : 2
         }
-        #expect(hart.bus.storeMemory(address, UInt32(0)))
-        return try lower(at: offset)
+        return hart.bus.storeMemory(address, UInt32(0))
     }
 
     /// The IR of the block that starts at `offset` in the page.
