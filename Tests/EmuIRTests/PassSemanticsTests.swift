@@ -27,7 +27,7 @@ import Testing
     @Test(arguments: IROptimizer.Pass.allCases)
     func aPassKeepsWhatABlockDoes(pass: IROptimizer.Pass) throws {
         var optimizer = IROptimizer(passes: [pass])
-        for seed in 0..<UInt64(400) {
+        for seed in 0..<UInt64(250) {
             var generator = RandomUnits(seed: seed)
             let before = IRUnit(blocks: [generator.nextBlock()])
             var after = before
@@ -38,7 +38,7 @@ import Testing
 
     @Test func allPassesKeepWhatAUnitDoes() throws {
         var optimizer = IROptimizer()
-        for seed in 10_000..<UInt64(10_600) {
+        for seed in 10_000..<UInt64(10_400) {
             var generator = RandomUnits(seed: seed)
             let before = generator.unit()
             var after = before
@@ -49,7 +49,7 @@ import Testing
 
     @Test func runningPassByPassGivesTheSame() {
         var (one, other) = (IROptimizer(), IROptimizer())
-        for seed in 0..<UInt64(200) {
+        for seed in 0..<UInt64(100) {
             var generator = RandomUnits(seed: seed)
             let unit = generator.unit()
             var (atOnce, stepwise) = (unit, unit)

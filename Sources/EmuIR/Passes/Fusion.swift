@@ -240,6 +240,9 @@ struct Fusion: IRPass {
             guard isUnchanged(compared.a, since: first), isUnchanged(compared.b, since: first) else { return }
             let whenNotZero: Relation
             switch compared.op {
+            case .mov:
+                terminator = .branch(relation, compared.a, .constant(0), taken: taken, next: next)
+                continue
             case .setlt: whenNotZero = .lt
             case .setltu: whenNotZero = .ltu
             case .seteq: whenNotZero = .eq
