@@ -148,7 +148,7 @@ import Testing
 
     @Test(arguments: [
         ["x6 = setlt x6, x7", "branch.ne x6, 0 -> 0x10, 0x20"], ["x5 = setlt x6, x7", "branch.lt x5, 0 -> 0x10, 0x20"],
-        ["x5 = setlt x6, x7", "branch.ne x5, 1 -> 0x10, 0x20"], ["x5 = addw x6, x7", "branch.ne x5, 0 -> 0x10, 0x20"],
+        ["x5 = setlt x6, x7", "branch.ne x5, 1 -> 0x10, 0x20"], ["x5 = mov 0x123456789", "branch.ne x5, 0 -> 0x10, 0x20"], ["x5 = addw x6, x7", "branch.ne x5, 0 -> 0x10, 0x20"],
     ])
     func otherBranchesStay(before: [String]) throws {
         #expect(try lines(after: .fusion, before[0], before[1]) == before)

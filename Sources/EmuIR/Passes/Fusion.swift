@@ -241,6 +241,8 @@ struct Fusion: IRPass {
             let whenNotZero: Relation
             switch compared.op {
             case .mov:
+                // A constant is for ConstantFolding to compare.
+                if compared.a.slot < 0 { return }
                 terminator = .branch(relation, compared.a, .constant(0), taken: taken, next: next)
                 continue
             case .setlt: whenNotZero = .lt
