@@ -11,6 +11,8 @@ struct RandomUnits {
     private var probes: [LiveProbe] = []
     private var isGuarded = false
     private var lastResult: Operand?
+    /// Rest of a sequence that passes look for; other instructions come in between.
+    private var pending: [Instruction] = []
 
     private struct LiveProbe {
         let base: Operand
@@ -40,6 +42,7 @@ struct RandomUnits {
         block = IRBlock(offset: offset, guestCount: 1 + below(14), terminator: .interpret, terminatorGuest: 0)
         values = []
         probes = []
+        pending = []
         isGuarded = false
         for position in 0..<block.guestCount {
             guest = UInt16(position)
@@ -73,13 +76,9 @@ struct RandomUnits {
 
     private mutating func value() -> Operand {
         if chance(30) { return .constant(constant()) }
-        if let lastResult, chance(45), values.contains(lastResult) || !isTemp(lastResult) { return lastResult }
+        if let lastResult, chance(45), values.contains(lastResult) || !lastResult.isTemporary { return lastResult }
         if !values.isEmpty, chance(20) { return pick(values) }
         return register()
-    }
-
-    private func isTemp(_ operand: Operand) -> Bool {
-        if case .temp = operand { true } else { false }
     }
 
     private mutating func newTemp() -> Operand {
@@ -94,7 +93,7 @@ struct RandomUnits {
         guard dst != .none else { return }
         probes.removeAll { $0.base == dst }
         if op != .probe {
-            if isTemp(dst) { values.append(dst) }
+            if dst.isTemporary { values.append(dst) }
             if case .float = dst {} else { lastResult = dst }
         }
     }
@@ -107,6 +106,11 @@ struct RandomUnits {
     // MARK: - Instructions
 
     private mutating func instruction() {
+        if let next = pending.first, chance(65) {
+            pending.removeFirst()
+            return emit(next.op, next.dst, next.a, next.b, next.c)
+        }
+        if pending.isEmpty, chance(20) { return startSequence() }
         while chance(15) { pure(into: newTemp()) }
         switch below(100) {
         case 0..<45:
@@ -124,8 +128,34 @@ struct RandomUnits {
         }
     }
 
+    /// Shifts or comparisons that belong together, sometimes with an operand overwritten by its own shift.
+    private mutating func startSequence() {
+        let first = register()
+        let source = chance(50) ? first : register()
+        let last = chance(70) ? first : register()
+        func later(_ op: Opcode, _ dst: Operand, _ a: Operand, _ b: Operand) { pending.append(Instruction(op, dst, a, b, guest: 0)) }
+        switch below(4) {
+        case 0:
+            let amount: Int64 = pick([32, 32, 48, 56])
+            emit(.shl, first, source, .constant(amount))
+            later(pick([.shr, .sar]), last, first, .constant(chance(75) ? amount : 30))
+        case 1:
+            chance(70) ? emit(.shl, first, source, .constant(Int64(1 + below(3)))) : emit(.zext32, first, source)
+            later(.add, last, first, value())
+        case 2:
+            let (isWord, second) = (chance(50), register())
+            let amount = Int64(1 + below(isWord ? 31 : 63))
+            emit(isWord ? .shlw : .shl, first, source, .constant(amount))
+            later(isWord ? .shrw : .shr, second, source, .constant((isWord ? 32 : 64) - amount))
+            later(pick([.or, .xor, .add]), chance(50) ? last : second, first, second)
+        default:
+            emit(pick([.xor, .sub, .setlt, .setltu, .seteq, .setne]), first, source, value())
+            later(pick([.seteq, .setne]), last, first, .constant(0))
+        }
+    }
+
     private mutating func pure(into dst: Operand) {
-        if let lastResult, chance(25), !isTemp(lastResult) || values.contains(lastResult) {
+        if let lastResult, chance(25), !lastResult.isTemporary || values.contains(lastResult) {
             // What follows an instruction in address arithmetic and extensions.
             let follower: Opcode = pick([.shr, .sar, .add, .sext32, .zext32, .sext8, .zext16, .shladd, .addw, .xor, .seteq, .setltu, .and])
             let shape = follower.info.shape
@@ -218,6 +248,10 @@ struct RandomUnits {
 }
 
 extension Operand {
+    fileprivate var isTemporary: Bool {
+        if case .temp = self { true } else { false }
+    }
+
     /// A register or a temp.
     var isVariable: Bool {
         switch self {
