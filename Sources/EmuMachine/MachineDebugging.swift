@@ -7,7 +7,7 @@ extension Machine {
     package enum TurnOutcome: Equatable {
         /// The hart ran.
         case ran
-        /// The hart waits for an interrupt; time or the outside world was given a chance to bring one.
+        /// The hart waits for an interrupt and did not run.
         case waiting
         case ended(ExitStatus)
     }
@@ -21,10 +21,7 @@ extension Machine {
         if let status = servePower() { return .ended(status) }
         pollIfDue()
         let hart = harts[index]
-        guard !hart.isWaiting else {
-            idle()
-            return .waiting
-        }
+        guard !hart.isWaiting else { return .waiting }
         runSlice(hart, limit: budget)
         // What the guest has just asked for: a step that powers the machine off ends the run.
         if let status = servePower() { return .ended(status) }

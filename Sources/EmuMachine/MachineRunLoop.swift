@@ -128,8 +128,7 @@ extension Machine {
     }
 
     /// No hart has work: waits for the next event or for the outside world.
-    @discardableResult
-    func idle() -> ExitStatus? {
+    private func idle() -> ExitStatus? {
         let deadline = events.nextDeadline
         if events.mode == .virtual {
             // Input that is there already comes first, at this very guest time; then time jumps.

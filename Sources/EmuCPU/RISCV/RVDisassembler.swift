@@ -75,13 +75,13 @@ private struct RVOperandWriter {
     /// Nil when an operand is left out.
     private func text(_ operand: RVOperand) -> String? {
         switch operand {
-        case .rd: return Self.integerNames[Int(op.rd)]
+        case .rd: return RVRegisterNames.integer[Int(op.rd)]
         case .rs1: return base
-        case .rs2: return Self.integerNames[Int(op.rs2)]
-        case .fd: return Self.floatNames[Int(op.rd)]
-        case .fs1: return Self.floatNames[Int(op.rs1)]
-        case .fs2: return Self.floatNames[Int(op.rs2)]
-        case .fs3: return Self.floatNames[Int(op.rs3)]
+        case .rs2: return RVRegisterNames.integer[Int(op.rs2)]
+        case .fd: return RVRegisterNames.float[Int(op.rd)]
+        case .fs1: return RVRegisterNames.float[Int(op.rs1)]
+        case .fs2: return RVRegisterNames.float[Int(op.rs2)]
+        case .fs3: return RVRegisterNames.float[Int(op.rs3)]
         case .immediate: return String(op.imm)
         case .amount: return hex(UInt64(UInt32(bitPattern: op.imm)))
         case .upper: return hex(UInt64(UInt32(bitPattern: op.imm) >> 12))
@@ -103,7 +103,7 @@ private struct RVOperandWriter {
         }
     }
 
-    private var base: String { Self.integerNames[Int(op.rs1)] }
+    private var base: String { RVRegisterNames.integer[Int(op.rs1)] }
 
     private func hex(_ value: UInt64) -> String { "0x\(String(value, radix: 16))" }
 
@@ -113,19 +113,23 @@ private struct RVOperandWriter {
         return set.isEmpty ? "unknown" : String(set)
     }
 
-    private static let integerNames = [
-        "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6",
-        "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
-    ]
-    private static let floatNames = [
-        "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7", "fs2", "fs3",
-        "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
-    ]
     private static let roundingNames = ["rne", "rtz", "rdn", "rup", "rmm", "unknown", "unknown", "dyn"]
     /// Constants of `fli` (unprivileged manual, "Zfa", "Load-Immediate Instructions").
     private static let constantNames = [
         "-1.0", "min", "1.52587890625e-05", "3.0517578125e-05", "0.00390625", "0.0078125", "0.0625", "0.125", "0.25", "0.3125", "0.375", "0.4375",
         "0.5", "0.625", "0.75", "0.875", "1.0", "1.25", "1.5", "1.75", "2.0", "2.5", "3.0", "4.0", "8.0", "16.0", "128.0", "256.0", "32768.0",
         "65536.0", "inf", "nan",
+    ]
+}
+
+/// The calling convention's names of x0…x31 and f0…f31.
+package enum RVRegisterNames {
+    package static let integer = [
+        "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6",
+        "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+    ]
+    package static let float = [
+        "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7", "fs2", "fs3",
+        "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
     ]
 }

@@ -33,3 +33,14 @@ extension RVProcessor {
         h.pointee.nonRetired &+= nonRetired
     }
 }
+
+extension RVProcessor {
+    /// `readCSR` without comparing stimecmp anew, so that looking at a guest does not change what it does next.
+    package func inspectCSR(_ csr: RVCSR) -> UInt64 {
+        switch csr {
+        case .mip: mip
+        case .sip: mip & h.pointee.mideleg
+        default: readCSR(csr)
+        }
+    }
+}

@@ -82,19 +82,23 @@ extension RVProcessor {
             return Problem(reason: "bits above bit \(63 - unused) of the address do not repeat that bit, as Sv\(12 + 9 * levels) wants")
         }
         var table = (report.space & PTE.pageNumberMask) << 12
+        // The walk goes on all the same: where the address leads is worth knowing.
+        var isDenied = false
         for level in stride(from: levels - 1, through: 0, by: -1) {
             let position = table | (address >> UInt64(12 + 9 * level) & 0x1ff) << 3
-            guard pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor),
-                let entry = bus.loadMemory(position, as: UInt64.self)
-            else {
+            guard let entry = bus.loadMemory(position, as: UInt64.self) else {
                 report.steps.append(RVWalkStep(level: level, position: position, entry: nil))
-                return Problem(reason: "the page-table entry cannot be read: no memory is there, or PMP forbids it", isAccess: true)
+                return Problem(reason: "no memory is where the page-table entry should be", isAccess: true)
             }
+            if !pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor) { isDenied = true }
             report.steps.append(RVWalkStep(level: level, position: position, entry: entry))
             if entry & PTE.valid == 0 { return Problem(reason: "the entry is not valid (V = 0)") }
             if entry & (PTE.read | PTE.write) == PTE.write { return Problem(reason: "the entry is writable but not readable, which is reserved") }
             if entry & PTE.reserved != 0 { return Problem(reason: "reserved bits (60:54) of the entry are set") }
-            if entry & (PTE.read | PTE.execute) != 0 { return takeLeaf(entry, level, address, &report) }
+            if entry & (PTE.read | PTE.execute) != 0 {
+                if let problem = takeLeaf(entry, level, address, &report) { return problem }
+                return isDenied ? Problem(reason: "physical memory protection (PMP) does not let S-mode read the page tables", isAccess: true) : nil
+            }
             if entry & (PTE.napot | PTE.memoryType | PTE.user | PTE.accessed | PTE.dirty) != 0 {
                 return Problem(reason: "the entry points to the next level, where N, PBMT, U, A and D must be 0")
             }

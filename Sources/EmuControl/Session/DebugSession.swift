@@ -1,0 +1,130 @@
+import EmuBus
+import EmuCPU
+import EmuMachine
+
+/// A debugger over one machine, without any protocol: what a REPL, a GDB stub and a test drive.
+///
+/// The machine is stopped whenever no function of the session is running, and guest time stands still then. Single-threaded,
+/// like the machine: only `interrupt` may be called from pollers while the guest runs.
+public final class DebugSession {
+    public let machine: Machine
+    package let harts: [any DebugHart]
+    /// The hart that commands are about.
+    public internal(set) var selected = 0
+    /// Names for addresses.
+    public var symbols: (any SymbolLookup)? { didSet { resolvePending() } }
+    /// Steps run only the selected hart; with false, every other hart gets one instruction for each of its own.
+    public var stepsOneHart = true
+    /// Steps leave interrupts pending, so that they do not end up in a handler.
+    public var stepsHoldInterrupts = true
+    /// Where and why the guest stopped last.
+    public internal(set) var lastStop: Stop
+    /// The guest has ended; only a reset brings it back.
+    public internal(set) var end: EndOfRun?
+
+    public internal(set) var breakpoints: [Breakpoint] = []
+    var nextID = 1
+    var nextInternalID = 0
+    /// Breakpoints have changed since the harts were told.
+    var watchIsStale = false
+    private(set) var watch: HartWatch!
+    /// `$name` variables and the values `print` has shown.
+    public internal(set) var variables: [String: ExpressionValue] = [:]
+    public internal(set) var history: [ExpressionValue] = []
+
+    // While the guest runs.
+    var pendingStop: Stop?
+    var isInterrupted = false
+    /// Instructions a hart may execute once without being asked, by hart.
+    var passes: [Int: UInt64] = [:]
+    /// The access a watchpoint's condition is about.
+    var accessInQuestion: HartAccess?
+    /// The address a hart is asked about, which its own program counter does not say yet.
+    var pcInQuestion: UInt64?
+    /// Breakpoints by the addresses they are at.
+    var codeByAddress: [UInt64: [Int]] = [:]
+
+    /// - Throws: `DebugError` when the machine's harts are of no architecture the debugger knows.
+    public init(_ machine: Machine) throws(DebugError) {
+        self.machine = machine
+        var harts: [any DebugHart] = []
+        for hart in machine.harts {
+            guard let cpu = hart as? RVProcessor else { throw DebugError("the debugger does not know this kind of processor") }
+            harts.append(RVDebugHart(cpu, bus: machine.bus))
+        }
+        guard let first = harts.first else { throw DebugError("the machine has no harts") }
+        self.harts = harts
+        lastStop = Stop(reason: .start, hart: 0, pc: first.pc)
+        watch = HartWatch(cache: machine.cache, observer: self)
+        for hart in harts { hart.watch = watch }
+        machine.events.isHeld = true
+    }
+
+    /// Lets the machine go: nothing is watched any more, and guest time runs on.
+    public func detach() {
+        breakpoints = []
+        watch.set(code: [], data: [])
+        for hart in harts { hart.watch = nil }
+        machine.events.isHeld = false
+    }
+
+    package var hart: any DebugHart { harts[selected] }
+
+    /// Number of harts.
+    public var hartCount: Int { harts.count }
+
+    /// Makes commands be about another hart.
+    public func select(hart index: Int) throws(DebugError) {
+        guard harts.indices.contains(index) else {
+            throw DebugError("there is no hart \(index); " + (harts.count == 1 ? "the only one is 0" : "they are 0 to \(harts.count - 1)"))
+        }
+        selected = index
+    }
+
+    /// The selected hart's program counter.
+    public var pc: UInt64 { hart.pc }
+
+    // MARK: Registers
+
+    /// All registers of the selected hart.
+    public var registers: [RegisterDescription] { hart.registers }
+
+    /// The register called `name`, with or without `$`.
+    public func register(_ name: String) throws(DebugError) -> RegisterDescription {
+        let bare = name.hasPrefix("$") ? String(name.dropFirst()) : name
+        if let found = hart.register(named: bare) { return found }
+        throw DebugError("there is no register '\(bare)'" + didYouMean(bare, among: hart.registers.flatMap { [$0.name] + $0.aliases }))
+    }
+
+    /// The value of a register of hart `index`, the selected one by default. Nothing changes by reading.
+    public func read(_ register: RegisterDescription, hart index: Int? = nil) -> UInt64 { harts[index ?? selected].value(of: register) }
+
+    /// Writes a register; control registers take legal values only.
+    public func write(_ register: RegisterDescription, _ value: UInt64, hart index: Int? = nil) throws(DebugError) {
+        if register.isReadOnly { throw DebugError("\(register.name) cannot be written") }
+        harts[index ?? selected].set(register, to: value)
+    }
+
+    /// What the parts of a register mean; empty for plain numbers.
+    public func fields(of register: RegisterDescription) -> [RegisterField] { hart.fields(of: register) }
+
+    // MARK: Reset
+
+    /// Resets the machine as its reset button would. Breakpoints stay.
+    public func reset() throws(DebugError) {
+        do {
+            try machine.performReset()
+        } catch {
+            throw DebugError("reset: \(error)")
+        }
+        end = nil
+        passes = [:]
+        lastStop = Stop(reason: .reset, hart: selected, pc: hart.pc)
+    }
+
+    /// `address` as symbol and distance.
+    public func symbolText(_ address: UInt64) -> String? { symbols?.symbol(at: address)?.text }
+
+    /// `0x80000000 <_start>`
+    public func addressText(_ address: UInt64) -> String { hexText(address) + (symbolText(address).map { " <\($0)>" } ?? "") }
+}
