@@ -33,6 +33,22 @@ import Testing
         #expect(try lines(after: .deadWrites, "x5 = mov 1", "t0 = mov 2") == ["x5 = mov 1"])
     }
 
+    @Test func aTempOfOneBlockIsNotOneOfAnother() throws {
+        var unit = try IRUnit(
+            text: """
+                unit
+                block 0x10 count 1
+                  0: t0 = mov 1
+                  0: branch.eq t0, x5 -> 0x20, 0x10
+                block 0x20 count 1
+                  0: t0 = mov 1
+                  0: jump -> 0x20
+                """)
+        var optimizer = IROptimizer(passes: [.deadWrites])
+        optimizer.run(&unit)
+        #expect(unit.blocks.map(\.instructions.count) == [1, 0])
+    }
+
     @Test func unusedProbesAreDropped() throws {
         #expect(try lines(after: .deadWrites, "t0 = probe.r [x5 + 0, 8]") == [])
         #expect(
