@@ -42,6 +42,9 @@ public final class SymbolFile {
     /// Debugging information, decoded on demand; nil when the file has none.
     public private(set) lazy var debugInfo: DebugInfo? = elf.flatMap { DebugInfo($0) }
 
+    /// `.eh_frame` and `.debug_frame`, read on the first question; nil when the file has neither.
+    public private(set) lazy var callFrames: CallFrameTable? = elf.flatMap { CallFrameTable($0) }
+
     /// Opens the file at `path`.
     public static func open(_ path: String) throws(ImageError) -> SymbolFile {
         let mapping = try MappedFile(path: path)

@@ -18,13 +18,16 @@ aarch64="--target=aarch64-none-elf -mgeneral-regs-only"
 build() { # NAME "TARGET FLAGS" "COMPILER FLAGS" LINKER-FLAGS...
     name=$1 target=$2 flags=$3
     shift 3
-    for source in start.S calls.c shapes.cc; do
+    objects=
+    for source in ${sources:-start.S calls.c shapes.cc}; do
+        objects="$objects $work/$source.o"
         # shellcheck disable=SC2086 # the flags are words
         (cd source && "$tools/clang" $target -O2 -g $flags -ffreestanding -fno-ident -fno-exceptions -fno-rtti -Wall -Wextra -Werror \
             -Wno-unused-command-line-argument -fdebug-compilation-dir=/fixtures -c "$source" -o "$work/$source.o")
     done
+    # shellcheck disable=SC2086
     "$tools/ld.lld" -T source/link.ld --build-id=none -z max-page-size=16 -z norelro -z nognustack "$@" \
-        "$work/start.S.o" "$work/calls.c.o" "$work/shapes.cc.o" -o "$out/$name.elf"
+        $objects -o "$out/$name.elf"
     chmod 644 "$out/$name.elf"
 }
 
@@ -56,6 +59,7 @@ all() {
     strip riscv-frame-pointer .debug_frame .eh_frame
     build riscv-compressed "$riscv" "-gdwarf-5 -fasynchronous-unwind-tables" --compress-debug-sections=zlib
     build aarch64-dwarf5 "$aarch64" "-gdwarf-5 -fasynchronous-unwind-tables"
+    sources=rules.S build riscv-rules "$riscv" "" --entry=rules
     for name in riscv-dwarf5 riscv-dwarf4 riscv-frame-pointer aarch64-dwarf5; do expect $name; done
 }
 

@@ -9,6 +9,7 @@ enum SymbolFixture: String, CaseIterable {
     case riscvDWARF4 = "riscv-dwarf4"
     case riscvFramePointer = "riscv-frame-pointer"
     case riscvCompressed = "riscv-compressed"
+    case riscvRules = "riscv-rules"
     case aarch64 = "aarch64-dwarf5"
 
     private func url(_ ending: String) -> URL {

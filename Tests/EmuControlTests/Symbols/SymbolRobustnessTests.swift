@@ -18,6 +18,16 @@ private func interrogate(_ contents: [UInt8]) {
         _ = table.bodyAddress(ofFunctionAt: address)
         _ = file.contents(at: address, 64)
     }
+    if let architecture = file.machine.flatMap(UnwindArchitecture.init) {
+        // A stack full of addresses of the code.
+        let stack = TestMemory(start: 0x1000, contents: (0..<128).flatMap { [UInt8(truncatingIfNeeded: $0 * 22), 1, 0, 0x80, 0, 0, 0, 0] })
+        let unwinder = Unwinder(symbols: table, memory: stack, architecture: architecture)
+        for pc in stride(from: UInt64(0x8000_0000), to: 0x8000_0200, by: 34) {
+            let registers = FrameRegisters(pc: pc, [1: 0x8000_0100, 2: 0x1100, 8: 0x1180, 29: 0x1180, 30: 0x8000_0100, 31: 0x1100])
+            _ = Backtrace(registers, unwinder, limit: 20)
+        }
+        _ = KernelSlide.find(file, memory: stack, hints: [0x8020_0000])
+    }
     _ = try? table.places(file: "calls.c", line: 30)
     _ = try? table.places(file: "inline.h", line: 5)
 }

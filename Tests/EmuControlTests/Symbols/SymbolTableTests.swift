@@ -84,7 +84,7 @@ private func table(_ fixture: SymbolFixture = .riscvDWARF5, slide: UInt64 = 0) t
 
 @Test func namesAreCompletedInOrder() throws {
     let table = try table()
-    #expect(table.completions(of: "l") == ["label_leaf", "large", "leaf", "leaf_of_shapes"])
+    #expect(table.completions(of: "le") == ["leaf", "leaf_of_shapes"])
     #expect(table.completions(of: "l", limit: 2) == ["label_leaf", "large"])
     #expect(table.completions(of: "geometry::tw") == ["geometry::twice", "geometry::twice(long)"])
     #expect(table.completions(of: "zz") == [])

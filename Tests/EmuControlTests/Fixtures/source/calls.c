@@ -7,6 +7,9 @@ extern volatile long sink;
 
 volatile long sink;
 
+// What a kernel is recognised by.
+__attribute__((used)) const char linux_banner[] = "Linux version 6.1.0 (fixture@example) (clang) #1 SMP, a text of more than 64 bytes\n";
+
 static __attribute__((noinline)) long leaf(long x) {
     sink = x;
     return x + 1;
@@ -40,7 +43,7 @@ __attribute__((noinline)) long middle(long a, long b) {
 
 // Larger than an addi can move the stack pointer by.
 __attribute__((noinline)) long large(long n) {
-    volatile char room[5000];
+    volatile char room[3000];
     room[n] = 1;
     return dynamic(n) + room[n] + label_leaf(n);
 }
