@@ -23,11 +23,20 @@ public final class AddressSpace {
     public private(set) var regions: [Region] = []
     private var lastRegion = 0
     /// How often memory was written by others than harts: an LR reservation does not outlive such a write.
-    public private(set) var foreignWrites: UInt64 = 0
+    @inlinable
+    public var foreignWrites: UInt64 { foreignWriteCount.pointee }
+    /// Behind a pointer because harts ask with every LR and SC, and each read of a class's variable would be checked for exclusivity.
+    /// SAFETY: allocated with the object and freed with it.
+    @usableFromInline let foreignWriteCount: UnsafeMutablePointer<UInt64>
     /// Called after a write that reached memory behind the harts' backs (DMA, loader) touched a page that holds code.
     public var codeWritten: ((_ address: UInt64, _ length: Int) -> Void)?
 
-    public init() {}
+    public init() {
+        foreignWriteCount = .allocate(capacity: 1)
+        foreignWriteCount.initialize(to: 0)
+    }
+
+    deinit { foreignWriteCount.deallocate() }
 
     /// Adds memory. Throws when the range is already taken.
     public func map(_ memory: GuestRAM, name: String) throws(MapError) {
@@ -85,7 +94,7 @@ public final class AddressSpace {
     public func writeMemory(_ address: UInt64, from bytes: UnsafeRawBufferPointer) -> Bool {
         guard let memory = memory(at: address, length: UInt64(bytes.count)), !memory.isReadOnly else { return false }
         (memory.host + Int(address &- memory.base)).copyMemory(from: bytes.baseAddress ?? UnsafeRawPointer(memory.host), byteCount: bytes.count)
-        foreignWrites &+= 1
+        foreignWriteCount.pointee &+= 1
         noteWrite(memory, address, bytes.count)
         return true
     }
@@ -99,7 +108,7 @@ public final class AddressSpace {
 
     /// Reports a write made through `writableMemoryPointer`.
     public func didWriteMemory(_ address: UInt64, _ length: Int) {
-        foreignWrites &+= 1
+        foreignWriteCount.pointee &+= 1
         dropCode(address, length)
     }
 

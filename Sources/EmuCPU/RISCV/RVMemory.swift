@@ -214,6 +214,12 @@ extension RVProcessor {
             _ = raise(access == .load ? RVCause.loadMisaligned : RVCause.storeMisaligned, address)
             return nil
         }
+        let entries = h.pointee.dataView.pointee.entries
+        if access == .store {
+            if let host = Self.writable(entries, address, size) { return host }
+        } else if let host = Self.readable(entries, address, size) {
+            return UnsafeMutableRawPointer(mutating: host)
+        }
         guard let physical = translate(address, size, access) else { return nil }
         guard let memory = bus.memory(at: physical, length: size), access == .load || !memory.isReadOnly else {
             Log.write(.guestErrors, "hart \(index): atomic access to \(hex(physical)), which is not RAM")

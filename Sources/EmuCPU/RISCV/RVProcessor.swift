@@ -36,7 +36,12 @@ public final class RVProcessor {
     /// Deadline of Sstc's stimecmp.
     package private(set) var supervisorTimer: EventTimer!
     /// What a debugger wants to hear of; nil for nothing. Set between slices.
-    package var watch: HartWatch?
+    package var watch: HartWatch? {
+        get { observation }
+        set { observation = newValue }
+    }
+    /// Internal, so that the compiler sees all uses and none needs a check for exclusivity.
+    private var observation: HartWatch?
     /// Room to decode one block into, and to run the first instructions of one.
     let scratch: UnsafeMutablePointer<DecodedOp>
 
