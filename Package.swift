@@ -24,11 +24,11 @@ let package = Package(
         .target(name: "EmuBus", dependencies: ["CHost", "CLibFDT"]),
         .target(name: "EmuIR"),
         .target(name: "EmuJIT", dependencies: ["EmuIR", "CHost", "CCapstone"]),
-        .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR"]),
+        .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR", "EmuJIT"]),
         .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp"]),
         .target(
             name: "EmuMachine",
-            dependencies: ["EmuBus", "EmuCPU", "EmuDevices", "CHost", "CZlib"],
+            dependencies: ["EmuBus", "EmuCPU", "EmuDevices", "EmuJIT", "CHost", "CZlib"],
             resources: [.embedInCode("Resources/firmware.bin")]),
         .target(
             name: "EmuControl",

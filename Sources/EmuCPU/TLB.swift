@@ -17,11 +17,15 @@ package struct TLBEntry {
     static let pageMask = ~UInt64(0xfff)
 }
 
-/// A remembered jump target: which block runs at a guest address.
+/// A remembered jump target: which block runs at a guest address. 32 bytes, trivial, read by the interpreter and by generated code.
 package struct JumpCacheEntry {
-    var pc = UInt64.max
-    var generation: UInt64 = 0
+    /// The guest address, exclusive-or'ed with the view's `salt`. Empty entries have bit 0 set, which no address has.
+    var key: UInt64 = 1
+    /// Host address of the block's translated code, or of the code that leaves for the interpreter; 0 without a translator.
+    var code: UInt = 0
     var block: UnsafeMutablePointer<Block>?
+    /// Makes the size a power of two.
+    var padding: UInt64 = 0
 }
 
 /// What a TLB view is valid for: one address space seen with one set of access rights.
@@ -44,8 +48,8 @@ package struct TLBView {
     /// Physical page address behind each entry; only slow paths read it.
     var physical: UnsafeMutablePointer<UInt64>
     var jumps: UnsafeMutablePointer<JumpCacheEntry>
-    /// Jump cache entries of another generation are stale.
-    var generation: UInt64 = 1
+    /// In the seven bits above every guest address: changes with each flush, so that jump cache entries made before match no more.
+    var salt: UInt64 = 0
     var key = TLBViewKey(space: .max, rights: .max)
     var lastUse: UInt64 = 0
     /// Pages came from superpages: flushing one address must flush everything.
@@ -55,8 +59,16 @@ package struct TLBView {
     var filled = InlineArray<64, UInt16>(repeating: 0)
     static let logSize = 64
 
+    private static let saltStep: UInt64 = 1 << 57
+
     @inline(__always)
     static func jumpIndex(_ pc: UInt64) -> Int { Int((pc >> 1 ^ pc >> 12) & UInt64(jumpCount - 1)) }
+
+    /// Forgets every jump. Guest addresses have 57 bits, extended by sign, so two of them under different salts are never one key.
+    mutating func flushJumps() {
+        salt &+= Self.saltStep
+        if salt == 0 { jumps.update(repeating: JumpCacheEntry(), count: Self.jumpCount) }
+    }
 
     @inline(__always)
     func entry(_ address: UInt64) -> UnsafeMutablePointer<TLBEntry> {
@@ -86,14 +98,14 @@ package struct TLBView {
         }
         filledCount = 0
         holdsSuperpage = false
-        generation &+= 1
+        flushJumps()
     }
 
     /// Forgets the page of `address` and every jump.
     mutating func flush(address: UInt64) {
         if holdsSuperpage { return flush() }
         entry(address).pointee = TLBEntry()
-        generation &+= 1
+        flushJumps()
     }
 }
 
@@ -149,6 +161,11 @@ package final class TLBViews {
         for index in 0..<Self.count where matches(views[index].key) {
             if let address { views[index].flush(address: address) } else { views[index].flush() }
         }
+    }
+
+    /// Forgets every jump of every view.
+    func flushJumps() {
+        for index in 0..<Self.count { views[index].flushJumps() }
     }
 
     /// Makes direct stores to the physical page at `page` take the slow path from now on.

@@ -15,6 +15,13 @@ package struct Block {
     var isValid = true
     /// A debugger is asked each time before the block is entered: nothing may link to it or remember it as a jump's target.
     var isWatched = false
+    /// Valid and without translated code: the interpreter may run it without asking.
+    var isPlain = true
+    /// Runs left until it is worth translating.
+    var heat: Int32
+    /// Its translation: the code's host address and the unit it belongs to.
+    var hostCode: UnsafeRawPointer?
+    var unit: Int32 = -1
     /// Physical page of the last instruction's second half when it straddles two pages, else 0.
     let secondPage: UInt64
     /// Blocks of the same page this one continues with: at its jump's target, and after its end.
@@ -52,7 +59,9 @@ public final class TranslationCache {
     private let bus: AddressSpace
     /// Physical addresses where blocks must start and are watched: no block runs across one.
     package private(set) var boundaries: Set<UInt64> = []
-    private var views: [TLBViews] = []
+    package private(set) var views: [TLBViews] = []
+    /// Code for the host made from hot blocks; nil when everything is interpreted.
+    package var hostCode: HostCodeCache?
 
     /// Figures for `--stats`.
     public private(set) var blocksDecoded = 0
@@ -102,7 +111,7 @@ public final class TranslationCache {
     /// Adds a block. `ops` must end in `blockEnd`, which is not counted.
     package func insert(_ address: UInt64, _ ops: UnsafeBufferPointer<DecodedOp>, byteLength: Int, secondPage: UInt64) -> UnsafeMutablePointer<Block> {
         let block = newBlock()
-        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), secondPage: secondPage))
+        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: hostCode?.threshold ?? .max, secondPage: secondPage))
         if !boundaries.isEmpty { block.pointee.isWatched = boundaries.contains(address) }
         let bucket = Self.bucket(address)
         block.pointee.hashNext = buckets[bucket]
@@ -212,6 +221,8 @@ public final class TranslationCache {
 
     private func remove(_ block: UnsafeMutablePointer<Block>) {
         block.pointee.isValid = false
+        block.pointee.isPlain = false
+        if block.pointee.hostCode != nil { hostCode?.retire(block) }
         blocksInvalidated += 1
         let bucket = Self.bucket(block.pointee.physicalPC)
         if buckets[bucket] == block {
@@ -264,6 +275,7 @@ public final class TranslationCache {
         opsUsed = Self.chunkOps
         blocksUsed = Self.chunkOps
         for each in views { each.flush() }
+        hostCode?.removeAll()
         flushes += 1
     }
 }

@@ -25,6 +25,11 @@ public final class CodeBuffer {
     public let capacity: Int
     /// Bytes handed out since the last `reset()`, gaps for alignment included.
     public private(set) var used = 0
+    /// Segments the buffer is emptied by, see `openSegment`.
+    public let segmentCount = 8
+    /// Where the first segment begins, and where allocation ends for now.
+    private var first = 0
+    private var end: Int
 
     private let writable: UnsafeMutableRawPointer
     private let code: UnsafeMutableRawPointer
@@ -58,6 +63,7 @@ public final class CodeBuffer {
             throw JITHostError("mapping \(capacity >> 10) KiB of translated code for execution", reason)
         }
         self.capacity = capacity
+        end = capacity
         self.writable = writable
         self.code = code
     }
@@ -86,15 +92,30 @@ public final class CodeBuffer {
     public func allocate(_ count: Int) -> Int? {
         precondition(count >= 0)
         let offset = (used + Self.alignment - 1) & -Self.alignment
-        guard offset <= capacity, count <= capacity - offset else { return nil }
+        guard offset <= end, count <= end - offset else { return nil }
         used = offset + count
         return offset
+    }
+
+    /// Keeps what has been allocated so far out of all segments: `openSegment` never frees it.
+    public func keepUsed() {
+        first = (used + Self.alignment - 1) & -Self.alignment
+        openSegment(0)
+    }
+
+    /// Empties a segment and allocates from it until the next call. No code in it may run any more.
+    public func openSegment(_ index: Int) {
+        let size = (capacity - first) / segmentCount & -Self.alignment
+        let start = first + index * size
+        used = start
+        end = index == segmentCount - 1 ? capacity : start + size
     }
 
     /// Starts over: everything is free and no code in here may run any more. Gives all memory back.
     public func reset() {
         release(0..<capacity)
         used = 0
+        end = capacity
     }
 
     /// Gives the memory of the pages that lie wholly inside back to the host. They read as zeroes and can be written again.

@@ -109,6 +109,14 @@ public struct CharacterConfig: Equatable, Sendable {
     }
 }
 
+/// What executes guest code, `--engine` and `-accel`.
+public enum ExecutionEngine: String, CaseIterable, Sendable {
+    /// Hot code is translated to host code.
+    case jit
+    /// Everything is interpreted.
+    case interp
+}
+
 /// Where the guest's real-time clock starts.
 public enum RTCBase: Equatable, Sendable {
     /// The host's clock; with the virtual clock, a fixed date, so that runs repeat.
@@ -122,6 +130,7 @@ public enum RTCBase: Equatable, Sendable {
 /// Everything the command line can say about a machine, as a plain value. `Machine` checks what only it can know.
 public struct MachineConfig: Sendable {
     public static let defaultMemory: UInt64 = 128 << 20
+    public static let defaultTranslatedCodeSize = 128 << 20
     /// Nanoseconds of guest time per cycle of the virtual clock unless `-icount shift=` says otherwise.
     public static let defaultNanosecondsPerCycle: UInt64 = 10
 
@@ -154,6 +163,10 @@ public struct MachineConfig: Sendable {
     /// `-serial`, in order; the board's first UART gets the first.
     public var serial: [CharacterConfig] = []
     public var chardevs: [CharacterConfig] = []
+
+    public var engine = ExecutionEngine.jit
+    /// `-accel tb-size=`: bytes of translated code kept at most.
+    public var translatedCodeSize = MachineConfig.defaultTranslatedCodeSize
 
     public var rtc = RTCBase.automatic
     /// `--time` (`-icount` selects virtual).

@@ -260,6 +260,15 @@ extension RunCommand {
     // MARK: Time
 
     private static let timeOptions: [Row] = [
+        Row(["engine"], "jit|interp",
+            help: "jit: hot guest code is translated to host code (default where the host allows)\n"
+                + "interp: everything is interpreted") { options, use throws(CommandEnd) in
+            guard let engine = ExecutionEngine(rawValue: use.value) else {
+                let engines = ExecutionEngine.allCases.map(\.rawValue)
+                throw use.failed("'\(use.value)' is not one of \(engines.joined(separator: ", "))" + didYouMean(use.value, among: engines))
+            }
+            options.config.engine = engine
+        },
         Row(["time"], "host|virtual",
             help: "host: guest time follows the host's clock (default)\n"
                 + "virtual: guest time advances with instructions; equal inputs give equal runs") { options, use throws(CommandEnd) in

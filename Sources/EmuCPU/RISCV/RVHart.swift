@@ -95,6 +95,28 @@ package struct RVHart {
     /// The views that data accesses and instruction fetches use now (they differ under MPRV).
     var dataView: UnsafeMutablePointer<TLBView>
     var fetchView: UnsafeMutablePointer<TLBView>
+
+    // MARK: What translated code and its helpers share (see `StateLayout` in EmuJIT)
+
+    /// Virtual address of the page translated code runs in.
+    var pageBase: UInt64 = 0
+    /// Parts of the views, copied whenever translated code is entered.
+    var tlb: UnsafeMutablePointer<TLBEntry>
+    var jumps: UnsafeMutablePointer<JumpCacheEntry>
+    var jumpSalt: UInt64 = 0
+    var leave: UInt32 = 0
+    var exitReason: UInt32 = 0
+    var exitSite: UInt32 = 0
+    /// Not 0 while the host's MXCSR is the guest's, and what it was when it was last stored: modes and sticky flags.
+    var floatLive: UInt32 = 0
+    var floatControl: UInt32 = 0
+    var exitUnit: UInt64 = 0
+    var storeValue: UInt64 = 0
+    var temporaries = InlineArray<32, UInt64>(repeating: 0)
+    /// C functions, by `HelperCall`.
+    var helpers = InlineArray<4, UInt>(repeating: 0)
+    /// The `RVProcessor` this is the state of; unretained.
+    var processor: UnsafeMutableRawPointer?
 }
 
 /// Bits of `RVHart.request`.

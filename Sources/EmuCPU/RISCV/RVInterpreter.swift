@@ -43,6 +43,9 @@ extension RVProcessor {
         var block: UnsafeMutablePointer<Block>
         // Cycles left once the block in hand has ended. `RVHart.remaining` is brought up to date only for those who look at it.
         var remaining = h.pointee.remaining
+        let host = cache.hostCode
+        // The interpreter must execute the next block, translated or not.
+        var mustInterpret = false
 
         dispatch: while true {
             // Between blocks, with no successor known.
@@ -64,9 +67,9 @@ extension RVProcessor {
             let entries = h.pointee.dataView.pointee.entries
             let view = h.pointee.fetchView
             let jump = view.pointee.jumps + TLBView.jumpIndex(pc)
-            if jump.pointee.pc == pc, jump.pointee.generation == view.pointee.generation,
-                let known = jump.pointee.block, known.pointee.isValid {
+            if jump.pointee.key == pc ^ view.pointee.salt, let known = jump.pointee.block, known.pointee.isValid {
                 block = known
+                if let code = known.pointee.hostCode { jump.pointee.code = UInt(bitPattern: code) }
             } else if let found = findBlock(pc) {
                 block = found
             } else if h.pointee.request & RVRequest.exit != 0 {
@@ -84,6 +87,31 @@ extension RVProcessor {
             chained: while true {
                 // One block, entered at its start.
                 let count = Int(block.pointee.count)
+                block.pointee.heat &-= 1
+                if block.pointee.heat < 0, remaining >= count, let host, !mustInterpret, let code = hostCode(of: block, at: pc, host) {
+                    h.pointee.pc = pc
+                    h.pointee.remaining = remaining
+                    let reason = runTranslated(code, host)
+                    remaining = h.pointee.remaining
+                    pc = h.pointee.pc
+                    switch reason {
+                    case .dispatch: break
+                    case .link: linkExit(to: pc, host)
+                    case .budget: budgetExit(host)
+                    case .bail:
+                        pc = resumeBailed(&remaining)
+                        mustInterpret = true
+                    case .trap:
+                        countCycles(remaining)
+                        h.pointee.nonRetired &+= 1
+                        takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc)
+                        pc = h.pointee.pc
+                    case .wait: return .waiting
+                    case .yield: return .yielded
+                    }
+                    continue dispatch
+                }
+                mustInterpret = false
                 var ip = block.pointee.ops
                 var end = ip + count
                 remaining &-= count
@@ -607,7 +635,7 @@ extension RVProcessor {
                 switch outcome {
                 case .taken:
                     if next & alignmentMask != 0 { break }
-                    if h.pointee.request == 0, let successor = block.pointee.taken, successor.pointee.isValid {
+                    if h.pointee.request == 0, let successor = block.pointee.taken, successor.pointee.isPlain {
                         pc = next
                         block = successor
                         continue chained
@@ -621,7 +649,7 @@ extension RVProcessor {
                     pc = next
                     continue dispatch
                 case .ranOn:
-                    if h.pointee.request == 0, let successor = block.pointee.next, successor.pointee.isValid, remaining > 0 {
+                    if h.pointee.request == 0, let successor = block.pointee.next, successor.pointee.isPlain, remaining > 0 {
                         pc = next
                         block = successor
                         continue chained

@@ -57,7 +57,10 @@ public final class RVProcessor {
         decoder = RVDecoder(extensions: config.extensions)
         scratch = .allocate(capacity: Self.maximumBlock + 1)
         h = .allocate(capacity: 1)
-        h.initialize(to: RVHart(blockEnd: scratch, dataView: views.views, fetchView: views.views))
+        let view = views.views
+        h.initialize(to: RVHart(
+            blockEnd: scratch, dataView: view, fetchView: view, tlb: view.pointee.entries, jumps: view.pointee.jumps, helpers: Self.helperAddresses))
+        h.pointee.processor = Unmanaged.passUnretained(self).toOpaque()
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
         reset()

@@ -1,6 +1,7 @@
 import EmuBus
 import EmuCPU
 import EmuDevices
+import EmuJIT
 
 /// The harts of a RISC-V board and what they share.
 final class RVCores {
@@ -26,12 +27,24 @@ final class RVCores {
         guard (1...maximum).contains(count) else {
             throw ConfigError("-smp \(count)", "the \(board.rawValue) board has 1 to \(maximum) harts")
         }
+        try Self.addTranslator(context)
         let time = TimeSource()
         self.time = time
         processors = (0..<count).map { index in
             RVProcessor(index: index, config: processor, bus: context.bus, cache: context.cache, events: context.events) {
                 time.clint?.ticks() ?? 0
             }
+        }
+    }
+
+    /// Gives the machine's cache a translator where one is wanted and the host can run what it makes.
+    private static func addTranslator(_ context: BoardContext) throws(ConfigError) {
+        guard context.config.engine != .interp, X86Backend.isSupported else { return }
+        do {
+            let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: context.config.translatedCodeSize)
+            context.cache.hostCode = HostCodeCache(cache: context.cache, backend: backend)
+        } catch {
+            throw ConfigError("--engine \(context.config.engine.rawValue)", "\(error); --engine interp runs without translated code")
         }
     }
 

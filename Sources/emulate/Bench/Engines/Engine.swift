@@ -30,7 +30,8 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     /// The engines everyone has names for; those whose program is missing are left out of a run unless named.
     package static let builtIn: [BenchEngine] = [
         native,
-        emulate("interp", "this emulator's interpreter", []),
+        emulate("jit", "this emulator, hot code translated", ["--engine", "jit"]),
+        emulate("interp", "this emulator's interpreter", ["--engine", "interp"]),
         machine("qemu", "QEMU's translator (TCG)", executable: "qemu-system-riscv64", version: ["--version"], extra: []),
     ]
 

@@ -1,0 +1,192 @@
+import EmuBus
+import EmuIR
+import EmuJIT
+
+/// The host code made from hot blocks of a machine, and what links it together.
+///
+/// Code is compiled in units (one block, or the blocks of a loop) into a buffer that fills segment by segment; when all segments are
+/// used, the oldest one is emptied and its blocks are interpreted again. Code of a unit is entered at its blocks' `hostCode`, by jumps
+/// that other units were linked with, and through jump caches; `retire` and eviction close all three ways.
+package final class HostCodeCache {
+    /// A translated unit that may still be entered.
+    private struct Unit {
+        var compiled: CompiledUnit
+        var blocks: [UnsafeMutablePointer<Block>]
+        /// Links of other units that jump into this one.
+        var incoming: [(unit: Int32, link: Int32)] = []
+        /// For each link of this unit, the unit it jumps to, or -1.
+        var targets: [Int32]
+        /// Times the budget ended in it; nil once it is compiled as well as it can be.
+        var samples: Int? = 0
+    }
+
+    /// Runs of a block by the interpreter before it is translated.
+    package let threshold: Int32
+    package let backend: any HostBackend
+    /// `HostBackend.enter`: (state, code) → `CodeExit`.
+    let enter: @convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32
+    private unowned let cache: TranslationCache
+    private var optimizer = IROptimizer()
+    private var units: [Unit?] = []
+    private var freeUnits: [Int32] = []
+    /// Units by the segment their code lies in.
+    private var segments: [[Int32]]
+    private var segment = 0
+
+    /// Figures for `--stats`.
+    package private(set) var figures = TranslationFigures()
+
+    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64) {
+        self.cache = cache
+        self.backend = backend
+        self.threshold = threshold
+        // SAFETY: `enter` is the address of such a function.
+        enter = unsafeBitCast(backend.enter, to: (@convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32).self)
+        segments = Array(repeating: [], count: backend.buffer.segmentCount)
+        figures.baseBytes = backend.buffer.used
+    }
+
+    /// Bytes of host code in use.
+    package var bytes: Int { backend.buffer.used }
+
+    // MARK: Making and dropping code
+
+    /// Compiles `ir`, whose blocks are `blocks`; they are entered there from now on. False when that is impossible.
+    /// - Parameter weights: for a loop, how often each block is expected to run, relative to the others; empty for a block alone.
+    package func install(_ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], weights: [Int] = []) -> Bool {
+        optimizer.run(&ir)
+        let number = freeUnits.popLast() ?? Int32(units.count)
+        if Int(number) == units.count { units.append(nil) }
+        let addresses = blocks.map { UInt(bitPattern: $0) }
+        var compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights)
+        if compiled == nil {
+            openNextSegment()
+            compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights)
+        }
+        guard let compiled else {
+            freeUnits.append(number)
+            return false
+        }
+        for block in blocks where block.pointee.unit >= 0 { dissolve(block.pointee.unit) }
+        for (block, entry) in zip(blocks, compiled.entries) {
+            block.pointee.hostCode = backend.buffer.executable(entry.position)
+            block.pointee.unit = number
+            block.pointee.isPlain = false
+        }
+        units[Int(number)] = Unit(compiled: compiled, blocks: blocks, targets: Array(repeating: -1, count: compiled.links.count),
+            samples: weights.isEmpty ? 0 : nil)
+        segments[segment].append(number)
+        figures.units += 1
+        figures.blocks += blocks.count
+        figures.instructions += blocks.reduce(0) { $0 + Int($1.pointee.count) }
+        figures.hostBytes += compiled.range.count
+        return true
+    }
+
+    /// A block with translated code was overwritten: nothing may enter its unit any more.
+    package func retire(_ block: UnsafeMutablePointer<Block>) {
+        guard block.pointee.unit >= 0 else { return }
+        dissolve(block.pointee.unit)
+        figures.retired += 1
+    }
+
+    /// Closes every way into a unit; its blocks are interpreted again. Code that is being executed stays intact.
+    private func dissolve(_ number: Int32) {
+        guard let unit = units[Int(number)] else { return }
+        units[Int(number)] = nil
+        for entry in unit.compiled.entries { backend.retire(entry) }
+        for (position, target) in unit.targets.enumerated() where target >= 0 && target != number {
+            units[Int(target)]?.incoming.removeAll { $0.unit == number && $0.link == Int32(position) }
+        }
+        for (source, link) in unit.incoming where source != number {
+            guard let from = units[Int(source)] else { continue }
+            backend.link(from.compiled.links[Int(link)], to: nil)
+            units[Int(source)]?.targets[Int(link)] = -1
+        }
+        for block in unit.blocks {
+            block.pointee.hostCode = nil
+            block.pointee.unit = -1
+            block.pointee.isPlain = block.pointee.isValid
+            block.pointee.heat = threshold
+        }
+        retiredNumbers.append(number)
+    }
+
+    /// Numbers of dissolved units: their code may still be on the host's stack or in a jump cache, so they are used again only with the segment.
+    private var retiredNumbers: [Int32] = []
+
+    /// Goes on in the next segment, dropping what it holds.
+    private func openNextSegment() {
+        segment = (segment + 1) % segments.count
+        if !segments[segment].isEmpty { figures.evictions += 1 }
+        for number in segments[segment] { dissolve(number) }
+        forgetJumps()
+        let emptied = Set(segments[segment])
+        freeUnits.append(contentsOf: retiredNumbers.filter { emptied.contains($0) })
+        retiredNumbers.removeAll { emptied.contains($0) }
+        segments[segment] = []
+        backend.buffer.openSegment(segment)
+    }
+
+    /// Drops all code. Only between blocks; the blocks themselves are gone already.
+    package func removeAll() {
+        units = []
+        freeUnits = []
+        retiredNumbers = []
+        for index in segments.indices { segments[index] = [] }
+        segment = 0
+        forgetJumps()
+        backend.buffer.openSegment(0)
+    }
+
+    private func forgetJumps() {
+        for views in cache.views { views.flushJumps() }
+    }
+
+    // MARK: Linking
+
+    /// Lets a direct jump of unit `number` go straight to `block` from now on.
+    package func link(unit number: Int, link: Int, to block: UnsafeMutablePointer<Block>) {
+        guard number < units.count, let unit = units[number], link < unit.targets.count, let code = block.pointee.hostCode else { return }
+        backend.link(unit.compiled.links[link], to: backend.buffer.offset(ofExecutable: UInt(bitPattern: code)))
+        units[number]?.targets[link] = block.pointee.unit
+        units[Int(block.pointee.unit)]?.incoming.append((Int32(number), Int32(link)))
+        figures.links += 1
+    }
+
+    // MARK: Finding loops
+
+    /// Samples that make it worth compiling the loop around a block.
+    private static let samplesForLoop = 3
+
+    /// The budget ended at a block of unit `number`: a sample of where time is spent, for free.
+    /// - Returns: the block, when it is time to compile the loop around it.
+    package func sample(unit number: UInt64, position: UInt32) -> UnsafeMutablePointer<Block>? {
+        let number = Int(truncatingIfNeeded: number)
+        guard number < units.count, let samples = units[number]?.samples else { return nil }
+        guard samples + 1 >= Self.samplesForLoop else {
+            units[number]?.samples = samples + 1
+            return nil
+        }
+        units[number]?.samples = nil
+        guard let blocks = units[number]?.blocks, Int(position) < blocks.count else { return nil }
+        return blocks[Int(position)]
+    }
+}
+
+/// What translation did, for `--stats`.
+public struct TranslationFigures: Sendable {
+    public var units = 0
+    public var blocks = 0
+    /// Guest instructions translated.
+    public var instructions = 0
+    public var hostBytes = 0
+    public var retired = 0
+    public var evictions = 0
+    public var links = 0
+    var baseBytes = 0
+    /// Times translated code was left, by `CodeExit`.
+    public var exits = InlineArray<8, Int>(repeating: 0)
+    /// Host seconds spent translating.
+    public var seconds = 0.0
+}

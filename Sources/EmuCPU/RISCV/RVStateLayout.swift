@@ -1,0 +1,22 @@
+import EmuJIT
+
+extension RVProcessor {
+    /// Where translated code finds the fields of `RVHart`, TLB entries and jump cache entries. A test pins what the assembler relies on.
+    package static let stateLayout: StateLayout = {
+        func field<Value>(_ path: KeyPath<RVHart, Value>) -> Int {
+            guard let offset = MemoryLayout<RVHart>.offset(of: path) else { preconditionFailure("a stored field has an offset") }
+            return offset
+        }
+        func entry<Value>(_ path: KeyPath<TLBEntry, Value>) -> Int { MemoryLayout<TLBEntry>.offset(of: path) ?? 0 }
+        func jump<Value>(_ path: KeyPath<JumpCacheEntry, Value>) -> Int { MemoryLayout<JumpCacheEntry>.offset(of: path) ?? 0 }
+        return StateLayout(
+            integers: field(\.x), floats: field(\.f), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), tlb: field(\.tlb),
+            jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
+            exitUnit: field(\.exitUnit), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
+            temporaries: field(\.temporaries), temporaryCount: 32, helpers: field(\.helpers),
+            tlbEntryShift: MemoryLayout<TLBEntry>.stride.trailingZeroBitCount, tlbEntryCount: TLBView.entryCount,
+            tlbReadTag: entry(\.readTag), tlbWriteTag: entry(\.writeTag), tlbAddend: entry(\.addend),
+            jumpEntryShift: MemoryLayout<JumpCacheEntry>.stride.trailingZeroBitCount, jumpEntryCount: TLBView.jumpCount,
+            jumpKey: jump(\.key), jumpCode: jump(\.code))
+    }()
+}

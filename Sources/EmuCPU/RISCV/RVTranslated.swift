@@ -1,0 +1,260 @@
+import EmuBus
+import EmuIR
+import EmuJIT
+
+/// Between the interpreter's loop and translated code: entering it, the helpers it calls, and what its exits mean.
+///
+/// SAFETY: helpers get the state pointer that `enter` was called with, whose `processor` outlives the call, and the address of a `Block`
+/// and a position in it, both put into the code when it was compiled from that block; code is dropped before its blocks are.
+extension RVProcessor {
+    // MARK: Entering
+
+    /// Runs translated code until it leaves. `h.pc` is the address it stands for and `h.remaining` the budget; both are up to date afterwards.
+    @inline(__always)
+    func runTranslated(_ code: UnsafeRawPointer, _ host: HostCodeCache) -> CodeExit {
+        h.pointee.pageBase = h.pointee.pc & TLBEntry.pageMask
+        h.pointee.tlb = h.pointee.dataView.pointee.entries
+        let view = h.pointee.fetchView
+        h.pointee.jumps = view.pointee.jumps
+        h.pointee.jumpSalt = view.pointee.salt
+        h.pointee.leave = 0
+        let reason = host.enter(UnsafeMutableRawPointer(h), code)
+        if h.pointee.floatLive != 0 {
+            foldFloatFlags()
+            h.pointee.floatLive = 0
+        }
+        return CodeExit(rawValue: reason) ?? .dispatch
+    }
+
+    // MARK: Translating
+
+    /// The translated code of a block that is worth it, made if need be; nil when the interpreter must run it.
+    @inline(never)
+    func hostCode(of block: UnsafeMutablePointer<Block>, at pc: UInt64, _ host: HostCodeCache) -> UnsafeRawPointer? {
+        // Asked again at the next run.
+        block.pointee.heat = 0
+        if let code = block.pointee.hostCode { return code }
+        guard block.pointee.isValid, isTranslatable(block, pc) else {
+            block.pointee.heat = .max
+            return nil
+        }
+        var translator = RVTranslator(config: config)
+        var unit = IRUnit(blocks: [translator.translate(block)])
+        guard host.install(&unit, [block]) else {
+            block.pointee.heat = .max
+            return nil
+        }
+        return block.pointee.hostCode
+    }
+
+    /// Code that may be entered without asking anybody, and jumped to from its own page.
+    private func isTranslatable(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64) -> Bool {
+        !block.pointee.crossesPage && !block.pointee.isWatched && !Log.isEnabled(.execution)
+            && h.pointee.fetchView.pointee.entry(pc).pointee.executeTag & TLBEntry.checked == 0
+    }
+
+    /// After `CodeExit.link`: lets the jump go straight to the translated code at `pc` next time, if there is any.
+    @inline(never)
+    func linkExit(to pc: UInt64, _ host: HostCodeCache) {
+        guard h.pointee.request == 0, !cache.isFull, let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
+        host.link(unit: Int(truncatingIfNeeded: h.pointee.exitUnit), link: Int(h.pointee.exitSite), to: block)
+    }
+
+    /// After `CodeExit.budget`: compiles the loop around the block in hand when time is spent there.
+    @inline(never)
+    func budgetExit(_ host: HostCodeCache) {
+        guard let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
+        let page = hot.pointee.physicalPC & TLBEntry.pageMask
+        var translator = RVTranslator(config: config)
+        let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff)) { offset in
+            // Only code that runs often enough to have been translated, so that nothing new is decoded here.
+            guard (0..<4096).contains(offset), let block = cache.find(page | UInt64(offset), secondPage: { nil }), block.pointee.hostCode != nil else { return nil }
+            return (block, translator.translate(block))
+        }
+        guard let loop else { return }
+        var unit = IRUnit(blocks: loop.nodes.map(\.ir))
+        _ = host.install(&unit, loop.nodes.map(\.block), weights: loop.weights)
+    }
+
+    /// What the jump cache holds as a block's host code.
+    func jumpCode(_ block: UnsafeMutablePointer<Block>) -> UInt {
+        guard let host = cache.hostCode else { return 0 }
+        return UInt(bitPattern: block.pointee.hostCode ?? host.backend.dispatchExit)
+    }
+
+    /// After `CodeExit.bail`: the address of the instruction to go on at, and the budget given back.
+    func resumeBailed(_ remaining: inout Int) -> UInt64 {
+        // The block's address travels in exitUnit, the instruction's position in exitSite.
+        guard let block = UnsafeMutablePointer<Block>(bitPattern: UInt(h.pointee.exitUnit)) else { return h.pointee.pc }
+        let position = Site(rawValue: h.pointee.exitSite).guest
+        remaining &+= Int(block.pointee.count) &- position
+        return h.pointee.pageBase &+ (block.pointee.physicalPC & 0xfff) &+ UInt64(block.pointee.ops[position].offset)
+    }
+
+    // MARK: Floating point
+
+    /// MXCSR bits: sticky flags (IE DE ZE OE UE PE), all exceptions masked, rounding control.
+    private static let controlMasked: UInt32 = 0x1f80
+    private static let controlRounding: UInt32 = 13
+
+    /// Adds the flags the host has accrued for the guest to fflags.
+    func foldFloatFlags() {
+        let control = h.pointee.floatControl
+        h.pointee.floatControl = control & ~0x3f
+        var flags: UInt8 = 0
+        if control & 0x01 != 0 { flags |= FloatFlags.invalid.rawValue }
+        if control & 0x04 != 0 { flags |= FloatFlags.divideByZero.rawValue }
+        if control & 0x08 != 0 { flags |= FloatFlags.overflow.rawValue }
+        if control & 0x10 != 0 { flags |= FloatFlags.underflow.rawValue }
+        if control & 0x20 != 0 { flags |= FloatFlags.inexact.rawValue }
+        h.pointee.fflags |= flags
+    }
+
+    /// True when translated floating-point code may run: the state is on and dirty already, and the host knows the rounding mode.
+    func enableFloat() -> Bool {
+        guard h.pointee.mstatus & RVStatus.fs == RVStatus.fs else { return false }
+        let rounding: UInt32
+        switch RoundingMode(rawValue: h.pointee.frm) {
+        case .rne: rounding = 0
+        case .rdn: rounding = 1
+        case .rup: rounding = 2
+        case .rtz: rounding = 3
+        default: return false
+        }
+        h.pointee.floatControl = Self.controlMasked | rounding << Self.controlRounding
+        h.pointee.floatLive = 1
+        return true
+    }
+
+    // MARK: Helpers
+
+    /// In the order of `HelperCall`.
+    static let helperAddresses: InlineArray<4, UInt> = {
+        let load: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
+            RVProcessor.of($0)._withUnsafeGuaranteedRef { [address = $1, site = $2, block = $3] in $0.translatedLoad(address, site, block) }
+        }
+        let store: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
+            RVProcessor.of($0)._withUnsafeGuaranteedRef { [address = $1, site = $2, block = $3] in $0.translatedStore(address, site, block) }
+        }
+        let interpret: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
+            RVProcessor.of($0)._withUnsafeGuaranteedRef { [site = $2, block = $3] in $0.translatedInterpret(site, block) }
+        }
+        let enable: @convention(c) (UnsafeMutableRawPointer) -> UInt64 = {
+            RVProcessor.of($0)._withUnsafeGuaranteedRef { $0.enableFloat() ? 1 : 0 }
+        }
+        return [
+            unsafeBitCast(load, to: UInt.self), unsafeBitCast(store, to: UInt.self), unsafeBitCast(interpret, to: UInt.self),
+            unsafeBitCast(enable, to: UInt.self),
+        ]
+    }()
+
+    private static func of(_ state: UnsafeMutableRawPointer) -> Unmanaged<RVProcessor> {
+        // SAFETY: `processor` is set before any code can run and points to the object that owns `state`.
+        Unmanaged.fromOpaque(state.assumingMemoryBound(to: RVHart.self).pointee.processor.unsafelyUnwrapped)
+    }
+
+    /// Notes where translated code stands, as the interpreter does; returns the instruction in hand.
+    @inline(__always)
+    private func note(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UnsafeMutablePointer<DecodedOp> {
+        let block = block.assumingMemoryBound(to: Block.self)
+        h.pointee.blockPC = h.pointee.pageBase &+ (block.pointee.physicalPC & 0xfff)
+        h.pointee.blockEnd = block.pointee.ops + Int(block.pointee.count)
+        return block.pointee.ops + Site(rawValue: UInt32(truncatingIfNeeded: site)).guest
+    }
+
+    /// Leaves translated code after the instruction at `ip`, or at it when it trapped.
+    private func leave(_ reason: CodeExit, _ ip: UnsafeMutablePointer<DecodedOp>) {
+        h.pointee.remaining &+= h.pointee.blockEnd - ip - 1
+        if reason != .trap { h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset) &+ ip.pointee.length }
+        leave(reason)
+    }
+
+    private func leave(_ reason: CodeExit) {
+        h.pointee.exitReason = reason.rawValue
+        h.pointee.leave = 1
+    }
+
+    private func trap(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 {
+        h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset)
+        leave(.trap, ip)
+        return 0
+    }
+
+    private func translatedLoad(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
+        let ip = note(site, block)
+        let value: UInt64
+        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
+        switch op {
+        case .load8u:
+            guard let bits = loadSlow(address, 1, ip) else { return trap(ip) }
+            value = bits & 0xff
+        case .load8s:
+            guard let bits = loadSlow(address, 1, ip) else { return trap(ip) }
+            value = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: bits)))
+        case .load16u:
+            guard let bits = loadSlow(address, 2, ip) else { return trap(ip) }
+            value = bits & 0xffff
+        case .load16s:
+            guard let bits = loadSlow(address, 2, ip) else { return trap(ip) }
+            value = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: bits)))
+        case .load32u:
+            guard let bits = loadSlow(address, 4, ip) else { return trap(ip) }
+            value = bits & 0xffff_ffff
+        case .load32s:
+            guard let bits = loadSlow(address, 4, ip) else { return trap(ip) }
+            value = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits)))
+        case .loadf32:
+            guard let bits = loadSlow(address, 4, ip) else { return trap(ip) }
+            value = bits | 0xffff_ffff_0000_0000
+        default:
+            guard let bits = loadSlow(address, 8, ip) else { return trap(ip) }
+            value = bits
+        }
+        if h.pointee.request != 0 {
+            // The instruction is complete, but the next one must not follow unseen: write its register here.
+            switch ip.pointee.rv {
+            case .flw, .fld: f[Int(ip.pointee.rd)] = value
+            case .flh: f[Int(ip.pointee.rd)] = value | 0xffff_ffff_ffff_0000
+            default: x[Int(ip.pointee.rd)] = value
+            }
+            leave(.dispatch, ip)
+        }
+        return value
+    }
+
+    private func translatedStore(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
+        let ip = note(site, block)
+        let size: UInt64 =
+            switch Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .store64 {
+            case .store8: 1
+            case .store16: 2
+            case .store32, .storef32: 4
+            default: 8
+            }
+        guard storeSlow(address, size, h.pointee.storeValue, ip) else { return trap(ip) }
+        if h.pointee.request != 0 { leave(.dispatch, ip) }
+        return 0
+    }
+
+    private func translatedInterpret(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
+        let ip = note(site, block)
+        if h.pointee.floatLive != 0 { foldFloatFlags() }
+        if ip.pointee.rv.isFloatingPoint {
+            if !executeFloat(ip.pointee.rv, ip.pointee) { return trap(ip) }
+            return 0
+        }
+        h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+        let left = h.pointee.blockEnd - ip - 1
+        switch executeCold(ip) {
+        case .next: return 0
+        case .trap: return trap(ip)
+        case .leave:
+            h.pointee.remaining &+= left
+            leave(.dispatch)
+        case .wait, .yield:
+            h.pointee.remaining &+= left
+            leave(h.pointee.waiting ? .wait : .yield)
+        }
+        return 0
+    }
+}

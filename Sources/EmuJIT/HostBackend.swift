@@ -1,0 +1,180 @@
+import EmuIR
+
+/// Where translated code finds what it shares with the rest of the processor: distances in bytes from the start of the hart's state.
+public struct StateLayout: Sendable {
+    /// Guest integer and floating-point register 0; the others follow, 8 bytes each.
+    public var integers: Int
+    public var floats: Int
+    /// Cycles left in the slice once the block in hand has ended (Int64).
+    public var remaining: Int
+    /// Guest program counter (UInt64): written when translated code is left for the dispatcher.
+    public var pc: Int
+    /// Guest virtual address of the page the code runs in.
+    public var pageBase: Int
+    /// Pointer to the TLB's entries, to the jump cache's entries, and what jump cache keys are exclusive-or'ed with.
+    public var tlb: Int
+    public var jumps: Int
+    public var jumpSalt: Int
+    /// UInt32, set by a helper when translated code must be left at once; the helper has then stored the whole state.
+    public var leave: Int
+    /// UInt32: an `CodeExit` raw value, the site it concerns, and the unit's number (UInt64).
+    public var exitReason: Int
+    public var exitSite: Int
+    public var exitUnit: Int
+    /// UInt32: not 0 while the host's floating-point control register holds the guest's modes and flags.
+    public var floatLive: Int
+    /// UInt32: the guest's floating-point modes and sticky flags in the host's format.
+    public var floatControl: Int
+    /// UInt64: operand of the store in hand, for the helper.
+    public var storeValue: Int
+    /// Temporaries of a block: `temporaryCount` words of 8 bytes.
+    public var temporaries: Int
+    public var temporaryCount: Int
+    /// Addresses of the helpers, in the order of `HelperCall`.
+    public var helpers: Int
+    /// TLB: log2 of an entry's size, number of entries, and where its read tag, write tag and addend are.
+    public var tlbEntryShift: Int
+    public var tlbEntryCount: Int
+    public var tlbReadTag: Int
+    public var tlbWriteTag: Int
+    public var tlbAddend: Int
+    /// Jump cache: log2 of an entry's size, number of entries (index: pc >> 1 ^ pc >> 12), and where its key and host code address are.
+    public var jumpEntryShift: Int
+    public var jumpEntryCount: Int
+    public var jumpKey: Int
+    public var jumpCode: Int
+
+    public init(
+        integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, tlb: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
+        exitUnit: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, helpers: Int, tlbEntryShift: Int,
+        tlbEntryCount: Int, tlbReadTag: Int, tlbWriteTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
+    ) {
+        self.integers = integers
+        self.floats = floats
+        self.remaining = remaining
+        self.pc = pc
+        self.pageBase = pageBase
+        self.tlb = tlb
+        self.jumps = jumps
+        self.jumpSalt = jumpSalt
+        self.leave = leave
+        self.exitReason = exitReason
+        self.exitSite = exitSite
+        self.exitUnit = exitUnit
+        self.floatLive = floatLive
+        self.floatControl = floatControl
+        self.storeValue = storeValue
+        self.temporaries = temporaries
+        self.temporaryCount = temporaryCount
+        self.helpers = helpers
+        self.tlbEntryShift = tlbEntryShift
+        self.tlbEntryCount = tlbEntryCount
+        self.tlbReadTag = tlbReadTag
+        self.tlbWriteTag = tlbWriteTag
+        self.tlbAddend = tlbAddend
+        self.jumpEntryShift = jumpEntryShift
+        self.jumpEntryCount = jumpEntryCount
+        self.jumpKey = jumpKey
+        self.jumpCode = jumpCode
+    }
+}
+
+/// What translated code calls: C functions of (state, operand, site, block, …); see the guest's implementation.
+public enum HelperCall: Int, CaseIterable, Sendable {
+    /// A load the TLB does not serve: (state, address, site, block) → value as the IR opcode defines it.
+    case load
+    /// A store the TLB does not serve: (state, address, site, block); the value is in `storeValue`.
+    case store
+    /// The interpreter executes one guest instruction: (state, 0, site, block).
+    case interpret
+    /// Makes floating point live: (state) → 1, or 0 when the guest's state does not allow it.
+    case enableFloat
+}
+
+/// The `site` a helper or an exit gets: which guest instruction of its block, and which IR operation.
+public struct Site: Sendable {
+    public var rawValue: UInt32
+
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public init(guest: UInt16, _ op: Opcode) { rawValue = UInt32(guest) | UInt32(op.rawValue) << 16 }
+
+    public var guest: Int { Int(rawValue & 0xffff) }
+    public var op: Opcode? { Opcode(rawValue: UInt8(truncatingIfNeeded: rawValue >> 16)) }
+}
+
+/// Why translated code returned.
+public enum CodeExit: UInt32, Sendable {
+    /// The state's `pc` says where to go on.
+    case dispatch
+    /// A direct jump whose target is not linked yet: `exitSite` is the link's number, `pc` the target.
+    case link
+    /// The budget is too small for the block at `pc`; `exitSite` is the block's position in its unit.
+    case budget
+    /// The interpreter must go on at guest instruction `exitSite` (a `Site`) of the block whose address is in `exitUnit`.
+    case bail
+    /// The instruction at `pc` trapped; cause and value are noted.
+    case trap
+    /// The hart waits, or lets another one run.
+    case wait
+    case yield
+}
+
+/// A translated unit in the code buffer. Positions are offsets in the buffer.
+public struct CompiledUnit: Sendable {
+    /// A direct jump out of the unit that can be linked: the position of its 4-byte displacement, where it goes while unlinked, and the target.
+    public struct Link: Sendable {
+        public var site: Int
+        public var stub: Int
+        public var target: GuestOffset
+
+        public init(site: Int, stub: Int, target: GuestOffset) {
+            self.site = site
+            self.stub = stub
+            self.target = target
+        }
+    }
+
+    /// Where a block is entered, and the code that leaves for the dispatcher instead once the block is retired.
+    public struct Entry: Sendable {
+        public var position: Int
+        public var retired: Int
+
+        public init(position: Int, retired: Int) {
+            self.position = position
+            self.retired = retired
+        }
+    }
+
+    public var range: Range<Int>
+    /// By block.
+    public var entries: [Entry]
+    public var links: [Link]
+
+    public init(range: Range<Int>, entries: [Entry], links: [Link]) {
+        self.range = range
+        self.entries = entries
+        self.links = links
+    }
+}
+
+/// What a host architecture must offer to run translated code. The interpreter needs none of it.
+public protocol HostBackend: AnyObject {
+    /// Where compiled code is put.
+    var buffer: CodeBuffer { get }
+    /// C function (state, code) → `CodeExit` that enters translated code.
+    var enter: UnsafeRawPointer { get }
+    /// What the jump cache holds for blocks without translated code: leaves for the dispatcher, with the jump's target as `pc`.
+    var dispatchExit: UnsafeRawPointer { get }
+    /// Compiles a unit into the buffer.
+    /// - Parameters:
+    ///   - number: what exits report as `exitUnit`.
+    ///   - blockAddresses: for each block, what helpers and exits receive as its identity.
+    ///   - weights: for a loop, how often each block is expected to run, relative to the others; empty for a block alone.
+    /// - Returns: nil when the buffer has no room.
+    func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int]) -> CompiledUnit?
+    /// Makes a link jump to `entry`, or back to its stub.
+    func link(_ link: CompiledUnit.Link, to entry: Int?)
+    /// Makes the code at `entry` leave for the dispatcher from now on.
+    func retire(_ entry: CompiledUnit.Entry)
+}

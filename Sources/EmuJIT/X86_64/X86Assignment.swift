@@ -1,0 +1,77 @@
+import EmuIR
+
+/// Which guest registers live in host registers while a unit runs; the others live in the hart's state.
+///
+/// rax, rcx, rdx and xmm0 to xmm2 are free for the code of one instruction; rbp points into the state (`stateBias` bytes behind its
+/// start, so that the integer registers have short displacements) and r15 counts the budget down.
+struct X86Assignment: Equatable {
+    static let stateBias: Int32 = 128
+    /// Host registers that can hold guest registers. The first six are the caller-saved ones of the C calling convention.
+    static let available: [X86Register] = [.rsi, .rdi, .r8, .r9, .r10, .r11, .rbx, .r12, .r13, .r14]
+    static let callerSaved = 6
+    static let availableFloats: ClosedRange<UInt8> = 3...15
+
+    /// By guest register.
+    private(set) var integerHome: [X86Register?] = Array(repeating: nil, count: 32)
+    private(set) var floatHome: [XMMRegister?] = Array(repeating: nil, count: 32)
+
+    /// What holds at every edge between units: one assignment, so that units jump to each other without moving anything.
+    /// The registers compilers use most: arguments, stack pointer, first saved ones.
+    static let canonical: X86Assignment = {
+        var assignment = X86Assignment()
+        let order: [UInt8] = [10, 11, 12, 13, 14, 15, 2, 8, 9, 16]
+        for (guest, register) in zip(order, available) { assignment.integerHome[Int(guest)] = register }
+        return assignment
+    }()
+
+    private init() {}
+
+    /// The assignment for a loop: the registers it uses most have homes. Those with a canonical home keep it, so that entering and
+    /// leaving moves little.
+    init(for unit: IRUnit, weights: [Int]) {
+        var integers = Array(repeating: 0, count: 32)
+        var floats = Array(repeating: 0, count: 32)
+        for (block, weight) in zip(unit.blocks, weights) {
+            func count(_ operand: Operand) {
+                switch operand {
+                case .integer(let guest): integers[Int(guest)] += weight
+                case .float(let guest): floats[Int(guest)] += weight
+                case .none, .temp, .constant: break
+                }
+            }
+            for each in block.instructions {
+                count(each.dst)
+                count(each.a)
+                count(each.b)
+                count(each.c)
+            }
+            switch block.terminator {
+            case .branch(_, let a, let b, _, _):
+                count(a)
+                count(b)
+            case .indirect(let a, _, _): count(a)
+            case .jump, .interpret: break
+            }
+        }
+        let used = (0..<32).filter { integers[$0] > 0 }.sorted { integers[$0] > integers[$1] }.prefix(Self.available.count)
+        let canonical = Self.canonical
+        for guest in used { if let home = canonical.integerHome[guest] { integerHome[guest] = home } }
+        var free = Self.available.filter { host in !integerHome.contains(host) }
+        for guest in used where integerHome[guest] == nil { integerHome[guest] = free.removeLast() }
+        // A canonical register the loop does not touch stays where it is.
+        for guest in 0..<32 where integerHome[guest] == nil {
+            if let home = canonical.integerHome[guest], free.contains(home) { integerHome[guest] = home }
+        }
+        let usedFloats = (0..<32).filter { floats[$0] > 0 }.sorted { floats[$0] > floats[$1] }
+        for (guest, host) in zip(usedFloats, Self.availableFloats) { floatHome[guest] = XMMRegister(host) }
+    }
+
+    /// Guest register and host register of everything that has one, integer.
+    var integers: [(guest: UInt8, host: X86Register)] {
+        (0..<32).compactMap { guest in integerHome[guest].map { (UInt8(guest), $0) } }
+    }
+
+    var floats: [(guest: UInt8, host: XMMRegister)] {
+        (0..<32).compactMap { guest in floatHome[guest].map { (UInt8(guest), $0) } }
+    }
+}

@@ -1,0 +1,73 @@
+import EmuIR
+
+/// The x86-64 back end: owns the code buffer, the runtime at its start, and the compiler.
+public final class X86Backend: HostBackend {
+    public let buffer: CodeBuffer
+    private let state: X86State
+    private var runtime = X86Runtime()
+    private var compiler: X86Compiler
+
+    /// What generated code takes for granted: x86-64-v3 without its vectors, and carry-less multiplication.
+    public static let requirements: HostFeatures = [.bmi1, .bmi2, .lzcnt, .popcnt, .fma, .pclmulqdq]
+
+    /// True on a host that can run the code made here.
+    public static var isSupported: Bool { HostFeatures.current.isSuperset(of: requirements) }
+
+    /// - Parameter capacity: bytes the buffer may grow to.
+    /// - Throws: when the host refuses executable memory.
+    public init(layout: StateLayout, capacity: Int) throws(JITHostError) {
+        buffer = try CodeBuffer(capacity: capacity)
+        state = X86State(layout: layout)
+        compiler = X86Compiler(state)
+        try assembleRuntime()
+    }
+
+    public var enter: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.enter).unsafelyUnwrapped }
+    public var dispatchExit: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.dispatchExit).unsafelyUnwrapped }
+
+    private func assembleRuntime() throws(JITHostError) {
+        var asm = X86Assembler()
+        let labels = state.assembleRuntime(&asm)
+        guard let position = place(&asm) else { throw JITHostError("room for the translator's own code", 12) }
+        let addresses = labels.map { UInt(bitPattern: buffer.executable(position + (asm.offset(of: $0) ?? 0))) }
+        runtime.enter = addresses[0]
+        runtime.dispatchExit = addresses[1]
+        runtime.linkExit = addresses[2]
+        runtime.budgetExit = addresses[3]
+        runtime.offsetExit = addresses[4]
+        runtime.bailExit = addresses[5]
+        runtime.bareExit = addresses[6]
+        for helper in HelperCall.allCases {
+            asm.reset()
+            state.helperCall(&asm, helper, .canonical, bareExit: runtime.bareExit)
+            guard let position = place(&asm) else { throw JITHostError("room for the translator's own code", 12) }
+            runtime.calls.append(UInt(bitPattern: buffer.executable(position)))
+        }
+        buffer.keepUsed()
+        compiler.runtime = runtime
+    }
+
+    /// Puts assembled code into the buffer; its position there, or nil without room.
+    private func place(_ asm: inout X86Assembler) -> Int? {
+        guard let position = buffer.allocate(asm.position), asm.link(at: UInt(bitPattern: buffer.executable(position))) else { return nil }
+        asm.withBytes { buffer.write($0, at: position) }
+        return position
+    }
+
+    public func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int]) -> CompiledUnit? {
+        let assignment = weights.isEmpty ? X86Assignment.canonical : X86Assignment(for: unit, weights: weights)
+        guard compiler.assemble(unit, number: number, blockAddresses: blockAddresses, assignment), let position = place(&compiler.asm) else { return nil }
+        return compiler.result(at: position)
+    }
+
+    public func link(_ link: CompiledUnit.Link, to entry: Int?) {
+        buffer.patch32(at: link.site, Int32(truncatingIfNeeded: (entry ?? link.stub) - (link.site + 4)))
+    }
+
+    public func retire(_ entry: CompiledUnit.Entry) {
+        // jmp rel32
+        let displacement = UInt32(bitPattern: Int32(truncatingIfNeeded: entry.retired - (entry.position + 5)))
+        let jump: [UInt8] = [0xe9] + (0..<4).map { UInt8(truncatingIfNeeded: displacement >> (8 * UInt32($0))) }
+        jump.withUnsafeBytes { buffer.write($0, at: entry.position) }
+    }
+}

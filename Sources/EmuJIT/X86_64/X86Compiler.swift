@@ -1,0 +1,356 @@
+import EmuIR
+
+/// Turns a unit of IR into x86-64 code: one pass over the instructions, everything rare out of line behind the last block.
+///
+/// A unit begins with a word for its number and one for each block's address, which exits and helper calls name by their place.
+struct X86Compiler: ~Copyable {
+    /// Code that is jumped to when something rare happens, assembled after the blocks.
+    enum Stub {
+        /// A load or store that its TLB entry does not serve; `address` says how rax gets the address, unless it is there already.
+        case load(Instruction, entry: X86Label, back: X86Label, needsAddress: Bool)
+        case store(Instruction, entry: X86Label, back: X86Label, needsAddress: Bool)
+        /// The interpreter executes the instruction instead.
+        case interpret(guest: UInt16, entry: X86Label, back: X86Label)
+        /// Goes on in the interpreter at the instruction.
+        case bail(guest: UInt16, entry: X86Label)
+        case enableFloat(guest: UInt16, entry: X86Label, back: X86Label)
+        /// A result that is a NaN becomes the canonical one.
+        case canonicalNaN(XMMRegister, X86Float, entry: X86Label, back: X86Label)
+        case failedProbe(Operand, entry: X86Label, back: X86Label)
+        /// Leaves the unit for an address, through a link that is not made yet where it has a number.
+        case leave(GuestOffset, link: Int?, entry: X86Label)
+        /// The budget does not suffice for the block.
+        case budget(count: Int32, offset: GuestOffset, entry: X86Label)
+        /// Divisions by zero and by −1.
+        case division(Instruction, zero: X86Label, minusOne: X86Label, back: X86Label)
+    }
+
+    let state: X86State
+    var layout: StateLayout { state.layout }
+    var asm = X86Assembler()
+    var runtime = X86Runtime()
+    var assignment = X86Assignment.canonical
+    private var isCanonical = true
+    /// Helper calls of a unit that is not canonical.
+    private var calls: [X86Label] = []
+
+    private var number: UInt64 = 0
+    private var words: [X86Label] = []
+    private var labels: [X86Label] = []
+    private var entries: [X86Label] = []
+    private var retired: [X86Label] = []
+    /// Position of the displacement, stub and target of each link.
+    private var links: [(site: Int, stub: X86Label, target: GuestOffset)] = []
+    /// With the position of their block.
+    private var stubs: [(block: Int, stub: Stub)] = []
+    /// Block in hand.
+    var block = 0
+    /// By block: the slots of its temps.
+    var temporarySlots: [[Int8]] = []
+    /// f registers known to be NaN-boxed at this point of the block.
+    var boxed: UInt32 = 0
+
+    init(_ state: X86State) { self.state = state }
+
+    // MARK: Units
+
+    /// Assembles a unit; false when it cannot be compiled.
+    mutating func assemble(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], _ assignment: X86Assignment) -> Bool {
+        asm.reset()
+        self.assignment = assignment
+        isCanonical = assignment == .canonical
+        calls = isCanonical ? [] : HelperCall.allCases.map { _ in asm.newLabel() }
+        self.number = number
+        links.removeAll(keepingCapacity: true)
+        stubs.removeAll(keepingCapacity: true)
+        temporarySlots.removeAll(keepingCapacity: true)
+        words.removeAll(keepingCapacity: true)
+        words.append(asm.here())
+        asm.data(number)
+        for address in blockAddresses {
+            words.append(asm.here())
+            asm.data(UInt64(address))
+        }
+        asm.align(to: 16)
+        labels = unit.blocks.map { _ in asm.newLabel() }
+        retired = unit.blocks.map { _ in asm.newLabel() }
+        entries = isCanonical ? labels : unit.blocks.map { _ in asm.newLabel() }
+        for index in unit.blocks.indices {
+            block = index
+            guard assemble(unit.blocks[index], in: unit) else { return false }
+        }
+        var next = 0
+        // Stubs may add stubs.
+        while next < stubs.count {
+            let (owner, stub) = stubs[next]
+            block = owner
+            assemble(stub)
+            next += 1
+        }
+        if !isCanonical { assembleEdges() }
+        for index in unit.blocks.indices {
+            asm.bind(retired[index])
+            asm.mov(.rax, immediate: Int64(unit.blocks[index].offset))
+            asm.jmp(address: runtime.offsetExit)
+        }
+        return true
+    }
+
+    /// What a unit with an assignment of its own has more: entries that establish it, and its own helper calls.
+    private mutating func assembleEdges() {
+        for (entry, label) in zip(entries, labels) {
+            asm.bind(entry)
+            state.enter(&asm, assignment)
+            asm.jmp(label)
+        }
+        for helper in HelperCall.allCases {
+            asm.bind(calls[helper.rawValue])
+            state.helperCall(&asm, helper, assignment, bareExit: runtime.bareExit)
+        }
+    }
+
+    /// Before leaving the unit: everything to where other units expect it.
+    private mutating func toCanonical() {
+        if !isCanonical { state.leave(&asm, assignment) }
+    }
+
+    /// Where everything is once the code has been put at `position`.
+    func result(at position: Int) -> CompiledUnit {
+        func place(_ label: X86Label) -> Int { position + (asm.offset(of: label) ?? 0) }
+        return CompiledUnit(
+            range: position..<position + asm.position,
+            entries: zip(entries, retired).map { CompiledUnit.Entry(position: place($0), retired: place($1)) },
+            links: links.map { CompiledUnit.Link(site: position + $0.site, stub: place($0.stub), target: $0.target) })
+    }
+
+    private mutating func assemble(_ ir: IRBlock, in unit: IRUnit) -> Bool {
+        guard assignTemporaries(ir) else { return false }
+        boxed = 0
+        asm.bind(labels[block])
+        let budget = asm.newLabel()
+        asm.alu(.sub, .r15, immediate: Int32(ir.guestCount))
+        asm.jcc(.l, budget)
+        add(.budget(count: Int32(ir.guestCount), offset: ir.offset, entry: budget))
+        for instruction in ir.instructions { assemble(instruction) }
+        terminate(ir, in: unit)
+        return true
+    }
+
+    /// Gives each temp a slot in the state from its first to its last use; false when there are not enough.
+    private mutating func assignTemporaries(_ ir: IRBlock) -> Bool {
+        var slots = Array(repeating: Int8(0), count: ir.tempCount)
+        defer { temporarySlots.append(slots) }
+        if ir.tempCount == 0 { return true }
+        var last = Array(repeating: 0, count: ir.tempCount)
+        func note(_ operand: Operand, _ position: Int) {
+            if case .temp(let number) = operand { last[Int(number)] = position }
+        }
+        for (position, each) in ir.instructions.enumerated() {
+            for operand in [each.dst, each.a, each.b, each.c] { note(operand, position) }
+        }
+        switch ir.terminator {
+        case .branch(_, let a, let b, _, _):
+            note(a, .max)
+            note(b, .max)
+        case .indirect(let a, _, _): note(a, .max)
+        case .jump, .interpret: break
+        }
+        var busyUntil = Array(repeating: -1, count: layout.temporaryCount)
+        for (position, each) in ir.instructions.enumerated() {
+            guard case .temp(let number) = each.dst else { continue }
+            guard let slot = busyUntil.firstIndex(where: { $0 < position }) else { return false }
+            busyUntil[slot] = max(last[Int(number)], position)
+            slots[Int(number)] = Int8(slot)
+        }
+        return true
+    }
+
+    // MARK: Control flow
+
+    private mutating func terminate(_ ir: IRBlock, in unit: IRUnit) {
+        switch ir.terminator {
+        case .jump(let target):
+            jump(target, in: unit)
+        case .branch(let relation, let a, let b, let taken, let next):
+            let condition = compare(relation, a, b)
+            if let index = unit.index(of: taken) {
+                asm.jcc(condition, labels[index])
+            } else if isInPage(taken) && isCanonical {
+                let stub = asm.newLabel()
+                add(.leave(taken, link: links.count, entry: stub))
+                links.append((asm.jccPatchable(condition, stub), stub, taken))
+            } else {
+                let entry = asm.newLabel()
+                asm.jcc(condition, entry)
+                add(.leave(taken, link: nil, entry: entry))
+            }
+            jump(next, in: unit)
+        case .indirect(let base, let displacement, _):
+            addressToRAX(base, displacement)
+            asm.alu(.and, .rax, immediate: -2)
+            toCanonical()
+            jumpThroughCache()
+        case .interpret:
+            callInterpreter(ir.terminatorGuest)
+            // The helper always leaves.
+            asm.ud2()
+        }
+    }
+
+    private func isInPage(_ target: GuestOffset) -> Bool { target >= 0 && target < 4096 }
+
+    private mutating func jump(_ target: GuestOffset, in unit: IRUnit) {
+        if let index = unit.index(of: target) {
+            if index != block + 1 { asm.jmp(labels[index]) }
+        } else {
+            leave(to: target)
+        }
+    }
+
+    /// Leaves the unit for a known address.
+    private mutating func leave(to target: GuestOffset) {
+        toCanonical()
+        if isInPage(target) {
+            let stub = asm.newLabel()
+            add(.leave(target, link: links.count, entry: stub))
+            links.append((asm.jmpPatchable(stub), stub, target))
+        } else {
+            asm.mov(.rax, state.field(layout.pageBase))
+            asm.alu(.add, .rax, immediate: target)
+            jumpThroughCache()
+        }
+    }
+
+    /// Goes to the guest address in rax: straight to its code where the jump cache knows it, else to the dispatcher.
+    private mutating func jumpThroughCache() {
+        // The index, times the entry size, is (pc >> 1 ^ pc >> 12) << shift.
+        let shift = UInt8(layout.jumpEntryShift)
+        let mask = Int32((layout.jumpEntryCount - 1) << layout.jumpEntryShift)
+        asm.rorx(.rcx, .rax, by: 12 - shift)
+        asm.rorx(.rdx, .rax, by: 65 - shift)
+        asm.alu(.xor, .rcx, .rdx, .long)
+        asm.alu(.and, .rcx, immediate: mask, .long)
+        asm.alu(.add, .rcx, state.field(layout.jumps))
+        asm.mov(.rdx, .rax)
+        asm.alu(.xor, .rdx, state.field(layout.jumpSalt))
+        asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.jumpKey)))
+        asm.jcc(.ne, address: runtime.dispatchExit)
+        asm.mov(.rdx, .rax)
+        asm.alu(.and, .rdx, immediate: -4096)
+        asm.mov(state.field(layout.pageBase), .rdx)
+        asm.jmp(X86Memory(.rcx, Int32(layout.jumpCode)))
+    }
+
+    private mutating func compare(_ relation: Relation, _ a: Operand, _ b: Operand) -> X86Condition {
+        var a = a, b = b
+        if case .constant = a {
+            swap(&a, &b)
+            switch relation {
+            case .eq, .ne: break
+            // a < b is b > a: what x86 calls g, ge … is reached by inverting after the swap below.
+            case .lt: return compareSwapped(a, b, .g)
+            case .ge: return compareSwapped(a, b, .le)
+            case .ltu: return compareSwapped(a, b, .a)
+            case .geu: return compareSwapped(a, b, .be)
+            }
+        }
+        compareOperands(a, b)
+        return relation.condition
+    }
+
+    private mutating func compareSwapped(_ a: Operand, _ b: Operand, _ condition: X86Condition) -> X86Condition {
+        compareOperands(a, b)
+        return condition
+    }
+
+    // MARK: Out of line
+
+    private mutating func assemble(_ stub: Stub) {
+        switch stub {
+        case .load(let instruction, let entry, let back, let needsAddress):
+            asm.bind(entry)
+            if needsAddress { addressToRAX(instruction.a, instruction.displacement) }
+            call(.load, Site(guest: instruction.guest, instruction.op))
+            finishLoad(instruction)
+            asm.jmp(back)
+        case .store(let instruction, let entry, let back, let needsAddress):
+            asm.bind(entry)
+            if needsAddress { addressToRAX(instruction.a, instruction.displacement) }
+            storeValueToState(instruction)
+            call(.store, Site(guest: instruction.guest, instruction.op))
+            asm.jmp(back)
+        case .interpret(let guest, let entry, let back):
+            asm.bind(entry)
+            callInterpreter(guest)
+            asm.jmp(back)
+        case .bail(let guest, let entry):
+            asm.bind(entry)
+            toCanonical()
+            asm.mov(.rdx, immediate: Int64(guest))
+            asm.lea(.rcx, words[1 + block])
+            asm.jmp(address: runtime.bailExit)
+        case .enableFloat(let guest, let entry, let back):
+            asm.bind(entry)
+            call(.enableFloat, Site(guest: guest, .guardFloat))
+            asm.test(.rax, .rax)
+            let bail = asm.newLabel()
+            asm.jcc(.e, bail)
+            asm.ldmxcsr(state.field(layout.floatControl))
+            asm.jmp(back)
+            add(.bail(guest: guest, entry: bail))
+        case .canonicalNaN(let register, let format, let entry, let back):
+            asm.bind(entry)
+            asm.mov(.rax, immediate: Self.canonicalNaN(format))
+            asm.movq(register, .rax)
+            asm.jmp(back)
+        case .failedProbe(let temp, let entry, let back):
+            asm.bind(entry)
+            asm.mov(memory(temp), immediate: 0)
+            asm.jmp(back)
+        case .budget(let count, let offset, let entry):
+            asm.bind(entry)
+            asm.alu(.add, .r15, immediate: count)
+            toCanonical()
+            asm.mov(.rax, immediate: Int64(offset))
+            asm.mov(.rdx, immediate: Int64(block))
+            asm.lea(.rcx, words[0])
+            asm.jmp(address: runtime.budgetExit)
+        case .leave(let target, let link, let entry):
+            asm.bind(entry)
+            if let link {
+                asm.mov(.rax, immediate: Int64(target))
+                asm.mov(.rdx, immediate: Int64(link))
+                asm.lea(.rcx, words[0])
+                asm.jmp(address: runtime.linkExit)
+            } else {
+                leave(to: target)
+            }
+        case .division(let instruction, let zero, let minusOne, let back):
+            assembleDivisionCorners(instruction, zero, minusOne, back)
+        }
+    }
+
+    /// Calls a helper with rax as its operand; the result arrives in rax.
+    mutating func call(_ helper: HelperCall, _ site: Site) {
+        asm.mov(.rdx, immediate: Int64(site.rawValue))
+        asm.lea(.rcx, words[1 + block])
+        if isCanonical { asm.call(address: runtime.calls[helper.rawValue]) } else { asm.call(calls[helper.rawValue]) }
+    }
+
+    mutating func callInterpreter(_ guest: UInt16) { call(.interpret, Site(guest: guest, .interpret)) }
+
+    mutating func add(_ stub: Stub) { stubs.append((block, stub)) }
+}
+
+extension Relation {
+    var condition: X86Condition {
+        switch self {
+        case .eq: .e
+        case .ne: .ne
+        case .lt: .l
+        case .ge: .ge
+        case .ltu: .b
+        case .geu: .ae
+        }
+    }
+}
