@@ -1,5 +1,5 @@
 /// A function that is being executed.
-public struct StackFrame: Equatable, Sendable {
+public struct CallerFrame: Equatable, Sendable {
     /// 0 is the innermost.
     public var level: Int
     /// Where it stands, or will go on after a call.
@@ -14,18 +14,18 @@ extension DebugSession {
     ///
     /// Follows frame pointers (`s0`, with the caller's return address and frame pointer just below it); the caller of a function that has not
     /// made a frame yet, or makes none, is what the return-address register says.
-    public func backtrace(limit: Int) -> [StackFrame] {
-        var frames = [StackFrame(level: 0, pc: hart.pc, frame: hart.stackPointer)]
+    public func backtrace(limit: Int) -> [CallerFrame] {
+        var frames = [CallerFrame(level: 0, pc: hart.pc, frame: hart.stackPointer)]
         var pointer = hart.framePointer
         var low = hart.stackPointer
         let inner = returnAddressOf(pointer)
         let register = hart.returnAddress
         // A leaf's return address is only in the register; where the frame names the same one, they are the same call.
         if register != 0, inner != register, isCode(register), isAfterCall(register) {
-            if frames.count < limit { frames.append(StackFrame(level: 1, pc: register, frame: pointer)) }
+            if frames.count < limit { frames.append(CallerFrame(level: 1, pc: register, frame: pointer)) }
         }
         while frames.count < limit, pointer & 7 == 0, pointer > low, let pc = returnAddressOf(pointer), isCode(pc) {
-            frames.append(StackFrame(level: frames.count, pc: pc, frame: pointer))
+            frames.append(CallerFrame(level: frames.count, pc: pc, frame: pointer))
             guard let outer = try? readNumber(pointer &- 16, 8) else { break }
             low = pointer
             pointer = outer
