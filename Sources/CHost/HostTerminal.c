@@ -17,6 +17,7 @@ static int terminal = -1;
 
 static int wake_descriptor = -1;
 static atomic_int pending_signal;
+static atomic_int interrupts_are_caught, interrupted;
 static atomic_int seen[NSIG];
 static struct sigaction previous[NSIG];
 
@@ -94,6 +95,12 @@ void host_signals_die(int signal) {
 
 static void on_termination(int signal) {
     int error = errno;
+    if (signal == SIGINT && atomic_load(&interrupts_are_caught)) {
+        atomic_store(&interrupted, 1);
+        wake();
+        errno = error;
+        return;
+    }
     if (atomic_exchange(&seen[signal], 1)) host_signals_die(signal);
     int none = 0;
     atomic_compare_exchange_strong(&pending_signal, &none, signal);
@@ -177,5 +184,9 @@ int host_signals_install(void) {
     signal(SIGXFSZ, SIG_IGN);
     return wake_descriptor;
 }
+
+void host_signals_catch_interrupts(void) { atomic_store(&interrupts_are_caught, 1); }
+
+int host_signals_take_interrupt(void) { return atomic_exchange(&interrupted, 0); }
 
 int host_signals_pending(void) { return atomic_load(&pending_signal); }

@@ -1,5 +1,6 @@
 import EmuBus
 import EmuDevices
+import Glibc
 
 /// The host's ends of all serial lines of one machine: opens them, shares standard input and output through a
 /// multiplexer, and polls those no guest device has for itself (the machine polls the others).
@@ -8,6 +9,8 @@ public final class SerialConsole: IOPoller {
     public var onQuit: (() -> Void)?
     /// Ctrl-A s.
     public var onSync: (() -> Void)? { didSet { for mux in muxes { mux.onSync = onSync } } }
+    /// Ctrl-C on the terminal; nil leaves it to the guest. For a debugger.
+    public var onInterrupt: (() -> Void)? { didSet { standardLine?.onInterrupt = onInterrupt } }
     /// Output of a line was lost for good. Called once per line.
     public var onFailure: ((HostIOError) -> Void)?
     public private(set) var monitor: Monitor?
@@ -20,12 +23,19 @@ public final class SerialConsole: IOPoller {
     private var muxOfID: [String: SerialMux] = [:]
     private var usedIDs: Set<String> = []
     private var standardStreamsUser: CharacterConfig?
+    private var standardLine: DescriptorBackend?
+    private let standardInput: Int32?
+    private let standardOutput: Int32
 
     /// - Parameters:
     ///   - escape: the multiplexer's escape character, `-echr`.
     ///   - version: what the monitor says it belongs to.
-    public init(escape: UInt8 = SerialMux.defaultEscape, version: String) {
+    ///   - readsInput: false when standard input is not the guest's.
+    ///   - output: what the guest writes on standard output goes there.
+    public init(escape: UInt8 = SerialMux.defaultEscape, version: String, readsInput: Bool = true, output: Int32 = STDOUT_FILENO) {
         self.escape = escape
+        standardInput = readsInput ? STDIN_FILENO : nil
+        standardOutput = output
         self.version = version
     }
 
@@ -71,7 +81,9 @@ public final class SerialConsole: IOPoller {
                 "-serial stdio", "standard input and output are already in use; share them with -serial mon:stdio or -chardev stdio,mux=on,id=…")
         }
         standardStreamsUser = config
-        let line = DescriptorBackend.standardStreams()
+        let line = DescriptorBackend.standardStreams(input: standardInput, output: standardOutput)
+        line.onInterrupt = onInterrupt
+        standardLine = line
         add(line)
         return line
     }
@@ -110,6 +122,15 @@ public final class SerialConsole: IOPoller {
         for line in lines { line.drain() }
         Terminal.restore()
     }
+
+    /// Hands `bytes` to whoever reads standard input, as if they had been typed; false when nobody does.
+    public func type(_ bytes: [UInt8]) -> Bool {
+        standardLine?.type(bytes)
+        return standardLine != nil
+    }
+
+    /// The guest's last output on the terminal ended a line, or there was none.
+    public var isAtLineStart: Bool { standardLine?.isAtLineStart ?? true }
 
     public func fillPoll(_ set: PollSet) {
         for line in polled { line.fillPoll(set) }

@@ -19,6 +19,10 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     public weak var frontend: (any CharacterFrontend)?
     /// Called once when output is lost for good: the reader is gone, the disk is full.
     public var onFailure: ((HostIOError) -> Void)?
+    /// Called for each Ctrl-C in the input, which then is no input; nil passes it on.
+    public var onInterrupt: (() -> Void)?
+    /// The last byte written was a line feed, or none was written.
+    public private(set) var isAtLineStart = true
     public private(set) var failure: HostIOError?
     /// Bytes of output kept before the guest has to wait.
     public static let outputLimit = 64 << 10
@@ -57,15 +61,16 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
         for descriptor in owned { close(descriptor) }
     }
 
-    /// Standard input and output. Works with terminals, pipes, files and closed descriptors.
-    public static func standardStreams() -> DescriptorBackend {
+    /// Standard input and output, or other descriptors of that kind; with nil there is no input. Works with terminals, pipes, files and
+    /// closed descriptors.
+    public static func standardStreams(input: Int32? = STDIN_FILENO, output: Int32 = STDOUT_FILENO) -> DescriptorBackend {
         // The shell shares its open file descriptions with us: O_NONBLOCK set on them would outlive this process.
         // A second opening of the same terminal or pipe has flags of its own.
-        let output = reopenNonBlocking(STDOUT_FILENO, O_WRONLY)
-        let input = reopenNonBlocking(STDIN_FILENO, O_RDONLY)
+        let ownOutput = reopenNonBlocking(output, O_WRONLY)
+        let ownInput = input.flatMap { reopenNonBlocking($0, O_RDONLY) }
         return DescriptorBackend(
-            name: "standard output", input: input ?? STDIN_FILENO, output: output ?? STDOUT_FILENO,
-            owned: [input, output].compactMap { $0 })
+            name: output == STDOUT_FILENO ? "standard output" : "standard error", input: ownInput ?? input, output: ownOutput ?? output,
+            owned: [ownInput, ownOutput].compactMap { $0 })
     }
 
     /// Output to `path`, which is created or emptied.
@@ -92,6 +97,7 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
 
     public func write(_ bytes: UnsafeRawBufferPointer) {
         guard failure == nil else { return }
+        if let last = bytes.last { isAtLineStart = last == UInt8(ascii: "\n") }
         var rest = bytes[...]
         if queue.isEmpty { rest = rest.dropFirst(writeNow(UnsafeRawBufferPointer(rebasing: rest))) }
         // A guest may hand over gigabytes at once: no more of them than the limit is ever kept.
@@ -211,6 +217,18 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
         if let inputIndex, !set.ready(inputIndex).isEmpty { readInput() }
     }
 
+    /// Takes as input what nobody typed.
+    public func type(_ bytes: [UInt8]) {
+        received += bytes
+        deliver()
+    }
+
+    private func takeInterrupts() {
+        guard let onInterrupt, received.contains(0x03) else { return }
+        received.removeAll { $0 == 0x03 }
+        onInterrupt()
+    }
+
     private func readInput() {
         guard let input else { return }
         var count = 0
@@ -221,6 +239,7 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
             initialized = max(0, count)
         }
         if count > 0 {
+            takeInterrupts()
             deliver()
         } else if count == 0 || (code != EAGAIN && code != EINTR) {
             // The guest goes on without input, as when a modem line is silent.

@@ -29,6 +29,14 @@ public final class HostSignals: IOPoller {
     /// Called once on the machine's thread with the first termination signal.
     public var onTermination: ((Int32) -> Void)?
 
+    /// Called on the machine's thread after each SIGINT, which then ends nothing. For a debugger.
+    public var onInterrupt: (() -> Void)? {
+        didSet { if onInterrupt != nil { host_signals_catch_interrupts() } }
+    }
+
+    /// True once after a SIGINT that nobody has been told of.
+    public static func takeInterrupt() -> Bool { host_signals_take_interrupt() != 0 }
+
     /// Installs the process's handlers.
     /// - Returns: nil when the host refuses, with `errno` set.
     public init?() {
@@ -57,6 +65,7 @@ public final class HostSignals: IOPoller {
                 _ = read(descriptor, bytes.baseAddress, bytes.count)
             }
         }
+        if let onInterrupt, Self.takeInterrupt() { onInterrupt() }
         if let signal = Self.pending, let action = onTermination {
             onTermination = nil
             action(signal)

@@ -41,7 +41,7 @@ package enum RunCommand: Subcommand {
         }
     }
 
-    private static func openLog(_ options: RunOptions) throws(CommandEnd) {
+    static func openLog(_ options: RunOptions) throws(CommandEnd) {
         Log.enabled = options.log
         guard let path = options.logFile else { return }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o666)

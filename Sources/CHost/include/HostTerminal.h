@@ -23,6 +23,12 @@ int host_terminal_refresh(int descriptor);
 /// All but the ignored ones are unblocked. Returns a descriptor that becomes readable when a signal was recorded, or -1 with errno set.
 int host_signals_install(void);
 
+/// From now on SIGINT ends nothing: it only makes the descriptor readable and is kept for `host_signals_take_interrupt`.
+void host_signals_catch_interrupts(void);
+
+/// 1 when SIGINT came since the last call, else 0.
+int host_signals_take_interrupt(void);
+
 /// The first recorded termination signal, or 0.
 int host_signals_pending(void);
 

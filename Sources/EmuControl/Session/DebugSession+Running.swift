@@ -36,6 +36,41 @@ extension DebugSession {
         }
     }
 
+    /// Executes to the next source line, `count` times. Where no line is known, one instruction.
+    /// - Parameter into: whether functions that are called, and have lines, are entered.
+    public func stepLine(_ count: Int = 1, into: Bool) throws(DebugError) -> Stop {
+        try running {
+            for _ in 0..<count {
+                if let stop = stepLineOnce(into: into) { return stop }
+            }
+            return stopped(.step)
+        }
+    }
+
+    private func stepLineOnce(into: Bool) -> Stop? {
+        guard let start = symbols?.line(at: hart.pc) else { return into ? stepOnce() : nextOnce() }
+        while true {
+            let call = instruction(at: hart.pc).flatMap { $0.flow == .call ? $0 : nil }
+            // What a computed call leads to is known when it is done.
+            let isEntered = into && call != nil && call?.target.map { symbols?.line(at: $0) != nil } ?? true
+            if let stop = isEntered ? stepOnce() : nextOnce() { return stop }
+            guard let here = symbols?.line(at: hart.pc) else {
+                if isEntered, let stop = runOut() { return stop }
+                if symbols?.line(at: hart.pc) == nil { return nil }
+                continue
+            }
+            if here != start { return nil }
+        }
+    }
+
+    /// Leaves a function that was just entered.
+    private func runOut() -> Stop? {
+        let stack = hart.stackPointer
+        let stop = runTo(hart.returnAddress) { $0.stackPointer >= stack }
+        if case .location = stop.reason { return nil }
+        return stop
+    }
+
     /// Runs until the function the selected hart is in returns.
     public func finish() throws(DebugError) -> Stop {
         let frames = backtrace(limit: 2)
@@ -85,9 +120,11 @@ extension DebugSession {
         passes = passes.filter { harts[$0.key].pc == $0.value }
         passes[selected] = hart.pc
         updateWatch()
+        willRun?()
         machine.events.isHeld = false
         var stop = body()
         machine.events.isHeld = true
+        didStop?()
         watch.holdsInterrupts = false
         for id in stop.breakpoints where breakpoint(id)?.isTemporary == true { removeBreakpoint(id) }
         selected = stop.hart

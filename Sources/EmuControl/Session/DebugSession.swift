@@ -32,6 +32,10 @@ public final class DebugSession {
     public internal(set) var variables: [String: ExpressionValue] = [:]
     public internal(set) var history: [ExpressionValue] = []
 
+    /// Called before the guest runs and after it has stopped: for whoever lends it the terminal.
+    public var willRun: (() -> Void)?
+    public var didStop: (() -> Void)?
+
     // While the guest runs.
     var pendingStop: Stop?
     var isInterrupted = false
@@ -107,6 +111,9 @@ public final class DebugSession {
 
     /// What the parts of a register mean; empty for plain numbers.
     public func fields(of register: RegisterDescription) -> [RegisterField] { hart.fields(of: register) }
+
+    /// To be called when `symbols` knows more than before: breakpoints that wait for a symbol look again.
+    public func symbolsChanged() { resolvePending() }
 
     // MARK: Reset
 

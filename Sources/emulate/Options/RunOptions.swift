@@ -39,7 +39,7 @@ package struct RunOptions {
         return options
     }
 
-    private mutating func finish() throws(CommandEnd) {
+    mutating func finish() throws(CommandEnd) {
         try resolveMonitorChardevs()
         try resolveSerial()
         try checkReferences()
