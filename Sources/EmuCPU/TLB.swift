@@ -1,13 +1,11 @@
-/// One page of a TLB view: 32 bytes, trivial, read by the interpreter and by generated code.
+/// One page that may be accessed in one way: 16 bytes, trivial, read by the interpreter and by generated code.
 ///
-/// A tag is the page's guest address when a plain host access is allowed, the address with bit 0 set when the access is allowed
+/// The tag is the page's guest address when a plain host access is allowed, the address with bit 0 set when the access is allowed
 /// but must take the slow path (device, ROM, page holding code), with bit 1 set too when every access must ask the memory
 /// protection unit (it covers only part of the page), with bits 0 and 2 set when a debugger watches the page's data, and all
 /// ones when nothing is known.
 package struct TLBEntry {
-    var readTag = UInt64.max
-    var writeTag = UInt64.max
-    var executeTag = UInt64.max
+    var tag = UInt64.max
     /// Host address minus guest address; meaningless for device pages.
     var addend: UInt64 = 0
 
@@ -15,6 +13,80 @@ package struct TLBEntry {
     static let checked: UInt64 = 2
     static let watched: UInt64 = 4
     static let pageMask = ~UInt64(0xfff)
+}
+
+/// The pages known for one kind of access: direct-mapped, and larger once it is too small for the pages in use.
+///
+/// Loads, stores and fetches have tables of their own, so that a copy's source and destination never displace each other.
+/// SAFETY: owns `entries` and `physical`, both of `count` elements; its view frees them.
+package struct TLBTable {
+    static let smallestCount = 1024
+    static let greatestCount = 16384
+
+    private(set) var entries: UnsafeMutablePointer<TLBEntry>
+    /// Physical page address behind each entry; only slow paths read it.
+    private(set) var physical: UnsafeMutablePointer<UInt64>
+    /// Number of entries less one, a power of two less one.
+    private(set) var mask: UInt64
+    /// Indices of filled entries, so that flushing a hardly used table is cheap; above `logSize` everything is cleared.
+    private var filledCount = 0
+    private var filled = InlineArray<64, UInt16>(repeating: 0)
+    private static let logSize = 64
+
+    init(count: Int = smallestCount) {
+        entries = .allocate(capacity: count)
+        entries.initialize(repeating: TLBEntry(), count: count)
+        physical = .allocate(capacity: count)
+        physical.initialize(repeating: .max, count: count)
+        mask = UInt64(count - 1)
+    }
+
+    func deallocate() {
+        entries.deallocate()
+        physical.deallocate()
+    }
+
+    var count: Int { Int(mask) + 1 }
+
+    @inline(__always)
+    private func index(_ address: UInt64) -> Int { Int(address >> 12 & mask) }
+
+    @inline(__always)
+    func entry(_ address: UInt64) -> UnsafeMutablePointer<TLBEntry> { entries + index(address) }
+
+    /// Physical page address behind the entry for `address`.
+    @inline(__always)
+    func physicalPage(_ address: UInt64) -> UInt64 { physical[index(address)] }
+
+    /// Makes the entry for `address` stand for `physicalPage`.
+    mutating func fill(_ address: UInt64, _ entry: TLBEntry, physicalPage: UInt64) {
+        let index = index(address)
+        if filledCount < Self.logSize { filled[filledCount] = UInt16(truncatingIfNeeded: index) }
+        filledCount += 1
+        entries[index] = entry
+        physical[index] = physicalPage
+    }
+
+    /// Forgets every page.
+    mutating func flush() {
+        if filledCount <= Self.logSize {
+            for position in 0..<filledCount { entries[Int(filled[position])] = TLBEntry() }
+        } else {
+            entries.update(repeating: TLBEntry(), count: count)
+        }
+        filledCount = 0
+    }
+
+    /// Forgets the page of `address`.
+    func flush(address: UInt64) { entry(address).pointee = TLBEntry() }
+
+    /// Makes room when pages have displaced each other for a while. Moves the entries: only while nobody uses them.
+    mutating func growIfCrowded() {
+        guard filledCount > 2 * count, count < Self.greatestCount else { return }
+        let larger = TLBTable(count: 4 * count)
+        deallocate()
+        self = larger
+    }
 }
 
 /// A remembered jump target: which block runs at a guest address. 32 bytes, trivial, read by the interpreter and by generated code.
@@ -36,17 +108,15 @@ package struct TLBViewKey: Equatable {
     package var rights: UInt64
 }
 
-/// A direct-mapped TLB and a jump cache for one address space and one set of rights.
+/// What is known about one address space under one set of rights: pages by kind of access, and jump targets.
 ///
 /// A hart keeps `TLBViews.count` of them, so that a change of privilege or address space only changes a pointer.
 package struct TLBView {
-    static let entryCount = 1024
-    static let indexMask = UInt64(entryCount - 1)
     static let jumpCount = 2048
 
-    var entries: UnsafeMutablePointer<TLBEntry>
-    /// Physical page address behind each entry; only slow paths read it.
-    var physical: UnsafeMutablePointer<UInt64>
+    var loads = TLBTable()
+    var stores = TLBTable()
+    var fetches = TLBTable()
     var jumps: UnsafeMutablePointer<JumpCacheEntry>
     /// In the seven bits above every guest address: changes with each flush, so that jump cache entries made before match no more.
     var salt: UInt64 = 0
@@ -54,11 +124,6 @@ package struct TLBView {
     var lastUse: UInt64 = 0
     /// Pages came from superpages: flushing one address must flush everything.
     var holdsSuperpage = false
-    /// Indices of filled entries, so that flushing a hardly used view is cheap; above `logSize` everything is cleared.
-    var filledCount = 0
-    var filled = InlineArray<64, UInt16>(repeating: 0)
-    static let logSize = 64
-
     private static let saltStep: UInt64 = 1 << 57
 
     @inline(__always)
@@ -70,33 +135,11 @@ package struct TLBView {
         if salt == 0 { jumps.update(repeating: JumpCacheEntry(), count: Self.jumpCount) }
     }
 
-    @inline(__always)
-    func entry(_ address: UInt64) -> UnsafeMutablePointer<TLBEntry> {
-        entries + Int(address >> 12 & Self.indexMask)
-    }
-
-    /// Physical page address behind the entry for `address`.
-    @inline(__always)
-    func physicalPage(_ address: UInt64) -> UInt64 { physical[Int(address >> 12 & Self.indexMask)] }
-
-    /// The entry to overwrite for `address`, emptied and noted as filled, now standing for `physicalPage`.
-    mutating func entryToFill(_ address: UInt64, physicalPage: UInt64) -> UnsafeMutablePointer<TLBEntry> {
-        let index = Int(address >> 12 & Self.indexMask)
-        if filledCount < Self.logSize { filled[filledCount] = UInt16(index) }
-        filledCount += 1
-        entries[index] = TLBEntry()
-        physical[index] = physicalPage
-        return entries + index
-    }
-
     /// Forgets every page and every jump.
     mutating func flush() {
-        if filledCount <= Self.logSize {
-            for position in 0..<filledCount { entries[Int(filled[position])] = TLBEntry() }
-        } else {
-            entries.update(repeating: TLBEntry(), count: Self.entryCount)
-        }
-        filledCount = 0
+        loads.flush()
+        stores.flush()
+        fetches.flush()
         holdsSuperpage = false
         flushJumps()
     }
@@ -104,7 +147,9 @@ package struct TLBView {
     /// Forgets the page of `address` and every jump.
     mutating func flush(address: UInt64) {
         if holdsSuperpage { return flush() }
-        entry(address).pointee = TLBEntry()
+        loads.flush(address: address)
+        stores.flush(address: address)
+        fetches.flush(address: address)
         flushJumps()
     }
 }
@@ -119,20 +164,17 @@ package final class TLBViews {
     init() {
         views = .allocate(capacity: Self.count)
         for index in 0..<Self.count {
-            let entries = UnsafeMutablePointer<TLBEntry>.allocate(capacity: TLBView.entryCount)
-            entries.initialize(repeating: TLBEntry(), count: TLBView.entryCount)
             let jumps = UnsafeMutablePointer<JumpCacheEntry>.allocate(capacity: TLBView.jumpCount)
             jumps.initialize(repeating: JumpCacheEntry(), count: TLBView.jumpCount)
-            let physical = UnsafeMutablePointer<UInt64>.allocate(capacity: TLBView.entryCount)
-            physical.initialize(repeating: .max, count: TLBView.entryCount)
-            (views + index).initialize(to: TLBView(entries: entries, physical: physical, jumps: jumps))
+            (views + index).initialize(to: TLBView(jumps: jumps))
         }
     }
 
     deinit {
         for index in 0..<Self.count {
-            views[index].entries.deallocate()
-            views[index].physical.deallocate()
+            views[index].loads.deallocate()
+            views[index].stores.deallocate()
+            views[index].fetches.deallocate()
             views[index].jumps.deallocate()
         }
         views.deallocate()
@@ -171,9 +213,9 @@ package final class TLBViews {
     /// Makes direct stores to the physical page at `page` take the slow path from now on.
     func protectFromWrites(physicalPage page: UInt64) {
         for index in 0..<Self.count {
-            let view = views[index]
-            for position in 0..<TLBView.entryCount where view.physical[position] == page {
-                if view.entries[position].writeTag & 0xfff == 0 { view.entries[position].writeTag |= TLBEntry.slow }
+            let table = views[index].stores
+            for position in 0..<table.count where table.physical[position] == page {
+                if table.entries[position].tag & 0xfff == 0 { table.entries[position].tag |= TLBEntry.slow }
             }
         }
     }

@@ -11,8 +11,12 @@ public struct StateLayout: Sendable {
     public var pc: Int
     /// Guest virtual address of the page the code runs in.
     public var pageBase: Int
-    /// Pointer to the TLB's entries, to the jump cache's entries, and what jump cache keys are exclusive-or'ed with.
-    public var tlb: Int
+    /// TLB entries for loads and for stores: pointer, and the number of entries less one times their size, in bytes (UInt64).
+    public var loads: Int
+    public var loadMask: Int
+    public var stores: Int
+    public var storeMask: Int
+    /// Pointer to the jump cache's entries, and what its keys are exclusive-or'ed with.
     public var jumps: Int
     public var jumpSalt: Int
     /// UInt32, set by a helper when translated code must be left at once; the helper has then stored the whole state.
@@ -32,11 +36,9 @@ public struct StateLayout: Sendable {
     public var temporaryCount: Int
     /// Addresses of the helpers, in the order of `HelperCall`.
     public var helpers: Int
-    /// TLB: log2 of an entry's size, number of entries, and where its read tag, write tag and addend are.
+    /// TLB: log2 of an entry's size, and where its tag and addend are.
     public var tlbEntryShift: Int
-    public var tlbEntryCount: Int
-    public var tlbReadTag: Int
-    public var tlbWriteTag: Int
+    public var tlbTag: Int
     public var tlbAddend: Int
     /// Jump cache: log2 of an entry's size, number of entries (index: pc >> 1 ^ pc >> 12), and where its key and host code address are.
     public var jumpEntryShift: Int
@@ -45,16 +47,19 @@ public struct StateLayout: Sendable {
     public var jumpCode: Int
 
     public init(
-        integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, tlb: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
+        integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
         exitUnit: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, helpers: Int, tlbEntryShift: Int,
-        tlbEntryCount: Int, tlbReadTag: Int, tlbWriteTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
+        tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
         self.integers = integers
         self.floats = floats
         self.remaining = remaining
         self.pc = pc
         self.pageBase = pageBase
-        self.tlb = tlb
+        self.loads = loads
+        self.loadMask = loadMask
+        self.stores = stores
+        self.storeMask = storeMask
         self.jumps = jumps
         self.jumpSalt = jumpSalt
         self.leave = leave
@@ -68,9 +73,7 @@ public struct StateLayout: Sendable {
         self.temporaryCount = temporaryCount
         self.helpers = helpers
         self.tlbEntryShift = tlbEntryShift
-        self.tlbEntryCount = tlbEntryCount
-        self.tlbReadTag = tlbReadTag
-        self.tlbWriteTag = tlbWriteTag
+        self.tlbTag = tlbTag
         self.tlbAddend = tlbAddend
         self.jumpEntryShift = jumpEntryShift
         self.jumpEntryCount = jumpEntryCount

@@ -66,7 +66,7 @@ extension RVProcessor {
     private func loadReserved<T: FixedWidthInteger & UnsignedInteger>(_ r: DecodedOp, _ address: UInt64, _: T.Type) -> Bool {
         let size = UInt64(MemoryLayout<T>.size)
         guard let host = atomicPointer(address, size, .load) else { return false }
-        h.pointee.reservedAddress = h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff
+        h.pointee.reservedAddress = h.pointee.dataView.pointee.loads.physicalPage(address) | address & 0xfff
         h.pointee.reservedLength = size
         h.pointee.reservedWrites = bus.foreignWrites
         x[Int(r.rd)] = extended(host.load(as: T.self))
@@ -76,7 +76,7 @@ extension RVProcessor {
     private func storeConditional<T: FixedWidthInteger & UnsignedInteger>(_ r: DecodedOp, _ address: UInt64, _ value: T) -> Bool {
         let size = UInt64(MemoryLayout<T>.size)
         guard let host = atomicPointer(address, size, .store) else { return false }
-        let physical = h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff
+        let physical = h.pointee.dataView.pointee.stores.physicalPage(address) | address & 0xfff
         // Harts take turns, and `didSwitch` drops the reservation: no other hart can have stored in between. A device may have.
         let holds = h.pointee.reservedLength == size && h.pointee.reservedAddress == physical && h.pointee.reservedWrites == bus.foreignWrites
         h.pointee.reservedLength = 0
@@ -107,7 +107,7 @@ extension RVProcessor {
         default: new = old == T(truncatingIfNeeded: x[Int(r.rd & 31)]) ? operand : old
         }
         host.storeBytes(of: new, as: T.self)
-        didStoreAtomically(h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff, MemoryLayout<T>.size, address)
+        didStoreAtomically(h.pointee.dataView.pointee.stores.physicalPage(address) | address & 0xfff, MemoryLayout<T>.size, address)
         x[Int(r.rd)] = extended(old)
         return true
     }
@@ -128,7 +128,7 @@ extension RVProcessor {
         if old == expected {
             host.storeBytes(of: operand.0, as: UInt64.self)
             host.storeBytes(of: operand.1, toByteOffset: 8, as: UInt64.self)
-            didStoreAtomically(h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff, 16, address)
+            didStoreAtomically(h.pointee.dataView.pointee.stores.physicalPage(address) | address & 0xfff, 16, address)
         }
         if !isSink { (x[Int(r.rd)], x[Int(r.rd) + 1]) = old }
         return true
@@ -136,7 +136,7 @@ extension RVProcessor {
 
     private func didStoreAtomically(_ physical: UInt64, _ size: Int, _ address: UInt64) {
         // A plain write tag means that the page holds no code.
-        if h.pointee.dataView.pointee.entry(address).pointee.writeTag & TLBEntry.slow == 0 { return }
+        if h.pointee.dataView.pointee.stores.entry(address).pointee.tag & TLBEntry.slow == 0 { return }
         if let memory = bus.memory(at: physical, length: UInt64(size)) { wroteMemory(memory, physical, size, address) }
     }
 }

@@ -16,7 +16,7 @@ extension RVProcessor {
         if cache.isFull { cache.flushAll() }
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView
-        let isChecked = view.pointee.entry(pc).pointee.executeTag & TLBEntry.checked != 0
+        let isChecked = view.pointee.fetches.entry(pc).pointee.tag & TLBEntry.checked != 0
         if Log.isEnabled(.execution) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
         if let block = cache.find(physical, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
             if isChecked {

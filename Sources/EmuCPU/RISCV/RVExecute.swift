@@ -16,6 +16,8 @@ extension RVProcessor: Hart {
             if isWaiting { return .waiting }
             h.pointee.waiting = false
         }
+        h.pointee.dataView.pointee.loads.growIfCrowded()
+        h.pointee.dataView.pointee.stores.growIfCrowded()
         let reason = runBlocks()
         countCycles(h.pointee.remaining)
         counterOverflowCheck()
@@ -74,7 +76,7 @@ extension RVProcessor: Hart {
         guard h.pointee.request == 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
             !block.pointee.crossesPage, !Log.isEnabled(.execution), !cache.isFull else { return nil }
         guard let found = locateBlock(next), !found.pointee.crossesPage, !found.pointee.isWatched,
-            h.pointee.fetchView.pointee.entry(next).pointee.executeTag & TLBEntry.checked == 0 else { return nil }
+            h.pointee.fetchView.pointee.fetches.entry(next).pointee.tag & TLBEntry.checked == 0 else { return nil }
         return found
     }
 
@@ -109,18 +111,13 @@ extension RVProcessor: Hart {
     // SAFETY: a tag equals a page's address only if `fill` found that whole page in guest memory and put the distance to it into
     // `addend`; the masked index stays inside the view's table; an access whose last byte lies in another page does not match.
 
-    /// Host address for a load of `size` bytes when the TLB allows it directly; page-crossing accesses never match.
+    /// Host address for an access of `size` bytes when the table allows it directly; page-crossing accesses never match.
     @inline(__always)
-    static func readable(_ entries: UnsafeMutablePointer<TLBEntry>, _ address: UInt64, _ size: UInt64) -> UnsafeRawPointer? {
-        let entry = entries + Int(truncatingIfNeeded: address >> 12 & TLBView.indexMask)
-        guard (address &+ (size &- 1)) & TLBEntry.pageMask == entry.pointee.readTag else { return nil }
-        return UnsafeRawPointer(bitPattern: UInt(truncatingIfNeeded: address &+ entry.pointee.addend))
-    }
-
-    @inline(__always)
-    static func writable(_ entries: UnsafeMutablePointer<TLBEntry>, _ address: UInt64, _ size: UInt64) -> UnsafeMutableRawPointer? {
-        let entry = entries + Int(truncatingIfNeeded: address >> 12 & TLBView.indexMask)
-        guard (address &+ (size &- 1)) & TLBEntry.pageMask == entry.pointee.writeTag else { return nil }
+    static func direct(
+        _ entries: UnsafeMutablePointer<TLBEntry>, _ mask: UInt64, _ address: UInt64, _ size: UInt64
+    ) -> UnsafeMutableRawPointer? {
+        let entry = entries + Int(truncatingIfNeeded: address >> 12 & mask)
+        guard (address &+ (size &- 1)) & TLBEntry.pageMask == entry.pointee.tag else { return nil }
         return UnsafeMutableRawPointer(bitPattern: UInt(truncatingIfNeeded: address &+ entry.pointee.addend))
     }
 

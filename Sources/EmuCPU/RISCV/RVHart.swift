@@ -101,7 +101,11 @@ package struct RVHart {
     /// Virtual address of the page translated code runs in.
     var pageBase: UInt64 = 0
     /// Parts of the views, copied whenever translated code is entered.
-    var tlb: UnsafeMutablePointer<TLBEntry>
+    var loads: UnsafeMutablePointer<TLBEntry>
+    /// In bytes: the number of entries less one, times their size.
+    var loadMask: UInt64 = 0
+    var stores: UnsafeMutablePointer<TLBEntry>
+    var storeMask: UInt64 = 0
     var jumps: UnsafeMutablePointer<JumpCacheEntry>
     var jumpSalt: UInt64 = 0
     var leave: UInt32 = 0

@@ -64,7 +64,10 @@ extension RVProcessor {
                 return .budget
             }
             // Views change only in rare operations and traps, which all come back to here.
-            let entries = h.pointee.dataView.pointee.entries
+            let loads = h.pointee.dataView.pointee.loads.entries
+            let loadMask = h.pointee.dataView.pointee.loads.mask
+            let stores = h.pointee.dataView.pointee.stores.entries
+            let storeMask = h.pointee.dataView.pointee.stores.mask
             let view = h.pointee.fetchView
             let jump = view.pointee.jumps + TLBView.jumpIndex(pc)
             if jump.pointee.key == pc ^ view.pointee.salt, let known = jump.pointee.block, known.pointee.isValid {
@@ -316,7 +319,7 @@ extension RVProcessor {
                         break
                     case .lb:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 1) {
+                        if let host = Self.direct(loads, loadMask, address, 1) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int8.self)))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: value)))
@@ -330,7 +333,7 @@ extension RVProcessor {
                         }
                     case .lh:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 2) {
+                        if let host = Self.direct(loads, loadMask, address, 2) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int16.self)))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: value)))
@@ -344,7 +347,7 @@ extension RVProcessor {
                         }
                     case .lw:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 4) {
+                        if let host = Self.direct(loads, loadMask, address, 4) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int32.self)))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: value)))
@@ -358,7 +361,7 @@ extension RVProcessor {
                         }
                     case .ld:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 8) {
+                        if let host = Self.direct(loads, loadMask, address, 8) {
                             x[Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
                             x[Int(ip.pointee.rd)] = value
@@ -372,7 +375,7 @@ extension RVProcessor {
                         }
                     case .lbu:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 1) {
+                        if let host = Self.direct(loads, loadMask, address, 1) {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt8.self))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt8(truncatingIfNeeded: value))
@@ -386,7 +389,7 @@ extension RVProcessor {
                         }
                     case .lhu:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 2) {
+                        if let host = Self.direct(loads, loadMask, address, 2) {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value))
@@ -400,7 +403,7 @@ extension RVProcessor {
                         }
                     case .lwu:
                         let address = rs1 &+ imm
-                        if let host = Self.readable(entries, address, 4) {
+                        if let host = Self.direct(loads, loadMask, address, 4) {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value))
@@ -414,7 +417,7 @@ extension RVProcessor {
                         }
                     case .sb:
                         let address = rs1 &+ imm
-                        if let host = Self.writable(entries, address, 1) {
+                        if let host = Self.direct(stores, storeMask, address, 1) {
                             host.storeBytes(of: UInt8(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt8.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 1, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
@@ -423,7 +426,7 @@ extension RVProcessor {
                         }
                     case .sh:
                         let address = rs1 &+ imm
-                        if let host = Self.writable(entries, address, 2) {
+                        if let host = Self.direct(stores, storeMask, address, 2) {
                             host.storeBytes(of: UInt16(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt16.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 2, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
@@ -432,7 +435,7 @@ extension RVProcessor {
                         }
                     case .sw:
                         let address = rs1 &+ imm
-                        if let host = Self.writable(entries, address, 4) {
+                        if let host = Self.direct(stores, storeMask, address, 4) {
                             host.storeBytes(of: UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt32.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 4, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
@@ -441,7 +444,7 @@ extension RVProcessor {
                         }
                     case .sd:
                         let address = rs1 &+ imm
-                        if let host = Self.writable(entries, address, 8) {
+                        if let host = Self.direct(stores, storeMask, address, 8) {
                             host.storeBytes(of: x[Int(ip.pointee.rs2)], as: UInt64.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 8, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
@@ -454,7 +457,7 @@ extension RVProcessor {
                             _ = illegal(ip.pointee)
                             outcome = .trap
                             break instructions
-                        } else if let host = Self.readable(entries, address, 8) {
+                        } else if let host = Self.direct(loads, loadMask, address, 8) {
                             x[33 + Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
                             x[33 + Int(ip.pointee.rd)] = value
@@ -474,7 +477,7 @@ extension RVProcessor {
                             _ = illegal(ip.pointee)
                             outcome = .trap
                             break instructions
-                        } else if let host = Self.readable(entries, address, 4) {
+                        } else if let host = Self.direct(loads, loadMask, address, 4) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self)) | 0xffff_ffff_0000_0000
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value)) | 0xffff_ffff_0000_0000
@@ -494,7 +497,7 @@ extension RVProcessor {
                             _ = illegal(ip.pointee)
                             outcome = .trap
                             break instructions
-                        } else if let host = Self.readable(entries, address, 2) {
+                        } else if let host = Self.direct(loads, loadMask, address, 2) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self)) | 0xffff_ffff_ffff_0000
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value)) | 0xffff_ffff_ffff_0000
@@ -514,7 +517,7 @@ extension RVProcessor {
                             _ = illegal(ip.pointee)
                             outcome = .trap
                             break instructions
-                        } else if let host = Self.writable(entries, address, 8) {
+                        } else if let host = Self.direct(stores, storeMask, address, 8) {
                             host.storeBytes(of: x[33 + Int(ip.pointee.rs2)], as: UInt64.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 8, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
@@ -527,7 +530,7 @@ extension RVProcessor {
                             _ = illegal(ip.pointee)
                             outcome = .trap
                             break instructions
-                        } else if let host = Self.writable(entries, address, 4) {
+                        } else if let host = Self.direct(stores, storeMask, address, 4) {
                             host.storeBytes(of: UInt32(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt32.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 4, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
@@ -540,7 +543,7 @@ extension RVProcessor {
                             _ = illegal(ip.pointee)
                             outcome = .trap
                             break instructions
-                        } else if let host = Self.writable(entries, address, 2) {
+                        } else if let host = Self.direct(stores, storeMask, address, 2) {
                             host.storeBytes(of: UInt16(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt16.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 2, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap

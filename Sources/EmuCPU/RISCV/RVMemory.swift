@@ -20,36 +20,32 @@ extension RVProcessor {
         if protection.uniform && !(access == .load ? protection.read : access == .store ? protection.write : protection.execute) {
             return raise(access.accessFault, address)
         }
-        let entry = view.pointee.entryToFill(address, physicalPage: page.physicalPage)
         if page.superpage { view.pointee.holdsSuperpage = true }
         let tag = address & TLBEntry.pageMask
-        var slow: UInt64 = protection.uniform ? 0 : TLBEntry.slow | TLBEntry.checked
+        var entry = TLBEntry(tag: tag, addend: 0)
+        if !protection.uniform { entry.tag |= TLBEntry.slow | TLBEntry.checked }
         if let watch {
-            if watch.watchesData(page: tag, physicalPage: page.physicalPage, space: key.space) { slow |= TLBEntry.slow | TLBEntry.watched }
-            if page.executable { watch.markCode(page: tag, physicalPage: page.physicalPage, space: key.space) }
+            if watch.watchesData(page: tag, physicalPage: page.physicalPage, space: key.space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
+            if access == .fetch { watch.markCode(page: tag, physicalPage: page.physicalPage, space: key.space) }
         }
-        let mayRead = page.readable && (protection.read || !protection.uniform)
-        let mayWrite = page.writable && (protection.write || !protection.uniform)
-        let mayExecute = page.executable && (protection.execute || !protection.uniform)
-        guard let memory = bus.memory(at: page.physicalPage, length: UInt64(GuestRAM.pageSize)) else {
-            slow |= TLBEntry.slow
-            if mayRead { entry.pointee.readTag = tag | slow }
-            if mayWrite { entry.pointee.writeTag = tag | slow }
-            if mayExecute { entry.pointee.executeTag = tag | slow }
-            return true
-        }
-        let offset = page.physicalPage &- memory.base
-        entry.pointee.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
-        if mayRead { entry.pointee.readTag = tag | slow }
-        if mayExecute { entry.pointee.executeTag = tag | slow }
-        if mayWrite {
-            let flags = memory.pageFlags + Int(offset >> UInt64(GuestRAM.pageShift))
-            if memory.isReadOnly || flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
-                slow |= TLBEntry.slow
-            } else {
-                flags.pointee |= GuestRAM.PageFlags.writeCached
+        if let memory = bus.memory(at: page.physicalPage, length: UInt64(GuestRAM.pageSize)) {
+            let offset = page.physicalPage &- memory.base
+            entry.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
+            if access == .store {
+                let flags = memory.pageFlags + Int(offset >> UInt64(GuestRAM.pageShift))
+                if memory.isReadOnly || flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
+                    entry.tag |= TLBEntry.slow
+                } else {
+                    flags.pointee |= GuestRAM.PageFlags.writeCached
+                }
             }
-            entry.pointee.writeTag = tag | slow
+        } else {
+            entry.tag |= TLBEntry.slow
+        }
+        switch access {
+        case .load: view.pointee.loads.fill(address, entry, physicalPage: page.physicalPage)
+        case .store: view.pointee.stores.fill(address, entry, physicalPage: page.physicalPage)
+        case .fetch: view.pointee.fetches.fill(address, entry, physicalPage: page.physicalPage)
         }
         return true
     }
@@ -57,12 +53,12 @@ extension RVProcessor {
     /// Physical address of a data access that stays inside its page; nil when it faults, with the trap noted.
     func translate(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> UInt64? {
         let view = access == .fetch ? h.pointee.fetchView : h.pointee.dataView
-        var tag = tag(view, address, access)
+        var tag = entry(view, access, address).pointee.tag
         if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
             guard fill(view, address, access) else { return nil }
-            tag = self.tag(view, address, access)
+            tag = entry(view, access, address).pointee.tag
         }
-        let physical = view.pointee.physicalPage(address) | address & 0xfff
+        let physical = physicalPage(view, access, address) | address & 0xfff
         if tag & TLBEntry.checked != 0 {
             let privilege = UInt8(truncatingIfNeeded: view.pointee.key.rights & RVRights.privilegeMask)
             guard pmpAllows(physical, size: size, access, privilege: privilege) else {
@@ -74,12 +70,21 @@ extension RVProcessor {
     }
 
     @inline(__always)
-    private func tag(_ view: UnsafeMutablePointer<TLBView>, _ address: UInt64, _ access: RVAccess) -> UInt64 {
-        let entry = view.pointee.entry(address)
+    private func entry(_ view: UnsafeMutablePointer<TLBView>, _ access: RVAccess, _ address: UInt64) -> UnsafeMutablePointer<TLBEntry> {
         switch access {
-        case .load: return entry.pointee.readTag
-        case .store: return entry.pointee.writeTag
-        case .fetch: return entry.pointee.executeTag
+        case .load: view.pointee.loads.entry(address)
+        case .store: view.pointee.stores.entry(address)
+        case .fetch: view.pointee.fetches.entry(address)
+        }
+    }
+
+    /// The physical page a filled entry stands for.
+    @inline(__always)
+    func physicalPage(_ view: UnsafeMutablePointer<TLBView>, _ access: RVAccess, _ address: UInt64) -> UInt64 {
+        switch access {
+        case .load: view.pointee.loads.physicalPage(address)
+        case .store: view.pointee.stores.physicalPage(address)
+        case .fetch: view.pointee.fetches.physicalPage(address)
         }
     }
 
@@ -200,9 +205,9 @@ extension RVProcessor {
             if cache.invalidate(physical, size) { h.pointee.request |= RVRequest.leaveBlock }
             if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
         }
-        let entry = h.pointee.dataView.pointee.entry(address)
-        if entry.pointee.writeTag == address & TLBEntry.pageMask | TLBEntry.slow {
-            entry.pointee.writeTag &= ~TLBEntry.slow
+        let entry = h.pointee.dataView.pointee.stores.entry(address)
+        if entry.pointee.tag == address & TLBEntry.pageMask | TLBEntry.slow {
+            entry.pointee.tag &= ~TLBEntry.slow
             flags.pointee |= GuestRAM.PageFlags.writeCached
         }
     }
@@ -214,12 +219,10 @@ extension RVProcessor {
             _ = raise(access == .load ? RVCause.loadMisaligned : RVCause.storeMisaligned, address)
             return nil
         }
-        let entries = h.pointee.dataView.pointee.entries
-        if access == .store {
-            if let host = Self.writable(entries, address, size) { return host }
-        } else if let host = Self.readable(entries, address, size) {
-            return UnsafeMutableRawPointer(mutating: host)
-        }
+        let view = h.pointee.dataView
+        let entries = access == .store ? view.pointee.stores.entries : view.pointee.loads.entries
+        let mask = access == .store ? view.pointee.stores.mask : view.pointee.loads.mask
+        if let host = Self.direct(entries, mask, address, size) { return host }
         guard let physical = translate(address, size, access) else { return nil }
         guard let memory = bus.memory(at: physical, length: size), access == .load || !memory.isReadOnly else {
             Log.write(.guestErrors, "hart \(index): atomic access to \(hex(physical)), which is not RAM")

@@ -59,7 +59,8 @@ public final class RVProcessor {
         h = .allocate(capacity: 1)
         let view = views.views
         h.initialize(to: RVHart(
-            blockEnd: scratch, dataView: view, fetchView: view, tlb: view.pointee.entries, jumps: view.pointee.jumps, helpers: Self.helperAddresses))
+            blockEnd: scratch, dataView: view, fetchView: view, loads: view.pointee.loads.entries, stores: view.pointee.stores.entries,
+            jumps: view.pointee.jumps, helpers: Self.helperAddresses))
         h.pointee.processor = Unmanaged.passUnretained(self).toOpaque()
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }

@@ -10,12 +10,12 @@ extension RVProcessor {
         func entry<Value>(_ path: KeyPath<TLBEntry, Value>) -> Int { MemoryLayout<TLBEntry>.offset(of: path) ?? 0 }
         func jump<Value>(_ path: KeyPath<JumpCacheEntry, Value>) -> Int { MemoryLayout<JumpCacheEntry>.offset(of: path) ?? 0 }
         return StateLayout(
-            integers: field(\.x), floats: field(\.f), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), tlb: field(\.tlb),
-            jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
+            integers: field(\.x), floats: field(\.f), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), loads: field(\.loads),
+            loadMask: field(\.loadMask), stores: field(\.stores), storeMask: field(\.storeMask), jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
             exitUnit: field(\.exitUnit), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
             temporaries: field(\.temporaries), temporaryCount: 32, helpers: field(\.helpers),
-            tlbEntryShift: MemoryLayout<TLBEntry>.stride.trailingZeroBitCount, tlbEntryCount: TLBView.entryCount,
-            tlbReadTag: entry(\.readTag), tlbWriteTag: entry(\.writeTag), tlbAddend: entry(\.addend),
+            tlbEntryShift: MemoryLayout<TLBEntry>.stride.trailingZeroBitCount, tlbTag: entry(\.tag),
+            tlbAddend: entry(\.addend),
             jumpEntryShift: MemoryLayout<JumpCacheEntry>.stride.trailingZeroBitCount, jumpEntryCount: TLBView.jumpCount,
             jumpKey: jump(\.key), jumpCode: jump(\.code))
     }()

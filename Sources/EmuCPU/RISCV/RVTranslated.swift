@@ -13,7 +13,11 @@ extension RVProcessor {
     @inline(__always)
     func runTranslated(_ code: UnsafeRawPointer, _ host: HostCodeCache) -> CodeExit {
         h.pointee.pageBase = h.pointee.pc & TLBEntry.pageMask
-        h.pointee.tlb = h.pointee.dataView.pointee.entries
+        let data = h.pointee.dataView
+        h.pointee.loads = data.pointee.loads.entries
+        h.pointee.loadMask = data.pointee.loads.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
+        h.pointee.stores = data.pointee.stores.entries
+        h.pointee.storeMask = data.pointee.stores.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
         let view = h.pointee.fetchView
         h.pointee.jumps = view.pointee.jumps
         h.pointee.jumpSalt = view.pointee.salt
@@ -50,7 +54,7 @@ extension RVProcessor {
     /// Code that may be entered without asking anybody, and jumped to from its own page.
     private func isTranslatable(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64) -> Bool {
         !block.pointee.crossesPage && !block.pointee.isWatched && !Log.isEnabled(.execution)
-            && h.pointee.fetchView.pointee.entry(pc).pointee.executeTag & TLBEntry.checked == 0
+            && h.pointee.fetchView.pointee.fetches.entry(pc).pointee.tag & TLBEntry.checked == 0
     }
 
     /// After `CodeExit.link`: lets the jump go straight to the translated code at `pc` next time, if there is any.

@@ -161,7 +161,7 @@ extension RVProcessor {
     /// software that knows no menvcfg: Svpbmt, and Svadu where Svade is not offered beside it.
     public func reset() {
         let old = h.pointee
-        var state = RVHart(blockEnd: old.blockEnd, dataView: old.dataView, fetchView: old.fetchView, tlb: old.tlb, jumps: old.jumps)
+        var state = RVHart(blockEnd: old.blockEnd, dataView: old.dataView, fetchView: old.fetchView, loads: old.loads, stores: old.stores, jumps: old.jumps)
         state.pc = config.resetVector
         state.mstatus = 2 << 32 | 2 << 34
         if config.extensions.contains(.svpbmt) { state.menvcfg |= RVEnvironment.pbmte }

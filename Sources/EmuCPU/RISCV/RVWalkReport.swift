@@ -219,18 +219,25 @@ extension RVProcessor {
         var lines: [TLBLine] = []
         for index in 0..<TLBViews.count {
             let view = views.views + index
-            guard view.pointee.key.space != .max || view.pointee.filledCount > 0 else { continue }
             let isCurrent = view == h.pointee.dataView || view == h.pointee.fetchView
-            for position in 0..<TLBView.entryCount {
-                let entry = view.pointee.entries[position]
-                let tags = [entry.readTag, entry.writeTag, entry.executeTag]
-                guard let known = tags.first(where: { $0 != .max }) else { continue }
-                lines.append(TLBLine(
-                    space: view.pointee.key.space, privilege: UInt8(truncatingIfNeeded: view.pointee.key.rights & RVRights.privilegeMask),
-                    address: known & TLBEntry.pageMask, physical: view.pointee.physical[position], readable: tags[0] != .max,
-                    writable: tags[1] != .max, executable: tags[2] != .max,
-                    isSlow: tags.contains { $0 != .max && $0 & TLBEntry.slow != 0 }, isCurrent: isCurrent))
+            var pages: [UInt64: TLBLine] = [:]
+            func collect(_ table: TLBTable, _ right: WritableKeyPath<TLBLine, Bool>) {
+                for position in 0..<table.count where table.entries[position].tag != .max {
+                    let tag = table.entries[position].tag
+                    let address = tag & TLBEntry.pageMask
+                    var line = pages[address] ?? TLBLine(
+                        space: view.pointee.key.space, privilege: UInt8(truncatingIfNeeded: view.pointee.key.rights & RVRights.privilegeMask),
+                        address: address, physical: table.physical[position], readable: false, writable: false, executable: false,
+                        isSlow: false, isCurrent: isCurrent)
+                    line[keyPath: right] = true
+                    if tag & TLBEntry.slow != 0 { line.isSlow = true }
+                    pages[address] = line
+                }
             }
+            collect(view.pointee.loads, \.readable)
+            collect(view.pointee.stores, \.writable)
+            collect(view.pointee.fetches, \.executable)
+            lines += pages.values
         }
         return lines.sorted { ($0.space, $0.address) < ($1.space, $1.address) }
     }

@@ -25,12 +25,20 @@ extension RVProcessor {
     }
 
     private func isWatched(pageOf address: UInt64) -> Bool {
-        let entry = h.pointee.dataView.pointee.entry(address).pointee
-        let watched = address & TLBEntry.pageMask | TLBEntry.slow | TLBEntry.watched
-        return entry.readTag & ~TLBEntry.checked == watched || entry.writeTag & ~TLBEntry.checked == watched
+        let view = h.pointee.dataView
+        return isWatched(view.pointee.loads.entry(address).pointee, address) || isWatched(view.pointee.stores.entry(address).pointee, address)
     }
 
-    private func physicalAddress(_ address: UInt64) -> UInt64 { h.pointee.dataView.pointee.physicalPage(address) | address & 0xfff }
+    private func isWatched(_ entry: TLBEntry, _ address: UInt64) -> Bool {
+        entry.tag & ~TLBEntry.checked == address & TLBEntry.pageMask | TLBEntry.slow | TLBEntry.watched
+    }
+
+    /// Where an access to a watched page went.
+    private func physicalAddress(_ address: UInt64) -> UInt64 {
+        let view = h.pointee.dataView
+        let known: RVAccess = isWatched(view.pointee.loads.entry(address).pointee, address) ? .load : .store
+        return physicalPage(view, known, address) | address & 0xfff
+    }
 
     /// What a watched access is about to change: nil where nothing is watched, where it is going to fault, and for devices.
     /// The walk may set accessed and dirty bits, which the access itself sets anyway.

@@ -5,37 +5,40 @@ import EmuIR
 /// SAFETY: host memory is accessed only at an address that a TLB entry with an equal tag, or a probe that found one, gave; the entry covers
 /// the whole page and the compared page is that of the access's last byte, which differs from the entry's when the access leaves it.
 extension X86Compiler {
-    /// rax = address, rcx = the address's TLB entry; jumps to `miss` unless the entry's tag allows `length` bytes from there.
-    private mutating func findEntry(_ base: Operand, _ displacement: Int32, _ length: Int32, tags: [Int], miss: X86Label) {
-        addressToRAX(base, displacement)
-        let shift = UInt8(layout.tlbEntryShift)
-        asm.rorx(.rcx, .rax, by: 12 - shift)
-        asm.alu(.and, .rcx, immediate: Int32((layout.tlbEntryCount - 1) << layout.tlbEntryShift), .long)
-        asm.alu(.add, .rcx, state.field(layout.tlb))
+    /// The TLB an access looks into: where the state has its entries and its mask.
+    private var loadTable: (entries: Int, mask: Int) { (layout.loads, layout.loadMask) }
+    private var storeTable: (entries: Int, mask: Int) { (layout.stores, layout.storeMask) }
+
+    /// rcx = TLB entry of the address in rax; jumps to `miss` unless its tag is the page of the last of `length` bytes there.
+    private mutating func findEntry(_ table: (entries: Int, mask: Int), _ length: Int32, miss: X86Label) {
+        asm.rorx(.rcx, .rax, by: 12 - UInt8(layout.tlbEntryShift))
+        asm.alu(.and, .rcx, state.field(table.mask))
+        asm.alu(.add, .rcx, state.field(table.entries))
         if length > 1 { asm.lea(.rdx, X86Memory(.rax, length - 1)) } else { asm.mov(.rdx, .rax) }
         asm.alu(.and, .rdx, immediate: -4096)
-        for tag in tags {
-            asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(tag)))
-            asm.jcc(.ne, miss)
-        }
+        asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.tlbTag)))
+        asm.jcc(.ne, miss)
     }
 
     /// The host address of a memory access; before it, code that jumps to `miss` where there is none. rdx stays free.
-    private mutating func hostAddress(_ i: Instruction, via: Operand, _ length: Int32, tag: Int, miss: X86Label) -> X86Memory {
+    private mutating func hostAddress(
+        _ i: Instruction, via: Operand, _ table: (entries: Int, mask: Int), miss: X86Label
+    ) -> X86Memory {
         if case .temp = via {
             asm.mov(.rcx, memory(via))
             asm.test(.rcx, .rcx)
             asm.jcc(.e, miss)
             return X86Memory(.rcx, i.displacement)
         }
-        findEntry(i.a, i.displacement, length, tags: [tag], miss: miss)
+        addressToRAX(i.a, i.displacement)
+        findEntry(table, i.op.accessLength, miss: miss)
         asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
         return X86Memory(.rax, index: .rcx)
     }
 
     mutating func load(_ i: Instruction) {
         let miss = asm.newLabel(), back = asm.newLabel()
-        let source = hostAddress(i, via: i.b, i.op.accessLength, tag: layout.tlbReadTag, miss: miss)
+        let source = hostAddress(i, via: i.b, loadTable, miss: miss)
         switch i.op {
         case .loadf64:
             let result = floatHome(i.dst) ?? XMMRegister(0)
@@ -84,7 +87,7 @@ extension X86Compiler {
 
     mutating func store(_ i: Instruction) {
         let miss = asm.newLabel(), back = asm.newLabel()
-        let destination = hostAddress(i, via: i.c, i.op.accessLength, tag: layout.tlbWriteTag, miss: miss)
+        let destination = hostAddress(i, via: i.c, storeTable, miss: miss)
         let width: X86Width =
             switch i.op {
             case .store8: .byte
@@ -120,12 +123,12 @@ extension X86Compiler {
     }
 
     mutating func probe(_ i: Instruction) {
-        guard case .constant(let length) = i.b, case .constant(let rights) = i.c else { preconditionFailure("probe takes constants") }
+        guard case .constant(let bytes) = i.b, case .constant(let rights) = i.c else { preconditionFailure("probe takes constants") }
         let miss = asm.newLabel(), back = asm.newLabel()
-        var tags: [Int] = []
-        if ProbeRights(rawValue: rights).contains(.read) { tags.append(layout.tlbReadTag) }
-        if ProbeRights(rawValue: rights).contains(.write) { tags.append(layout.tlbWriteTag) }
-        findEntry(i.a, i.displacement, Int32(truncatingIfNeeded: length), tags: tags, miss: miss)
+        addressToRAX(i.a, i.displacement)
+        let length = Int32(truncatingIfNeeded: bytes)
+        if ProbeRights(rawValue: rights).contains(.read) { findEntry(loadTable, length, miss: miss) }
+        if ProbeRights(rawValue: rights).contains(.write) { findEntry(storeTable, length, miss: miss) }
         asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
         if let home = home(i.a) { asm.alu(.add, .rcx, home) } else { asm.alu(.add, .rcx, memory(i.a)) }
         asm.mov(memory(i.dst), .rcx)
