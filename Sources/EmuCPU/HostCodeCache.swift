@@ -49,6 +49,12 @@ package final class HostCodeCache {
     /// Bytes of host code in use.
     package var bytes: Int { backend.buffer.used }
 
+    /// What a unit consists of: its blocks, and where its code is in the buffer. Nil when it is gone.
+    func contents(unit number: Int32) -> (blocks: [UnsafeMutablePointer<Block>], range: Range<Int>)? {
+        guard number >= 0, number < units.count, let unit = units[Int(number)] else { return nil }
+        return (unit.blocks, unit.compiled.range)
+    }
+
     // MARK: Making and dropping code
 
     /// Compiles `ir`, whose blocks are `blocks`; they are entered there from now on. False when that is impossible.

@@ -58,6 +58,9 @@ package struct TLBTable {
     @inline(__always)
     func physicalPage(_ address: UInt64) -> UInt64 { physical[index(address)] }
 
+    /// Where `physicalPage` is kept.
+    func physicalPlace(_ address: UInt64) -> UnsafeMutablePointer<UInt64> { physical + index(address) }
+
     /// Makes the entry for `address` stand for `physicalPage`.
     mutating func fill(_ address: UInt64, _ entry: TLBEntry, physicalPage: UInt64) {
         let index = index(address)

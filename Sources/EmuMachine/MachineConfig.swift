@@ -115,6 +115,8 @@ public enum ExecutionEngine: String, CaseIterable, Sendable {
     case jit
     /// Everything is interpreted.
     case interp
+    /// Translated code and the interpreter run side by side and are compared.
+    case lockstep
 }
 
 /// Where the guest's real-time clock starts.

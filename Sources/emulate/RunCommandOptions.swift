@@ -260,9 +260,10 @@ extension RunCommand {
     // MARK: Time
 
     private static let timeOptions: [Row] = [
-        Row(["engine"], "jit|interp",
+        Row(["engine"], "jit|interp|lockstep",
             help: "jit: hot guest code is translated to host code (default where the host allows)\n"
-                + "interp: everything is interpreted") { options, use throws(CommandEnd) in
+                + "interp: everything is interpreted\n"
+                + "lockstep: both side by side, compared after every block; slow, for finding faults of the translator") { options, use throws(CommandEnd) in
             guard let engine = ExecutionEngine(rawValue: use.value) else {
                 let engines = ExecutionEngine.allCases.map(\.rawValue)
                 throw use.failed("'\(use.value)' is not one of \(engines.joined(separator: ", "))" + didYouMean(use.value, among: engines))

@@ -13,7 +13,8 @@ extension RVProcessor {
 
     /// The block at guest address `pc`, decoded if need be; nil when fetching traps, with the trap noted.
     package func locateBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
-        if cache.isFull { cache.flushAll() }
+        // In the middle of a comparison, blocks and TLB entries stay what they are.
+        if cache.isFull, comparison?.journal.isRecording != true { cache.flushAll() }
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView
         let isChecked = view.pointee.fetches.entry(pc).pointee.tag & TLBEntry.checked != 0

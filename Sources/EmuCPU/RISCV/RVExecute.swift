@@ -30,7 +30,9 @@ extension RVProcessor: Hart {
 
     /// The bytes of `RVHart`'s saved part, in the host's (little-endian) layout.
     public func encodedState() -> [UInt8] {
-        Array(UnsafeRawBufferPointer(start: h, count: Self.savedSize))
+        // Nothing reads what was written to x0, and translated code does not keep it.
+        h.pointee.x[32] = 0
+        return Array(UnsafeRawBufferPointer(start: h, count: Self.savedSize))
     }
 
     public func restoreState(_ bytes: [UInt8]) throws {

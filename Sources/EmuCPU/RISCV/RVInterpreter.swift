@@ -43,7 +43,8 @@ extension RVProcessor {
         var block: UnsafeMutablePointer<Block>
         // Cycles left once the block in hand has ended. `RVHart.remaining` is brought up to date only for those who look at it.
         var remaining = h.pointee.remaining
-        let host = cache.hostCode
+        let comparison = comparison
+        let host = comparison.map { $0.allowsTranslatedCode(self) } ?? true ? cache.hostCode : nil
         // The interpreter must execute the next block, translated or not.
         var mustInterpret = false
 
@@ -94,6 +95,13 @@ extension RVProcessor {
                 if block.pointee.heat < 0, remaining >= count, let host, !mustInterpret, let code = hostCode(of: block, at: pc, host) {
                     h.pointee.pc = pc
                     h.pointee.remaining = remaining
+                    if let comparison {
+                        let reason = runLockstep(block, code, host, comparison)
+                        remaining = h.pointee.remaining
+                        pc = h.pointee.pc
+                        if let reason { return reason }
+                        continue dispatch
+                    }
                     let reason = runTranslated(code, host)
                     remaining = h.pointee.remaining
                     pc = h.pointee.pc

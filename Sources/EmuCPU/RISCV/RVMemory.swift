@@ -33,7 +33,7 @@ extension RVProcessor {
             entry.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
             if access == .store {
                 let flags = memory.pageFlags + Int(offset >> UInt64(GuestRAM.pageShift))
-                if memory.isReadOnly || flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
+                if memory.isReadOnly || flags.pointee & GuestRAM.PageFlags.hasCode != 0 || comparison != nil {
                     entry.tag |= TLBEntry.slow
                 } else {
                     flags.pointee |= GuestRAM.PageFlags.writeCached
@@ -42,6 +42,7 @@ extension RVProcessor {
         } else {
             entry.tag |= TLBEntry.slow
         }
+        if let comparison { comparison.journal.willFill(self.entry(view, access, address), physicalPlace(view, access, address)) }
         switch access {
         case .load: view.pointee.loads.fill(address, entry, physicalPage: page.physicalPage)
         case .store: view.pointee.stores.fill(address, entry, physicalPage: page.physicalPage)
@@ -85,6 +86,14 @@ extension RVProcessor {
         case .load: view.pointee.loads.physicalPage(address)
         case .store: view.pointee.stores.physicalPage(address)
         case .fetch: view.pointee.fetches.physicalPage(address)
+        }
+    }
+
+    private func physicalPlace(_ view: UnsafeMutablePointer<TLBView>, _ access: RVAccess, _ address: UInt64) -> UnsafeMutablePointer<UInt64> {
+        switch access {
+        case .load: view.pointee.loads.physicalPlace(address)
+        case .store: view.pointee.stores.physicalPlace(address)
+        case .fetch: view.pointee.fetches.physicalPlace(address)
         }
     }
 
@@ -132,6 +141,7 @@ extension RVProcessor {
                 Log.write(.guestErrors, "hart \(index): store to read-only memory at \(hex(physical))")
                 return raise(RVCause.storeAccess, address)
             }
+            comparison?.journal.willWrite(memory, physical)
             store(value, size, to: memory.host + Int(physical &- memory.base))
             wroteMemory(memory, physical, Int(size), address)
             return true
@@ -169,6 +179,8 @@ extension RVProcessor {
         guard let first = translate(address, split, .store), let second = translate(boundary, size &- split, .store) else { return false }
         guard let low = bus.memory(at: first, length: split), !low.isReadOnly else { return refuse(address, first, .store) }
         guard let high = bus.memory(at: second, length: size &- split), !high.isReadOnly else { return refuse(boundary, second, .store) }
+        comparison?.journal.willWrite(low, first)
+        comparison?.journal.willWrite(high, second)
         for index in 0..<size {
             let (memory, physical) = index < split ? (low, first &+ index) : (high, second &+ (index &- split))
             store(value >> (8 * index), 1, to: memory.host + Int(physical &- memory.base))
@@ -207,6 +219,7 @@ extension RVProcessor {
         }
         let entry = h.pointee.dataView.pointee.stores.entry(address)
         if entry.pointee.tag == address & TLBEntry.pageMask | TLBEntry.slow {
+            if let comparison, !comparison.journal.open(entry) { return }
             entry.pointee.tag &= ~TLBEntry.slow
             flags.pointee |= GuestRAM.PageFlags.writeCached
         }
@@ -229,6 +242,7 @@ extension RVProcessor {
             _ = raise(access.accessFault, address)
             return nil
         }
+        if access == .store { comparison?.journal.willWrite(memory, physical) }
         return memory.host + Int(physical &- memory.base)
     }
 
@@ -246,6 +260,7 @@ extension RVProcessor {
             guard let memory = bus.memory(at: physical, length: Self.cacheBlock), !memory.isReadOnly else {
                 return raise(RVCause.storeAccess, address)
             }
+            comparison?.journal.willWrite(memory, physical)
             (memory.host + Int(physical &- memory.base)).initializeMemory(as: UInt8.self, repeating: 0, count: Int(Self.cacheBlock))
             wroteMemory(memory, physical, Int(Self.cacheBlock), block)
             return true

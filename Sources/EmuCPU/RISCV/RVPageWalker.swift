@@ -133,6 +133,7 @@ extension RVProcessor {
             guard updatesAccessedBits else { return fault }
             guard pmpAllows(position, size: 8, .store, privilege: RVPrivilege.supervisor),
                 let host = bus.writableMemoryPointer(position, 8) else { return .fault(access.accessFault) }
+            if let comparison, let memory = bus.memory(at: position) { comparison.journal.willWrite(memory, position) }
             // SAFETY: `host` is 8 bytes of guest RAM, aligned because page-table positions are multiples of 8 in a page-aligned mapping.
             let cell = host.assumingMemoryBound(to: Atomic<UInt64>.self)
             guard cell.pointee.compareExchange(

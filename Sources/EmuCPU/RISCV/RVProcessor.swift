@@ -42,6 +42,13 @@ public final class RVProcessor {
     }
     /// Internal, so that the compiler sees all uses and none needs a check for exclusivity.
     private var observation: HartWatch?
+    /// Runs translated code and the interpreter side by side; nil when translated code runs alone. Set before the first slice.
+    package var lockstep: RVLockstep? {
+        get { comparison }
+        set { comparison = newValue }
+    }
+    /// Internal for the same reason.
+    private(set) var comparison: RVLockstep?
     /// Room to decode one block into, and to run the first instructions of one.
     let scratch: UnsafeMutablePointer<DecodedOp>
 

@@ -10,8 +10,9 @@ extension RVProcessor {
     // MARK: Entering
 
     /// Runs translated code until it leaves. `h.pc` is the address it stands for and `h.remaining` the budget; both are up to date afterwards.
+    /// - Parameter jumps: a jump cache to use in place of the view's.
     @inline(__always)
-    func runTranslated(_ code: UnsafeRawPointer, _ host: HostCodeCache) -> CodeExit {
+    func runTranslated(_ code: UnsafeRawPointer, _ host: HostCodeCache, jumps: UnsafeMutablePointer<JumpCacheEntry>? = nil) -> CodeExit {
         h.pointee.pageBase = h.pointee.pc & TLBEntry.pageMask
         let data = h.pointee.dataView
         h.pointee.loads = data.pointee.loads.entries
@@ -19,7 +20,7 @@ extension RVProcessor {
         h.pointee.stores = data.pointee.stores.entries
         h.pointee.storeMask = data.pointee.stores.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
         let view = h.pointee.fetchView
-        h.pointee.jumps = view.pointee.jumps
+        h.pointee.jumps = jumps ?? view.pointee.jumps
         h.pointee.jumpSalt = view.pointee.salt
         h.pointee.leave = 0
         let reason = host.enter(UnsafeMutableRawPointer(h), code)
@@ -178,6 +179,14 @@ extension RVProcessor {
         h.pointee.leave = 1
     }
 
+    /// Leaves translated code before the instruction in hand, for the interpreter to go on there.
+    private func bail(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
+        h.pointee.exitUnit = UInt64(UInt(bitPattern: block))
+        h.pointee.exitSite = UInt32(truncatingIfNeeded: site)
+        leave(.bail)
+        return 0
+    }
+
     private func trap(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 {
         h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset)
         leave(.trap, ip)
@@ -186,6 +195,7 @@ extension RVProcessor {
 
     private func translatedLoad(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
+        if comparison != nil, accessIsUnrepeatable(address, .load) { return bail(site, block) }
         let value: UInt64
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
         switch op {
@@ -228,6 +238,7 @@ extension RVProcessor {
 
     private func translatedStore(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
+        if comparison != nil, accessIsUnrepeatable(address, .store) { return bail(site, block) }
         let size: UInt64 =
             switch Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .store64 {
             case .store8: 1
@@ -242,6 +253,7 @@ extension RVProcessor {
 
     private func translatedInterpret(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
+        if comparison != nil, RVLockstep.isUnrepeatable(ip.pointee) { return bail(site, block) }
         if h.pointee.floatLive != 0 { foldFloatFlags() }
         if ip.pointee.rv.isFloatingPoint {
             if !executeFloat(ip.pointee.rv, ip.pointee) { return trap(ip) }

@@ -35,11 +35,20 @@ final class RVCores {
                 time.clint?.ticks() ?? 0
             }
         }
+        if context.config.engine == .lockstep {
+            let stopper = context.host.stopper
+            for processor in processors { processor.lockstep = RVLockstep { stopper.requestStop(.error($0)) } }
+        }
     }
 
     /// Gives the machine's cache a translator where one is wanted and the host can run what it makes.
     private static func addTranslator(_ context: BoardContext) throws(ConfigError) {
-        guard context.config.engine != .interp, X86Backend.isSupported else { return }
+        let engine = context.config.engine
+        guard engine != .interp else { return }
+        guard X86Backend.isSupported else {
+            if engine == .jit { return }
+            throw ConfigError("--engine \(engine.rawValue)", "this host's processor lacks what translated code needs; --engine interp runs without it")
+        }
         do {
             let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: context.config.translatedCodeSize)
             context.cache.hostCode = HostCodeCache(cache: context.cache, backend: backend)

@@ -1,0 +1,275 @@
+import EmuBus
+import EmuIR
+import EmuJIT
+import Glibc
+
+/// Translated code and the interpreter run side by side: every unit of translated code is executed by both, from the same state and for
+/// the same number of cycles, and what they leave behind is compared: all that a snapshot saves of the hart, and memory.
+///
+/// Nothing is linked and no jump is remembered, so that each unit comes back to be compared. What cannot be done twice (device
+/// accesses, reading time, flushing TLBs, waiting) ends the translated run before it; the interpreter does it once, after the comparison.
+/// docs/translator.md has more.
+package final class RVLockstep {
+    /// What the hart does.
+    enum Phase {
+        /// The interpreter runs alone.
+        case alone
+        case translated
+        case interpreted
+    }
+
+    let journal = PageJournal()
+    fileprivate(set) var phase = Phase.alone
+    /// Told the first difference, with all there is to know about it. The hart has been asked to stop.
+    private let mismatch: (String) -> Void
+    /// Runs of translated code compared, and cycles they took.
+    package fileprivate(set) var comparisons = 0
+    package fileprivate(set) var cycles = 0
+    fileprivate var hasFailed = false
+    /// The hart's state before a run, and after the first of both.
+    fileprivate let before: UnsafeMutablePointer<RVHart>
+    fileprivate let after: UnsafeMutablePointer<RVHart>
+    /// A jump cache that knows nothing.
+    fileprivate let noJumps: UnsafeMutablePointer<JumpCacheEntry>
+
+    /// SAFETY: the buffers live as long as the object. States are copied into them before they are read.
+    package init(mismatch: @escaping (String) -> Void) {
+        self.mismatch = mismatch
+        before = .allocate(capacity: 1)
+        after = .allocate(capacity: 1)
+        noJumps = .allocate(capacity: TLBView.jumpCount)
+        noJumps.initialize(repeating: JumpCacheEntry(), count: TLBView.jumpCount)
+    }
+
+    deinit {
+        before.deallocate()
+        after.deallocate()
+        noJumps.deallocate()
+    }
+
+    /// Translated code may be entered: it has not just run, nobody watches (who would see everything twice), and all was well so far.
+    func allowsTranslatedCode(_ processor: RVProcessor) -> Bool { phase == .alone && processor.watch == nil && !hasFailed }
+
+    fileprivate func fail(_ report: String) {
+        hasFailed = true
+        mismatch(report)
+    }
+
+    /// True for what the interpreter alone must do, once.
+    static func isUnrepeatable(_ r: DecodedOp) -> Bool {
+        switch r.rv {
+        case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma: return true
+        case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
+            // They read the clock, set a timer or flush TLBs.
+            switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm)) {
+            case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2: return true
+            case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
+            case nil: return false
+            }
+        default: return false
+        }
+    }
+}
+
+extension RVProcessor {
+    /// True when the access reaches a device.
+    func accessIsUnrepeatable(_ address: UInt64, _ access: RVAccess) -> Bool {
+        guard let physical = translate(address, 1, access) else { return false }
+        return bus.memory(at: physical) == nil
+    }
+
+    /// Runs the unit that `code`, of `block`, belongs to, by translated code and by the interpreter. `h.pc` and `h.remaining` are up to date
+    /// before and afterwards.
+    /// - Returns: nil to go on.
+    @inline(never)
+    func runLockstep(_ block: UnsafeMutablePointer<Block>, _ code: UnsafeRawPointer, _ host: HostCodeCache, _ lockstep: RVLockstep) -> ExitReason? {
+        let start = h.pointee.pc
+        let budget = h.pointee.remaining
+        let unit = block.pointee.unit
+        let contents = host.contents(unit: unit)
+        let log = Log.enabled
+        countCycles(budget)
+        h.pointee.x[32] = 0
+        lockstep.before.update(from: h, count: 1)
+
+        // The translated run.
+        lockstep.journal.begin()
+        lockstep.phase = .translated
+        Log.enabled = []
+        let (exit, stops) = runUnit(code, host, lockstep)
+        let cycles = budget &- h.pointee.remaining
+        countCycles(h.pointee.remaining)
+        h.pointee.x[32] = 0
+        lockstep.after.update(from: h, count: 1)
+        lockstep.journal.rewind()
+        Log.enabled = log
+
+        // The interpreter's run, with a budget of just as many cycles. The slice shrinks by what the budget does, so that totals agree.
+        rewind(to: lockstep.before)
+        lockstep.phase = .interpreted
+        var reason = ExitReason.budget
+        if cycles > 0 {
+            h.pointee.sliceBudget &-= budget &- cycles
+            h.pointee.remaining = cycles
+            reason = runBlocks()
+            h.pointee.remaining &+= budget &- cycles
+            h.pointee.sliceBudget &+= budget &- cycles
+            countCycles(h.pointee.remaining)
+        }
+        h.pointee.x[32] = 0
+        lockstep.phase = .alone
+        lockstep.comparisons += 1
+        lockstep.cycles += cycles
+        let isSame = memcmp(h, lockstep.after, Self.savedSize) == 0 && h.pointee.remaining == budget &- cycles && stops == (reason == .requested)
+        let memory = lockstep.journal.difference()
+        if !isSame || memory != nil {
+            let report = lockstepReport(lockstep, start, cycles, exit, contents, memory, host)
+            lockstep.journal.finish()
+            h.pointee.request |= RVRequest.exit
+            lockstep.fail(report)
+            return nil
+        }
+        lockstep.journal.finish()
+        if stops { return .requested }
+
+        switch exit {
+        case .bail: return runOnce()
+        case .budget: budgetExit(host)
+        default:
+            // Where the slice ends is where time is spent; with nothing linked, translated code does not notice by itself.
+            if h.pointee.remaining < Self.maximumBlock, unit >= 0 {
+                h.pointee.exitUnit = UInt64(unit)
+                h.pointee.exitSite = 0
+                budgetExit(host)
+            }
+        }
+        return nil
+    }
+
+    /// The translated half: what `runBlocks` does with translated code, but for links.
+    private func runUnit(_ code: UnsafeRawPointer, _ host: HostCodeCache, _ lockstep: RVLockstep) -> (CodeExit, stops: Bool) {
+        let exit = runTranslated(code, host, jumps: lockstep.noJumps)
+        switch exit {
+        case .bail:
+            h.pointee.pc = resumeBailed(&h.pointee.remaining)
+            return (exit, false)
+        case .trap:
+            countCycles(h.pointee.remaining)
+            h.pointee.nonRetired &+= 1
+            takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: h.pointee.pc)
+        case .dispatch, .link, .budget, .wait, .yield: break
+        }
+        guard h.pointee.request != 0 else { return (exit, false) }
+        countCycles(h.pointee.remaining)
+        return (exit, serveRequests())
+    }
+
+    /// The hart's state as it was; memory and TLBs are so already.
+    private func rewind(to state: UnsafeMutablePointer<RVHart>) {
+        let views = (h.pointee.dataView, h.pointee.fetchView)
+        h.update(from: state, count: 1)
+        // A view may stand for something else by now.
+        if views != (h.pointee.dataView, h.pointee.fetchView) { viewChanged() }
+    }
+
+    /// The interpreter executes one instruction alone.
+    private func runOnce() -> ExitReason? {
+        let budget = h.pointee.remaining
+        if budget <= 0 { return nil }
+        h.pointee.sliceBudget &-= budget - 1
+        h.pointee.remaining = 1
+        // `runBlocks` asks once, when it starts, whether translated code may run.
+        comparison?.phase = .interpreted
+        let reason = runBlocks()
+        comparison?.phase = .alone
+        h.pointee.remaining &+= budget - 1
+        h.pointee.sliceBudget &+= budget - 1
+        return reason == .budget ? nil : reason
+    }
+}
+
+// MARK: Reports
+
+extension RVProcessor {
+    private func lockstepReport(
+        _ lockstep: RVLockstep, _ start: UInt64, _ cycles: Int, _ exit: CodeExit, _ contents: (blocks: [UnsafeMutablePointer<Block>], range: Range<Int>)?,
+        _ memory: (address: UInt64, first: [UInt8], second: [UInt8])?, _ host: HostCodeCache
+    ) -> String {
+        var text = "translated code and the interpreter differ: hart \(index), entered at \(hex(start)), \(cycles) cycles, exit '\(exit)'\n"
+        if h.pointee.remaining != lockstep.after.pointee.remaining {
+            text += "cycles left: translated \(lockstep.after.pointee.remaining), interpreted \(h.pointee.remaining)\n"
+        }
+        for (name, old, first, second) in RVStateFields.differences(lockstep.before, lockstep.after, h).prefix(16) {
+            text += "\(name): translated \(hex(first)), interpreted \(hex(second)), before \(hex(old))\n"
+        }
+        if let memory {
+            func word(_ bytes: [UInt8]) -> String { hex(bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }) }
+            text += "memory at \(hex(memory.address)): translated \(word(memory.first)), interpreted \(word(memory.second))\n"
+        }
+        guard let contents else { return text }
+        text += "\nguest code:\n"
+        let page = start & TLBEntry.pageMask
+        var translator = RVTranslator(config: config)
+        var unit = IRUnit(blocks: [])
+        for block in contents.blocks {
+            let pc = page | block.pointee.physicalPC & 0xfff
+            for position in 0..<Int(block.pointee.count) {
+                let op = block.pointee.ops[position]
+                let address = pc &+ UInt64(op.offset)
+                text += "\(hex(address)):  \(hex(UInt64(op.raw)))  \(disassembler.text(bits: op.raw, address: address).text)\n"
+            }
+            text += "\n"
+            unit.blocks.append(translator.translate(block))
+        }
+        text += "registers before:\n"
+        for register in 1..<32 { text += "x\(register)=\(hex(lockstep.before.pointee.x[register]))\(register % 4 == 0 ? "\n" : " ")" }
+        text += "\n\nIR:\n\(unit)\n"
+        var optimizer = IROptimizer()
+        optimizer.run(&unit)
+        text += "optimised IR:\n\(unit)\nhost code:\n"
+        let address = UInt(bitPattern: host.backend.buffer.executable(contents.range.lowerBound))
+        let bytes = UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: address), count: contents.range.count)
+        for line in HostDisassembler.Architecture.host.flatMap({ HostDisassembler($0) })?.lines(bytes, address: UInt64(address)) ?? [] { text += "\(line)\n" }
+        return text
+    }
+}
+
+/// Names for the saved part of `RVHart`, for reports.
+enum RVStateFields {
+    private static func field<Value>(_ name: String, _ path: KeyPath<RVHart, Value>) -> (Int, Int, String)? {
+        MemoryLayout<RVHart>.offset(of: path).map { ($0, MemoryLayout<Value>.size, name) }
+    }
+
+    /// Offset, size and name of the fields behind the floating-point registers.
+    private static let fields: [(offset: Int, size: Int, name: String)] = [
+        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting),
+        field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
+        field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
+        field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
+        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("stvec", \.stvec),
+        field("scounteren", \.scounteren), field("senvcfg", \.senvcfg), field("sscratch", \.sscratch), field("sepc", \.sepc),
+        field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp), field("pmpcfg", \.pmpcfg),
+        field("pmpaddr", \.pmpaddr), field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),
+        field("minstret (offset)", \.minstretOffset), field("counters' cycles", \.counterCycles), field("counters' instructions", \.counterRetired),
+        field("reservation", \.reservedAddress), field("reservation's length", \.reservedLength), field("cycles", \.totalCycles),
+        field("cycles without instruction", \.nonRetired),
+    ].compactMap { $0 }
+
+    /// Registers and fields in which `first` and `second` differ, with their values and that in `before`.
+    static func differences(
+        _ before: UnsafePointer<RVHart>, _ first: UnsafePointer<RVHart>, _ second: UnsafePointer<RVHart>
+    ) -> [(name: String, before: UInt64, first: UInt64, second: UInt64)] {
+        let states = [before, first, second].map { (state: UnsafePointer<RVHart>) in UnsafeRawBufferPointer(start: state, count: RVProcessor.savedSize) }
+        var all: [(offset: Int, size: Int, name: String)] = (0..<32).map { (8 * $0, 8, "x\($0)") } + (0..<32).map { (8 * (33 + $0), 8, "f\($0)") }
+        for field in fields {
+            // Arrays by element.
+            for offset in stride(from: 0, to: field.size, by: 8) {
+                all.append((field.offset + offset, min(8, field.size - offset), field.size > 8 ? "\(field.name)[\(offset / 8)]" : field.name))
+            }
+        }
+        return all.compactMap { offset, size, name in
+            let values = states.map { state in (0..<size).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64(state[offset + $1]) } }
+            return values[1] == values[2] ? nil : (name, values[0], values[1], values[2])
+        }
+    }
+}
