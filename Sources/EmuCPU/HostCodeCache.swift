@@ -60,7 +60,8 @@ package final class HostCodeCache {
     /// Compiles `ir`, whose blocks are `blocks`; they are entered there from now on. False when that is impossible.
     /// - Parameter weights: for a loop, how often each block is expected to run, relative to the others; empty for a block alone.
     package func install(_ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], weights: [Int] = []) -> Bool {
-        optimizer.run(&ir)
+        let probes = !blocks.contains { $0.pointee.failedProbes >= Self.greatestFailedProbes }
+        optimizer.run(&ir, isLoop: !weights.isEmpty, probes: probes)
         let number = freeUnits.popLast() ?? Int32(units.count)
         if Int(number) == units.count { units.append(nil) }
         let addresses = blocks.map { UInt(bitPattern: $0) }
@@ -158,6 +159,20 @@ package final class HostCodeCache {
         units[number]?.targets[link] = block.pointee.unit
         units[Int(block.pointee.unit)]?.incoming.append((Int32(number), Int32(link)))
         figures.links += 1
+    }
+
+    // MARK: Learning from failures
+
+    /// Failed probes after which a block is translated again without shared checks: it accesses a device, or its data crosses pages.
+    private static let greatestFailedProbes: UInt8 = 16
+
+    /// Translated code was left because a probe in `block` failed.
+    package func probeFailed(_ block: UnsafeMutablePointer<Block>) {
+        guard block.pointee.failedProbes < Self.greatestFailedProbes else { return }
+        block.pointee.failedProbes += 1
+        guard block.pointee.failedProbes == Self.greatestFailedProbes, block.pointee.unit >= 0 else { return }
+        dissolve(block.pointee.unit)
+        block.pointee.heat = 0
     }
 
     // MARK: Finding loops

@@ -22,6 +22,8 @@ package struct Block {
     /// Its translation: the code's host address and the unit it belongs to.
     var hostCode: UnsafeRawPointer?
     var unit: Int32 = -1
+    /// Times its translation was left because accesses that share a check could not.
+    var failedProbes: UInt8 = 0
     /// Physical page of the last instruction's second half when it straddles two pages, else 0.
     let secondPage: UInt64
     /// Blocks of the same page this one continues with: at its jump's target, and after its end.

@@ -7,6 +7,8 @@ public struct IROptimizer {
         case fusion
         case deadWrites = "dead-writes"
         case sharedProbes = "shared-probes"
+        /// Over a whole loop, and for loops only.
+        case steadyProbes = "steady-probes"
     }
 
     /// What runs, in this order.
@@ -17,20 +19,24 @@ public struct IROptimizer {
     private var fusion = Fusion()
     private var deadWrites = DeadWrites()
     private var sharedProbes = SharedProbes()
+    private var steadyProbes = SteadyProbes()
 
     public init(passes: [Pass] = Pass.allCases) { self.passes = passes }
 
-    /// - Parameter unit: one that verifies; it still does afterwards.
-    public mutating func run(_ unit: inout IRUnit) {
-        for index in unit.blocks.indices {
-            for pass in passes { run(pass, &unit.blocks[index]) }
-        }
-    }
-
-    /// Shows the unit after each pass.
-    public mutating func run(_ unit: inout IRUnit, afterEach: (Pass, IRUnit) -> Void) {
+    /// - Parameters:
+    ///   - unit: one that verifies; it still does afterwards.
+    ///   - isLoop: its blocks form a loop.
+    ///   - probes: accesses may share checks, at the price of going on in the interpreter where one fails.
+    public mutating func run(_ unit: inout IRUnit, isLoop: Bool = false, probes: Bool = true, afterEach: (Pass, IRUnit) -> Void = { _, _ in }) {
         for pass in passes {
-            for index in unit.blocks.indices { run(pass, &unit.blocks[index]) }
+            switch pass {
+            case .sharedProbes where !probes: continue
+            case .steadyProbes:
+                guard isLoop && probes else { continue }
+                steadyProbes.run(&unit)
+            default:
+                for index in unit.blocks.indices { run(pass, &unit.blocks[index]) }
+            }
             afterEach(pass, unit)
         }
     }
@@ -42,6 +48,7 @@ public struct IROptimizer {
         case .fusion: fusion.run(&block)
         case .deadWrites: deadWrites.run(&block)
         case .sharedProbes: sharedProbes.run(&block)
+        case .steadyProbes: break
         }
     }
 }

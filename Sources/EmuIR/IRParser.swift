@@ -235,9 +235,9 @@ private struct IRParser {
         }
         var name = line.word()
         var rights: ProbeRights?
-        for (suffix, value) in [(".rw", [.read, .write] as ProbeRights), (".r", .read), (".w", .write)] where name == "probe" + suffix {
+        for bits in Int64(1)...7 where name == "probe." + ProbeRights(rawValue: bits).text {
             name = "probe"
-            rights = value
+            rights = ProbeRights(rawValue: bits)
         }
         guard let opcode = opcodes[name] else {
             throw Malformed(name.isEmpty ? "expected an instruction" : "\"\(name)\" is no instruction")

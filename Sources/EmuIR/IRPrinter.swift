@@ -41,8 +41,8 @@ extension Relation: CustomStringConvertible {
 }
 
 extension ProbeRights {
-    /// `r`, `w` or `rw`.
-    var text: String { (contains(.read) ? "r" : "") + (contains(.write) ? "w" : "") }
+    /// `r`, `w` or `rw`, with `s` behind where the answer is steady.
+    var text: String { (contains(.read) ? "r" : "") + (contains(.write) ? "w" : "") + (contains(.steady) ? "s" : "") }
 }
 
 extension Instruction: CustomStringConvertible {

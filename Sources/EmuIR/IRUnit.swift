@@ -40,6 +40,14 @@ public struct Instruction: Hashable, Sendable {
 /// unit when one starts there (`IRUnit.index(of:)`), else out of the unit.
 public typealias GuestOffset = Int32
 
+extension Instruction {
+    /// Of a load or store: the temp of the probe that answers for it, or none.
+    public var host: Operand {
+        get { op.info.shape.syntax == .load ? b : op.info.shape.syntax == .store ? c : .none }
+        set { if op.info.shape.syntax == .load { b = newValue } else { c = newValue } }
+    }
+}
+
 /// How a block ends.
 public enum Terminator: Hashable, Sendable {
     /// Continues at an address.

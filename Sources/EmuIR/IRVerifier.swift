@@ -186,7 +186,7 @@ private struct BlockVerifier {
             guard 0...3 ~= amount else { throw Failure("c is 0 to 3") }
         case (.probe, .constant(let length), .constant(let rights)):
             guard 1...Self.greatestProbe ~= length else { throw Failure("a probe covers 1 to \(Self.greatestProbe) bytes") }
-            guard 1...3 ~= rights else { throw Failure("the rights of a probe are r, w or rw") }
+            guard 1...7 ~= rights, rights != ProbeRights.steady.rawValue else { throw Failure("the rights of a probe are r, w or rw") }
         default: break
         }
     }

@@ -42,8 +42,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
     case loadf32, loadf64
     // memory[a + displacement] = b; c: none, or the temp of a `probe`
     case store8, store16, store32, store64, storef32, storef64
-    // dst (temp) = host address that stands for guest address a, or 0 when [a + displacement, + b) is not all directly accessible;
-    // b: length in bytes, c: rights (`ProbeRights`)
+    /// dst (temp) = host address less guest address of the page in which [a + displacement, + b) lies. Goes on in the interpreter at
+    /// this guest instruction when not all of that may be accessed directly. b: length in bytes, c: `ProbeRights`.
     case probe
 
     // dst = a op b (floating), rounded by the dynamic mode
@@ -80,6 +80,8 @@ public struct ProbeRights: OptionSet, Sendable {
     public init(rawValue: Int64) { self.rawValue = rawValue }
     public static let read = ProbeRights(rawValue: 1)
     public static let write = ProbeRights(rawValue: 2)
+    /// Most answers will be the last one's: it is worth remembering while the unit is not left.
+    public static let steady = ProbeRights(rawValue: 4)
 }
 
 /// The relation a conditional branch tests.

@@ -209,7 +209,7 @@ extension OpcodeInfo {
         .init(.store64, "store.64", .store, [.writesMemory, .mayLeave], bytes: 8),
         .init(.storef32, "store.f32", .storeFloat, [.writesMemory, .mayLeave, .guarded], bytes: 4),
         .init(.storef64, "store.f64", .storeFloat, [.writesMemory, .mayLeave, .guarded], bytes: 8),
-        .init(.probe, "probe", .probe, .pure),
+        .init(.probe, "probe", .probe, [.pure, .mayLeave]),
     ]
 
     // What may raise an exception flag is not pure: the flags are guest state.

@@ -34,6 +34,9 @@ public struct StateLayout: Sendable {
     /// Temporaries of a block: `temporaryCount` words of 8 bytes.
     public var temporaries: Int
     public var temporaryCount: Int
+    /// What steady probes remember, `windowCount` of them: page, page offsets below which it holds, host address less guest address.
+    public var windows: Int
+    public var windowCount: Int
     /// Addresses of the helpers, in the order of `HelperCall`.
     public var helpers: Int
     /// TLB: log2 of an entry's size, and where its tag and addend are.
@@ -48,7 +51,8 @@ public struct StateLayout: Sendable {
 
     public init(
         integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
-        exitUnit: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, helpers: Int, tlbEntryShift: Int,
+        exitUnit: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
+        helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
         self.integers = integers
@@ -71,6 +75,8 @@ public struct StateLayout: Sendable {
         self.storeValue = storeValue
         self.temporaries = temporaries
         self.temporaryCount = temporaryCount
+        self.windows = windows
+        self.windowCount = windowCount
         self.helpers = helpers
         self.tlbEntryShift = tlbEntryShift
         self.tlbTag = tlbTag
@@ -90,6 +96,8 @@ public enum HelperCall: Int, CaseIterable, Sendable {
     case store
     /// The interpreter executes one guest instruction: (state, 0, site, block).
     case interpret
+    /// Makes the page of an address accessible directly for the kind of access the site names: (state, address, site) → 1, or 0 when it cannot.
+    case probe
     /// Makes floating point live: (state) → 1, or 0 when the guest's state does not allow it.
     case enableFloat
 }

@@ -117,8 +117,10 @@ package struct RVHart {
     var exitUnit: UInt64 = 0
     var storeValue: UInt64 = 0
     var temporaries = InlineArray<32, UInt64>(repeating: 0)
+    /// What steady probes of the loop in hand remember: page, limit and addend each.
+    var windows = InlineArray<48, UInt64>(repeating: 0)
     /// C functions, by `HelperCall`.
-    var helpers = InlineArray<4, UInt>(repeating: 0)
+    var helpers = InlineArray<5, UInt>(repeating: 0)
     /// The `RVProcessor` this is the state of; unretained.
     var processor: UnsafeMutableRawPointer?
 }

@@ -91,7 +91,9 @@ extension RVProcessor {
     func resumeBailed(_ remaining: inout Int) -> UInt64 {
         // The block's address travels in exitUnit, the instruction's position in exitSite.
         guard let block = UnsafeMutablePointer<Block>(bitPattern: UInt(h.pointee.exitUnit)) else { return h.pointee.pc }
-        let position = Site(rawValue: h.pointee.exitSite).guest
+        let site = Site(rawValue: h.pointee.exitSite)
+        let position = site.guest
+        if site.op == .probe { cache.hostCode?.probeFailed(block) }
         remaining &+= Int(block.pointee.count) &- position
         return h.pointee.pageBase &+ (block.pointee.physicalPC & 0xfff) &+ UInt64(block.pointee.ops[position].offset)
     }
@@ -134,7 +136,7 @@ extension RVProcessor {
     // MARK: Helpers
 
     /// In the order of `HelperCall`.
-    static let helperAddresses: InlineArray<4, UInt> = {
+    static let helperAddresses: InlineArray<5, UInt> = {
         let load: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
             RVProcessor.of($0)._withUnsafeGuaranteedRef { [address = $1, site = $2, block = $3] in $0.translatedLoad(address, site, block) }
         }
@@ -144,12 +146,15 @@ extension RVProcessor {
         let interpret: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
             RVProcessor.of($0)._withUnsafeGuaranteedRef { [site = $2, block = $3] in $0.translatedInterpret(site, block) }
         }
+        let probe: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64) -> UInt64 = {
+            RVProcessor.of($0)._withUnsafeGuaranteedRef { [address = $1, site = $2] in $0.translatedProbe(address, site) }
+        }
         let enable: @convention(c) (UnsafeMutableRawPointer) -> UInt64 = {
             RVProcessor.of($0)._withUnsafeGuaranteedRef { $0.enableFloat() ? 1 : 0 }
         }
         return [
             unsafeBitCast(load, to: UInt.self), unsafeBitCast(store, to: UInt.self), unsafeBitCast(interpret, to: UInt.self),
-            unsafeBitCast(enable, to: UInt.self),
+            unsafeBitCast(probe, to: UInt.self), unsafeBitCast(enable, to: UInt.self),
         ]
     }()
 
@@ -249,6 +254,13 @@ extension RVProcessor {
         guard storeSlow(address, size, h.pointee.storeValue, ip) else { return trap(ip) }
         if h.pointee.request != 0 { leave(.dispatch, ip) }
         return 0
+    }
+
+    /// Fills the TLB for a page several accesses are about to share; a fault is left to the access itself. Only for the kind of the
+    /// first of them, which is certain to happen: a page must not become dirty for a store that may not be reached.
+    private func translatedProbe(_ address: UInt64, _ site: UInt64) -> UInt64 {
+        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
+        return translate(address, 1, op.info.shape.syntax == .store ? .store : .load) == nil ? 0 : 1
     }
 
     private func translatedInterpret(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {

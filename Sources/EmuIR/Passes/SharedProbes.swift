@@ -46,7 +46,7 @@ struct SharedProbes: IRPass {
         let access = block.instructions[index]
         let isLoad = info.shape.syntax == .load
         let slot = access.a.slot
-        if slot < 0 || (isLoad ? access.b : access.c) != .none { return 0 }
+        if slot < 0 || access.host != .none { return 0 }
         let (end, overflows) = access.displacement.addingReportingOverflow(Int32(info.accessBytes))
         if overflows { return 0 }
         let rights: ProbeRights = isLoad ? .read : .write
@@ -64,9 +64,9 @@ struct SharedProbes: IRPass {
                     guard block.tempCount < 1 << 16 else { return 0 }
                     groups[number].temp = .temp(UInt16(block.tempCount))
                     block.tempCount += 1
-                    setHost(&block.instructions[groups[number].first], groups[number].temp)
+                    block.instructions[groups[number].first].host = groups[number].temp
                 }
-                setHost(&block.instructions[index], groups[number].temp)
+                block.instructions[index].host = groups[number].temp
                 return becomesShared ? 1 : 0
             }
         }
@@ -75,9 +75,6 @@ struct SharedProbes: IRPass {
         return 0
     }
 
-    private func setHost(_ access: inout Instruction, _ host: Operand) {
-        if access.op.info.shape.syntax == .load { access.b = host } else { access.c = host }
-    }
 
     /// Moves the instructions up to make room, from the last one on.
     private func insertProbes(_ block: inout IRBlock, _ count: Int) {

@@ -114,7 +114,7 @@ extension X86Compiler {
             asm.alu(.cmp, upper, immediate: -1, .long)
         }
         asm.jcc(.ne, entry)
-        add(.bail(guest: guest, entry: entry))
+        add(.bail(guest: guest, .guardFloat, entry: entry))
         boxed |= 1 << UInt32(register)
     }
 

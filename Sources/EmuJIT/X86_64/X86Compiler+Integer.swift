@@ -60,7 +60,6 @@ extension X86Compiler {
         case .orcb: orCombine(i)
         case .load8s, .load8u, .load16s, .load16u, .load32s, .load32u, .load64, .loadf32, .loadf64: load(i)
         case .store8, .store16, .store32, .store64, .storef32, .storef64: store(i)
-        case .probe: probe(i)
         case .interpret: callInterpreter(i.guest)
         default: assembleFloat(i)
         }

@@ -20,15 +20,15 @@ extension X86Compiler {
         asm.jcc(.ne, miss)
     }
 
-    /// The host address of a memory access; before it, code that jumps to `miss` where there is none. rdx stays free.
-    private mutating func hostAddress(
-        _ i: Instruction, via: Operand, _ table: (entries: Int, mask: Int), miss: X86Label
-    ) -> X86Memory {
-        if case .temp = via {
-            asm.mov(.rcx, memory(via))
-            asm.test(.rcx, .rcx)
-            asm.jcc(.e, miss)
-            return X86Memory(.rcx, i.displacement)
+    /// The host address of a memory access; before it, code that jumps to `miss` where the TLB has none. rdx stays free.
+    private mutating func hostAddress(_ i: Instruction, _ table: (entries: Int, mask: Int), miss: X86Label) -> X86Memory {
+        if i.host != .none {
+            // Its probe has been there.
+            if tempInRCX != i.host {
+                asm.mov(.rcx, memory(i.host))
+                tempInRCX = i.host
+            }
+            return X86Memory(register(i.a, loadedTo: .rax), index: .rcx, .by1, i.displacement)
         }
         addressToRAX(i.a, i.displacement)
         findEntry(table, i.op.accessLength, miss: miss)
@@ -38,7 +38,7 @@ extension X86Compiler {
 
     mutating func load(_ i: Instruction) {
         let miss = asm.newLabel(), back = asm.newLabel()
-        let source = hostAddress(i, via: i.b, loadTable, miss: miss)
+        let source = hostAddress(i, loadTable, miss: miss)
         switch i.op {
         case .loadf64:
             let result = floatHome(i.dst) ?? XMMRegister(0)
@@ -61,8 +61,9 @@ extension X86Compiler {
             finish(i.dst, result)
         }
         noteBoxed(i)
+        if i.host != .none { return }
         asm.bind(back)
-        add(.load(i, entry: miss, back: back, needsAddress: i.b != .none))
+        add(.load(i, entry: miss, back: back))
     }
 
     /// After the helper: its result, in rax, goes to the destination.
@@ -87,7 +88,7 @@ extension X86Compiler {
 
     mutating func store(_ i: Instruction) {
         let miss = asm.newLabel(), back = asm.newLabel()
-        let destination = hostAddress(i, via: i.c, storeTable, miss: miss)
+        let destination = hostAddress(i, storeTable, miss: miss)
         let width: X86Width =
             switch i.op {
             case .store8: .byte
@@ -105,8 +106,9 @@ extension X86Compiler {
         } else {
             asm.mov(destination, register(i.b, loadedTo: .rdx), width)
         }
+        if i.host != .none { return }
         asm.bind(back)
-        add(.store(i, entry: miss, back: back, needsAddress: i.c != .none))
+        add(.store(i, entry: miss, back: back))
     }
 
     /// For the helper: the value to be stored. rax is kept.
@@ -122,18 +124,75 @@ extension X86Compiler {
         }
     }
 
-    mutating func probe(_ i: Instruction) {
-        guard case .constant(let bytes) = i.b, case .constant(let rights) = i.c else { preconditionFailure("probe takes constants") }
+    /// Leaves the temp's value in rcx, and in memory unless the next instruction is its only use.
+    mutating func probe(_ i: Instruction, before next: Instruction) {
+        guard case .temp(let temp) = i.dst else { return }
         let miss = asm.newLabel(), back = asm.newLabel()
         addressToRAX(i.a, i.displacement)
-        let length = Int32(truncatingIfNeeded: bytes)
-        if ProbeRights(rawValue: rights).contains(.read) { findEntry(loadTable, length, miss: miss) }
-        if ProbeRights(rawValue: rights).contains(.write) { findEntry(storeTable, length, miss: miss) }
-        asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
-        if let home = home(i.a) { asm.alu(.add, .rcx, home) } else { asm.alu(.add, .rcx, memory(i.a)) }
-        asm.mov(memory(i.dst), .rcx)
-        asm.bind(back)
-        add(.failedProbe(i.dst, entry: miss, back: back))
+        if i.rights.contains(.steady) && windowCount < layout.windowCount && isInLoop {
+            let number = windowCount
+            windowCount += 1
+            temporaryWindows[block][Int(temp)] = Int8(number)
+            let window = state.window(number)
+            asm.alu(.sub, .rax, window.page)
+            asm.alu(.cmp, .rax, window.limit)
+            asm.jcc(.ae, miss)
+            asm.mov(.rcx, window.addend)
+            asm.bind(back)
+            add(.probe(i, first: next.op, window: number, entry: miss, back: back))
+        } else {
+            findEntries(i, miss: miss)
+            asm.bind(back)
+            asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+            asm.mov(memory(i.dst), .rcx)
+            add(.probe(i, first: next.op, window: nil, entry: miss, back: back))
+        }
+        tempInRCX = i.dst
+    }
+
+    /// rcx = TLB entry for the probe at the address in rax, rdx = its page.
+    private mutating func findEntries(_ i: Instruction, miss: X86Label) {
+        if i.rights.contains(.read) { findEntry(loadTable, i.probeLength, miss: miss) }
+        if i.rights.contains(.write) { findEntry(storeTable, i.probeLength, miss: miss) }
+    }
+
+    /// Asks the TLB where a window did not match; fills it once; then gives up.
+    mutating func assembleFailedProbe(_ i: Instruction, _ first: Opcode, _ window: Int?, _ back: X86Label) {
+        let unknown = asm.newLabel(), found = asm.newLabel(), bail = asm.newLabel()
+        if window != nil {
+            addressToRAX(i.a, i.displacement)
+            findEntries(i, miss: unknown)
+        }
+        asm.bind(found)
+        if let window {
+            let window = state.window(window)
+            asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+            asm.mov(window.page, .rdx)
+            asm.mov(window.limit, immediate: 4097 - i.probeLength)
+            asm.mov(window.addend, .rcx)
+            asm.jmp(back)
+        }
+        if window != nil { asm.bind(unknown) }
+        call(.probe, Site(guest: i.guest, first))
+        asm.test(.rax, .rax)
+        asm.jcc(.e, bail)
+        addressToRAX(i.a, i.displacement)
+        findEntries(i, miss: bail)
+        asm.jmp(window == nil ? back : found)
+        add(.bail(guest: i.guest, .probe, entry: bail))
+    }
+}
+
+extension Instruction {
+    /// Of a probe: what must be allowed, and for how many bytes.
+    fileprivate var rights: ProbeRights {
+        if case .constant(let bits) = c { return ProbeRights(rawValue: bits) }
+        return []
+    }
+
+    fileprivate var probeLength: Int32 {
+        if case .constant(let bytes) = b { return Int32(truncatingIfNeeded: bytes) }
+        return 1
     }
 }
 

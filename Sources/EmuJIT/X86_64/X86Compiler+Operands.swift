@@ -39,7 +39,9 @@ extension X86Compiler {
         switch operand {
         case .integer(let guest): state.integer(guest)
         case .float(let guest): state.float(guest)
-        case .temp(let number): state.temporary(Int(temporarySlots[block][Int(number)]))
+        case .temp(let number):
+            temporaryWindows[block][Int(number)] >= 0
+                ? state.window(Int(temporaryWindows[block][Int(number)])).addend : state.temporary(Int(temporarySlots[block][Int(number)]))
         case .none, .constant: preconditionFailure("operand without a place")
         }
     }

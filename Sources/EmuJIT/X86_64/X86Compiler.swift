@@ -6,17 +6,18 @@ import EmuIR
 struct X86Compiler: ~Copyable {
     /// Code that is jumped to when something rare happens, assembled after the blocks.
     enum Stub {
-        /// A load or store that its TLB entry does not serve; `address` says how rax gets the address, unless it is there already.
-        case load(Instruction, entry: X86Label, back: X86Label, needsAddress: Bool)
-        case store(Instruction, entry: X86Label, back: X86Label, needsAddress: Bool)
+        /// A load or store at the address in rax that its TLB entry does not serve.
+        case load(Instruction, entry: X86Label, back: X86Label)
+        case store(Instruction, entry: X86Label, back: X86Label)
         /// The interpreter executes the instruction instead.
         case interpret(guest: UInt16, entry: X86Label, back: X86Label)
         /// Goes on in the interpreter at the instruction.
-        case bail(guest: UInt16, entry: X86Label)
+        case bail(guest: UInt16, Opcode, entry: X86Label)
         case enableFloat(guest: UInt16, entry: X86Label, back: X86Label)
         /// A result that is a NaN becomes the canonical one.
         case canonicalNaN(XMMRegister, X86Float, entry: X86Label, back: X86Label)
-        case failedProbe(Operand, entry: X86Label, back: X86Label)
+        /// A probe at the address in rax whose page the TLB or the window does not know.
+        case probe(Instruction, first: Opcode, window: Int?, entry: X86Label, back: X86Label)
         /// Leaves the unit for an address, through a link that is not made yet where it has a number.
         case leave(GuestOffset, link: Int?, entry: X86Label)
         /// The budget does not suffice for the block.
@@ -31,6 +32,8 @@ struct X86Compiler: ~Copyable {
     var runtime = X86Runtime()
     var assignment = X86Assignment.canonical
     private var isCanonical = true
+    /// The unit has entries of its own, at which windows are emptied.
+    var isInLoop: Bool { !isCanonical }
     /// Helper calls of a unit that is not canonical.
     private var calls: [X86Label] = []
 
@@ -47,6 +50,11 @@ struct X86Compiler: ~Copyable {
     var block = 0
     /// By block: the slots of its temps.
     var temporarySlots: [[Int8]] = []
+    /// Windows given to steady probes so far, and for the temps of the block in hand, the window that keeps their value.
+    var windowCount = 0
+    var temporaryWindows: [[Int8]] = []
+    /// The temp whose value is in rcx at this point, if one is.
+    var tempInRCX: Operand = .none
     /// f registers known to be NaN-boxed at this point of the block.
     var boxed: UInt32 = 0
 
@@ -64,6 +72,8 @@ struct X86Compiler: ~Copyable {
         links.removeAll(keepingCapacity: true)
         stubs.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
+        temporaryWindows.removeAll(keepingCapacity: true)
+        windowCount = 0
         words.removeAll(keepingCapacity: true)
         words.append(asm.here())
         asm.data(number)
@@ -101,6 +111,8 @@ struct X86Compiler: ~Copyable {
         for (entry, label) in zip(entries, labels) {
             asm.bind(entry)
             state.enter(&asm, assignment)
+            // Nothing is remembered from an earlier time.
+            for window in 0..<windowCount { asm.mov(state.window(window).limit, immediate: 0) }
             asm.jmp(label)
         }
         for helper in HelperCall.allCases {
@@ -131,7 +143,16 @@ struct X86Compiler: ~Copyable {
         asm.alu(.sub, .r15, immediate: Int32(ir.guestCount))
         asm.jcc(.l, budget)
         add(.budget(count: Int32(ir.guestCount), offset: ir.offset, entry: budget))
-        for instruction in ir.instructions { assemble(instruction) }
+        temporaryWindows.append(Array(repeating: -1, count: ir.tempCount))
+        tempInRCX = .none
+        for (position, instruction) in ir.instructions.enumerated() {
+            if instruction.op == .probe {
+                probe(instruction, before: ir.instructions[position + 1])
+            } else {
+                if instruction.host == .none { tempInRCX = .none }
+                assemble(instruction)
+            }
+        }
         terminate(ir, in: unit)
         return true
     }
@@ -267,15 +288,13 @@ struct X86Compiler: ~Copyable {
 
     private mutating func assemble(_ stub: Stub) {
         switch stub {
-        case .load(let instruction, let entry, let back, let needsAddress):
+        case .load(let instruction, let entry, let back):
             asm.bind(entry)
-            if needsAddress { addressToRAX(instruction.a, instruction.displacement) }
             call(.load, Site(guest: instruction.guest, instruction.op))
             finishLoad(instruction)
             asm.jmp(back)
-        case .store(let instruction, let entry, let back, let needsAddress):
+        case .store(let instruction, let entry, let back):
             asm.bind(entry)
-            if needsAddress { addressToRAX(instruction.a, instruction.displacement) }
             storeValueToState(instruction)
             call(.store, Site(guest: instruction.guest, instruction.op))
             asm.jmp(back)
@@ -283,10 +302,10 @@ struct X86Compiler: ~Copyable {
             asm.bind(entry)
             callInterpreter(guest)
             asm.jmp(back)
-        case .bail(let guest, let entry):
+        case .bail(let guest, let op, let entry):
             asm.bind(entry)
             toCanonical()
-            asm.mov(.rdx, immediate: Int64(guest))
+            asm.mov(.rdx, immediate: Int64(Site(guest: guest, op).rawValue))
             asm.lea(.rcx, words[1 + block])
             asm.jmp(address: runtime.bailExit)
         case .enableFloat(let guest, let entry, let back):
@@ -297,16 +316,15 @@ struct X86Compiler: ~Copyable {
             asm.jcc(.e, bail)
             asm.ldmxcsr(state.field(layout.floatControl))
             asm.jmp(back)
-            add(.bail(guest: guest, entry: bail))
+            add(.bail(guest: guest, .guardFloat, entry: bail))
         case .canonicalNaN(let register, let format, let entry, let back):
             asm.bind(entry)
             asm.mov(.rax, immediate: Self.canonicalNaN(format))
             asm.movq(register, .rax)
             asm.jmp(back)
-        case .failedProbe(let temp, let entry, let back):
+        case .probe(let instruction, let first, let window, let entry, let back):
             asm.bind(entry)
-            asm.mov(memory(temp), immediate: 0)
-            asm.jmp(back)
+            assembleFailedProbe(instruction, first, window, back)
         case .budget(let count, let offset, let entry):
             asm.bind(entry)
             asm.alu(.add, .r15, immediate: count)
