@@ -58,10 +58,11 @@ package final class HostCodeCache {
     // MARK: Making and dropping code
 
     /// Compiles `ir`, whose blocks are `blocks`; they are entered there from now on. False when that is impossible.
-    /// - Parameter weights: for a loop, how often each block is expected to run, relative to the others; empty for a block alone.
-    package func install(_ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], weights: [Int] = []) -> Bool {
+    /// - Parameter loop: what the blocks were found by; nil for a block alone.
+    func install(_ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], loop: LoopFinder? = nil) -> Bool {
+        let weights = loop?.weights ?? []
         let probes = !blocks.contains { $0.pointee.failedProbes >= Self.greatestFailedProbes }
-        optimizer.run(&ir, isLoop: !weights.isEmpty, probes: probes)
+        optimizer.run(&ir, cycles: loop?.innerCycles ?? [], probes: probes)
         let number = freeUnits.popLast() ?? Int32(units.count)
         if Int(number) == units.count { units.append(nil) }
         let addresses = blocks.map { UInt(bitPattern: $0) }

@@ -5,8 +5,8 @@ struct LoopFinder {
     /// Blocks and instructions a loop may have to be compiled in one piece.
     static let greatestBlockCount = 32
     static let greatestInstructionCount = 600
-    /// How much more a register counts in the shortest cycle through the hot block than elsewhere in the loop.
-    private static let innerWeight = 10
+    /// How much more often innermost loops are expected to run than what surrounds them.
+    private static let innerWeight = 16
 
     struct Node {
         var block: UnsafeMutablePointer<Block>
@@ -14,8 +14,10 @@ struct LoopFinder {
         var successors: [Int] = []
     }
 
-    /// The blocks of the loop, the hot one first, and how often each is expected to run, relative to the others.
+    /// The blocks of the loop, the hot one first.
     private(set) var nodes: [Node] = []
+    /// By block: the positions of the blocks on the shortest cycle through it, and how often it is expected to run, relative to the others.
+    private(set) var cycles: [[Int]] = []
     private(set) var weights: [Int] = []
 
     /// - Parameter node: the block at an offset of the page and its IR; nil when there is none worth compiling.
@@ -47,15 +49,31 @@ struct LoopFinder {
         for (from, each) in found.enumerated() { for to in each.successors { predecessors[to].append(from) } }
         let back = Self.distances(from: 0, predecessors)
         // Part of the loop: reached from the hot block and leading back to it.
-        guard let shortest = found.indices.compactMap({ i in found[i].successors.contains(0) ? distance[i] : nil }).min() else { return nil }
+        guard found.contains(where: { $0.successors.contains(0) }) else { return nil }
         var number = Array(repeating: -1, count: found.count)
         for i in found.indices where distance[i] != nil && back[i] != nil {
             number[i] = nodes.count
             nodes.append(found[i])
-            let onShortest = (distance[i] ?? 0) + (back[i] ?? 0) <= shortest + 1
-            weights.append(onShortest ? Self.innerWeight : 1)
         }
         for i in nodes.indices { nodes[i].successors = nodes[i].successors.compactMap { number[$0] >= 0 ? number[$0] : nil } }
+        findCycles()
+    }
+
+    /// The cycles of the blocks expected to run often, none for the others.
+    var innerCycles: [[Int]] { zip(cycles, weights).map { $1 > 1 ? $0 : [] } }
+
+    private mutating func findCycles() {
+        let successors = nodes.map(\.successors)
+        var predecessors = Array(repeating: [Int](), count: nodes.count)
+        for (from, each) in successors.enumerated() { for to in each { predecessors[to].append(from) } }
+        for i in nodes.indices {
+            let there = Self.distances(from: i, successors), back = Self.distances(from: i, predecessors)
+            // Every block of the loop leads back to every other.
+            let length = nodes.indices.compactMap { successors[$0].contains(i) ? there[$0] : nil }.min() ?? 0
+            cycles.append(nodes.indices.filter { $0 == i || (there[$0] ?? .max / 2) + (back[$0] ?? .max / 2) == length + 1 })
+        }
+        // Innermost: nothing on the cycle has a shorter one.
+        weights = cycles.map { cycle in cycle.allSatisfy { cycles[$0].count >= cycle.count } ? Self.innerWeight : 1 }
     }
 
     /// Edges from `start` to each node; nil where there is no way.

@@ -25,15 +25,15 @@ public struct IROptimizer {
 
     /// - Parameters:
     ///   - unit: one that verifies; it still does afterwards.
-    ///   - isLoop: its blocks form a loop.
+    ///   - cycles: when its blocks form a loop, for each the blocks of the innermost loop around it, or none where that runs rarely.
     ///   - probes: accesses may share checks, at the price of going on in the interpreter where one fails.
-    public mutating func run(_ unit: inout IRUnit, isLoop: Bool = false, probes: Bool = true, afterEach: (Pass, IRUnit) -> Void = { _, _ in }) {
+    public mutating func run(_ unit: inout IRUnit, cycles: [[Int]] = [], probes: Bool = true, afterEach: (Pass, IRUnit) -> Void = { _, _ in }) {
         for pass in passes {
             switch pass {
             case .sharedProbes where !probes: continue
             case .steadyProbes:
-                guard isLoop && probes else { continue }
-                steadyProbes.run(&unit)
+                guard !cycles.isEmpty && probes else { continue }
+                steadyProbes.run(&unit, cycles: cycles)
             default:
                 for index in unit.blocks.indices { run(pass, &unit.blocks[index]) }
             }

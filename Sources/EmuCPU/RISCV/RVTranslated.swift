@@ -78,7 +78,7 @@ extension RVProcessor {
         }
         guard let loop else { return }
         var unit = IRUnit(blocks: loop.nodes.map(\.ir))
-        _ = host.install(&unit, loop.nodes.map(\.block), weights: loop.weights)
+        _ = host.install(&unit, loop.nodes.map(\.block), loop: loop)
     }
 
     /// What the jump cache holds as a block's host code.

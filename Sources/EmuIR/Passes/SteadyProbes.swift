@@ -1,7 +1,8 @@
 /// In a loop, lets accesses that walk through memory remember which page they are in, instead of asking the TLB each time.
 ///
-/// An access is steady when its base moves by small steps or not at all: everything that is assigned to it in the loop is a sum or a
-/// copy of such registers and constants. Accesses through pointers that are themselves loaded, and through products, are not.
+/// An access is steady when its base moves by small steps or not at all: everything that is assigned to it is a sum or a copy of such
+/// registers and constants. Accesses through pointers that are themselves loaded, and through products, are not. Only what the block's own
+/// loop assigns counts: what an outer loop does, it does rarely.
 struct SteadyProbes {
     /// A register that moves by more than this many bytes a time is no walk through a page.
     private static let greatestStep: Int64 = 1024
@@ -9,19 +10,22 @@ struct SteadyProbes {
     /// By integer register.
     private var isSteady = [Bool](repeating: true, count: 32)
 
-    mutating func run(_ unit: inout IRUnit) {
-        findSteadyRegisters(unit)
-        for index in unit.blocks.indices { mark(&unit.blocks[index]) }
+    /// - Parameter cycles: by block, the innermost loop it is part of; empty where accesses are not worth it.
+    mutating func run(_ unit: inout IRUnit, cycles: [[Int]]) {
+        for index in unit.blocks.indices where !cycles[index].isEmpty {
+            findSteadyRegisters(unit, in: cycles[index])
+            mark(&unit.blocks[index])
+        }
     }
 
     /// Assumes all are, and takes back what contradicts until nothing does.
-    private mutating func findSteadyRegisters(_ unit: IRUnit) {
+    private mutating func findSteadyRegisters(_ unit: IRUnit, in part: [Int]) {
         for register in isSteady.indices { isSteady[register] = true }
         var hasChanged = true
         while hasChanged {
             hasChanged = false
-            for block in unit.blocks {
-                for each in block.instructions {
+            for index in part {
+                for each in unit.blocks[index].instructions {
                     guard case .integer(let register) = each.dst, isSteady[Int(register)], !keepsSteady(each) else { continue }
                     isSteady[Int(register)] = false
                     hasChanged = true
