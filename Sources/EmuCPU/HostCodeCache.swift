@@ -16,6 +16,8 @@ package final class HostCodeCache {
         var incoming: [(unit: Int32, link: Int32)] = []
         /// For each link of this unit, the unit it jumps to, or -1.
         var targets: [Int32]
+        /// Windows its steady probes use.
+        var windows: [Int] = []
         /// Times the budget ended in it; nil once it is compiled as well as it can be.
         var samples: Int? = 0
     }
@@ -26,6 +28,7 @@ package final class HostCodeCache {
     /// `HostBackend.enter`: (state, code) → `CodeExit`.
     let enter: @convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32
     private unowned let cache: TranslationCache
+    private let windowCount: Int
     private var optimizer = IROptimizer()
     private var units: [Unit?] = []
     private var freeUnits: [Int32] = []
@@ -36,13 +39,15 @@ package final class HostCodeCache {
     /// Figures for `--stats`.
     package private(set) var figures = TranslationFigures()
 
-    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64) {
+    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64, windowCount: Int = 256) {
         self.cache = cache
         self.backend = backend
         self.threshold = threshold
+        self.windowCount = windowCount
         // SAFETY: `enter` is the address of such a function.
         enter = unsafeBitCast(backend.enter, to: (@convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32).self)
         segments = Array(repeating: [], count: backend.buffer.segmentCount)
+        freeWindows = Array(0..<windowCount)
         figures.baseBytes = backend.buffer.used
     }
 
@@ -66,13 +71,15 @@ package final class HostCodeCache {
         let number = freeUnits.popLast() ?? Int32(units.count)
         if Int(number) == units.count { units.append(nil) }
         let addresses = blocks.map { UInt(bitPattern: $0) }
-        var compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights)
+        let windows = takeWindows(for: ir)
+        var compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights, windows: windows)
         if compiled == nil {
             openNextSegment()
-            compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights)
+            compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights, windows: windows)
         }
         guard let compiled else {
             freeUnits.append(number)
+            freeWindows += windows
             return false
         }
         for block in blocks where block.pointee.unit >= 0 { dissolve(block.pointee.unit) }
@@ -82,7 +89,7 @@ package final class HostCodeCache {
             block.pointee.isPlain = false
         }
         units[Int(number)] = Unit(compiled: compiled, blocks: blocks, targets: Array(repeating: -1, count: compiled.links.count),
-            samples: weights.isEmpty ? 0 : nil)
+            windows: windows, samples: weights.isEmpty ? 0 : nil)
         segments[segment].append(number)
         figures.units += 1
         figures.blocks += blocks.count
@@ -111,6 +118,10 @@ package final class HostCodeCache {
             backend.link(from.compiled.links[Int(link)], to: nil)
             units[Int(source)]?.targets[Int(link)] = -1
         }
+        if !unit.windows.isEmpty {
+            freeWindows += unit.windows
+            forgetJumps()
+        }
         for block in unit.blocks {
             block.pointee.hostCode = nil
             block.pointee.unit = -1
@@ -118,6 +129,22 @@ package final class HostCodeCache {
             block.pointee.heat = threshold
         }
         retiredNumbers.append(number)
+    }
+
+    /// Windows no unit uses.
+    private var freeWindows: [Int]
+
+    /// One window for each steady probe, while there are any.
+    private func takeWindows(for ir: IRUnit) -> [Int] {
+        var wanted = 0
+        for block in ir.blocks {
+            for each in block.instructions where each.op == .probe {
+                if case .constant(let rights) = each.c, ProbeRights(rawValue: rights).contains(.steady) { wanted += 1 }
+            }
+        }
+        let taken = Array(freeWindows.suffix(wanted))
+        freeWindows.removeLast(taken.count)
+        return taken
     }
 
     /// Numbers of dissolved units: their code may still be on the host's stack or in a jump cache, so they are used again only with the segment.
@@ -141,6 +168,7 @@ package final class HostCodeCache {
         units = []
         freeUnits = []
         retiredNumbers = []
+        freeWindows = Array(0..<windowCount)
         for index in segments.indices { segments[index] = [] }
         segment = 0
         forgetJumps()

@@ -92,15 +92,12 @@ package struct TLBTable {
     }
 }
 
-/// A remembered jump target: which block runs at a guest address. 32 bytes, trivial, read by the interpreter and by generated code.
+/// A remembered jump target: which block runs at a guest address. 16 bytes, trivial, read by the interpreter and by generated code.
 package struct JumpCacheEntry {
     /// The guest address, exclusive-or'ed with the view's `salt`. Empty entries have bit 0 set, which no address has.
     var key: UInt64 = 1
     /// Host address of the block's translated code, or of the code that leaves for the interpreter; 0 without a translator.
     var code: UInt = 0
-    var block: UnsafeMutablePointer<Block>?
-    /// Makes the size a power of two.
-    var padding: UInt64 = 0
 }
 
 /// What a TLB view is valid for: one address space seen with one set of access rights.
@@ -115,12 +112,14 @@ package struct TLBViewKey: Equatable {
 ///
 /// A hart keeps `TLBViews.count` of them, so that a change of privilege or address space only changes a pointer.
 package struct TLBView {
-    static let jumpCount = 2048
+    static let jumpCount = 4096
 
     var loads = TLBTable()
     var stores = TLBTable()
     var fetches = TLBTable()
     var jumps: UnsafeMutablePointer<JumpCacheEntry>
+    /// The block behind each jump; only the interpreter reads it.
+    var jumpBlocks: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
     /// In the seven bits above every guest address: changes with each flush, so that jump cache entries made before match no more.
     var salt: UInt64 = 0
     var key = TLBViewKey(space: .max, rights: .max)
@@ -130,7 +129,7 @@ package struct TLBView {
     private static let saltStep: UInt64 = 1 << 57
 
     @inline(__always)
-    static func jumpIndex(_ pc: UInt64) -> Int { Int((pc >> 1 ^ pc >> 12) & UInt64(jumpCount - 1)) }
+    static func jumpIndex(_ pc: UInt64) -> Int { Int(pc >> 1 & UInt64(jumpCount - 1)) }
 
     /// Forgets every jump. Guest addresses have 57 bits, extended by sign, so two of them under different salts are never one key.
     mutating func flushJumps() {
@@ -163,13 +162,17 @@ package final class TLBViews {
     static let count = 16
     let views: UnsafeMutablePointer<TLBView>
     private var useClock: UInt64 = 0
+    /// Counts what makes a page remembered outside the tables untrue: forgetting pages, and protecting some from writes.
+    private(set) var changes: UInt64 = 1
 
     init() {
         views = .allocate(capacity: Self.count)
         for index in 0..<Self.count {
             let jumps = UnsafeMutablePointer<JumpCacheEntry>.allocate(capacity: TLBView.jumpCount)
             jumps.initialize(repeating: JumpCacheEntry(), count: TLBView.jumpCount)
-            (views + index).initialize(to: TLBView(jumps: jumps))
+            let blocks = UnsafeMutablePointer<UnsafeMutablePointer<Block>?>.allocate(capacity: TLBView.jumpCount)
+            blocks.initialize(repeating: nil, count: TLBView.jumpCount)
+            (views + index).initialize(to: TLBView(jumps: jumps, jumpBlocks: blocks))
         }
     }
 
@@ -179,6 +182,7 @@ package final class TLBViews {
             views[index].stores.deallocate()
             views[index].fetches.deallocate()
             views[index].jumps.deallocate()
+            views[index].jumpBlocks.deallocate()
         }
         views.deallocate()
     }
@@ -196,6 +200,7 @@ package final class TLBViews {
             if view.pointee.lastUse < oldest.pointee.lastUse { oldest = view }
         }
         oldest.pointee.flush()
+        changes &+= 1
         oldest.pointee.key = key
         oldest.pointee.lastUse = useClock
         return oldest
@@ -203,18 +208,21 @@ package final class TLBViews {
 
     /// Flushes the views whose key satisfies `matches`; one address of them, or everything.
     func flush(address: UInt64? = nil, where matches: (TLBViewKey) -> Bool = { _ in true }) {
+        changes &+= 1
         for index in 0..<Self.count where matches(views[index].key) {
             if let address { views[index].flush(address: address) } else { views[index].flush() }
         }
     }
 
-    /// Forgets every jump of every view.
+    /// Forgets every jump of every view, and what units remembered.
     func flushJumps() {
+        changes &+= 1
         for index in 0..<Self.count { views[index].flushJumps() }
     }
 
     /// Makes direct stores to the physical page at `page` take the slow path from now on.
     func protectFromWrites(physicalPage page: UInt64) {
+        changes &+= 1
         for index in 0..<Self.count {
             let table = views[index].stores
             for position in 0..<table.count where table.physical[position] == page {

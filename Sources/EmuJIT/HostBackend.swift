@@ -34,16 +34,20 @@ public struct StateLayout: Sendable {
     /// Temporaries of a block: `temporaryCount` words of 8 bytes.
     public var temporaries: Int
     public var temporaryCount: Int
-    /// What steady probes remember, `windowCount` of them: page, page offsets below which it holds, host address less guest address.
+    /// What steady probes remember, `windowCount` of them, 24 bytes each: page, page offsets below which it holds (0: nothing), host
+    /// address less guest address.
     public var windows: Int
     public var windowCount: Int
+    /// The windows that hold something: their number (UInt64), and which (UInt16 each).
+    public var filledWindowCount: Int
+    public var filledWindows: Int
     /// Addresses of the helpers, in the order of `HelperCall`.
     public var helpers: Int
     /// TLB: log2 of an entry's size, and where its tag and addend are.
     public var tlbEntryShift: Int
     public var tlbTag: Int
     public var tlbAddend: Int
-    /// Jump cache: log2 of an entry's size, number of entries (index: pc >> 1 ^ pc >> 12), and where its key and host code address are.
+    /// Jump cache: log2 of an entry's size, number of entries (index: pc >> 1), and where its key and host code address are.
     public var jumpEntryShift: Int
     public var jumpEntryCount: Int
     public var jumpKey: Int
@@ -52,7 +56,7 @@ public struct StateLayout: Sendable {
     public init(
         integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
         exitUnit: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
-        helpers: Int, tlbEntryShift: Int,
+        filledWindowCount: Int, filledWindows: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
         self.integers = integers
@@ -77,6 +81,8 @@ public struct StateLayout: Sendable {
         self.temporaryCount = temporaryCount
         self.windows = windows
         self.windowCount = windowCount
+        self.filledWindowCount = filledWindowCount
+        self.filledWindows = filledWindows
         self.helpers = helpers
         self.tlbEntryShift = tlbEntryShift
         self.tlbTag = tlbTag
@@ -182,8 +188,9 @@ public protocol HostBackend: AnyObject {
     ///   - number: what exits report as `exitUnit`.
     ///   - blockAddresses: for each block, what helpers and exits receive as its identity.
     ///   - weights: for a loop, how often each block is expected to run, relative to the others; empty for a block alone.
+    ///   - windows: numbers of windows for its steady probes; those beyond remember nothing.
     /// - Returns: nil when the buffer has no room.
-    func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int]) -> CompiledUnit?
+    func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int], windows: [Int]) -> CompiledUnit?
     /// Makes a link jump to `entry`, or back to its stub.
     func link(_ link: CompiledUnit.Link, to entry: Int?)
     /// Makes the code at `entry` leave for the dispatcher from now on.

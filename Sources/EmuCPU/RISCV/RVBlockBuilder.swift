@@ -42,8 +42,8 @@ extension RVProcessor {
     private func remember(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64, _ isPlain: Bool) {
         guard isPlain, !block.pointee.crossesPage, !block.pointee.isWatched, !Log.isEnabled(.execution) else { return }
         let view = h.pointee.fetchView
-        view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(
-            key: pc ^ view.pointee.salt, code: jumpCode(block), block: block)
+        view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(key: pc ^ view.pointee.salt, code: jumpCode(block))
+        view.pointee.jumpBlocks[TLBView.jumpIndex(pc)] = block
     }
 
     /// Decodes from `physical` up to a jump, the end of the page or `limit` instructions.

@@ -117,8 +117,13 @@ package struct RVHart {
     var exitUnit: UInt64 = 0
     var storeValue: UInt64 = 0
     var temporaries = InlineArray<32, UInt64>(repeating: 0)
-    /// What steady probes of the loop in hand remember: page, limit and addend each.
-    var windows = InlineArray<48, UInt64>(repeating: 0)
+    /// What steady probes remember: page, limit and addend each; and which of them do.
+    var windows = InlineArray<768, UInt64>(repeating: 0)
+    var filledWindowCount: UInt64 = 0
+    var filledWindows = InlineArray<256, UInt16>(repeating: 0)
+    /// `TLBViews.changes` and the data view when the windows were last known to be true.
+    var windowChanges: UInt64 = 0
+    var windowView: UnsafeMutablePointer<TLBView>?
     /// C functions, by `HelperCall`.
     var helpers = InlineArray<5, UInt>(repeating: 0)
     /// The `RVProcessor` this is the state of; unretained.

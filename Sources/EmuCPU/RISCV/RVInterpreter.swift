@@ -71,7 +71,7 @@ extension RVProcessor {
             let storeMask = h.pointee.dataView.pointee.stores.mask
             let view = h.pointee.fetchView
             let jump = view.pointee.jumps + TLBView.jumpIndex(pc)
-            if jump.pointee.key == pc ^ view.pointee.salt, let known = jump.pointee.block, known.pointee.isValid {
+            if jump.pointee.key == pc ^ view.pointee.salt, let known = view.pointee.jumpBlocks[TLBView.jumpIndex(pc)], known.pointee.isValid {
                 block = known
                 if let code = known.pointee.hostCode { jump.pointee.code = UInt(bitPattern: code) }
             } else if let found = findBlock(pc) {

@@ -23,6 +23,7 @@ extension RVProcessor {
         h.pointee.jumps = jumps ?? view.pointee.jumps
         h.pointee.jumpSalt = view.pointee.salt
         h.pointee.leave = 0
+        if h.pointee.windowChanges != views.changes || h.pointee.windowView != data { emptyWindows() }
         let reason = host.enter(UnsafeMutableRawPointer(h), code)
         if h.pointee.floatLive != 0 {
             foldFloatFlags()
@@ -85,6 +86,15 @@ extension RVProcessor {
     func jumpCode(_ block: UnsafeMutablePointer<Block>) -> UInt {
         guard let host = cache.hostCode else { return 0 }
         return UInt(bitPattern: block.pointee.hostCode ?? host.backend.dispatchExit)
+    }
+
+    /// What steady probes remember was true for another view, or before pages were forgotten or protected.
+    @inline(never)
+    private func emptyWindows() {
+        for position in 0..<Int(h.pointee.filledWindowCount) { h.pointee.windows[3 * Int(h.pointee.filledWindows[position]) + 1] = 0 }
+        h.pointee.filledWindowCount = 0
+        h.pointee.windowChanges = views.changes
+        h.pointee.windowView = h.pointee.dataView
     }
 
     /// After `CodeExit.bail`: the address of the instruction to go on at, and the budget given back.

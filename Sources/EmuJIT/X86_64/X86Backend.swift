@@ -54,9 +54,9 @@ public final class X86Backend: HostBackend {
         return position
     }
 
-    public func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int]) -> CompiledUnit? {
+    public func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int], windows: [Int]) -> CompiledUnit? {
         let assignment = weights.isEmpty ? X86Assignment.canonical : X86Assignment(for: unit, weights: weights)
-        guard compiler.assemble(unit, number: number, blockAddresses: blockAddresses, assignment), let position = place(&compiler.asm) else { return nil }
+        guard compiler.assemble(unit, number: number, blockAddresses: blockAddresses, windows: windows, assignment), let position = place(&compiler.asm) else { return nil }
         return compiler.result(at: position)
     }
 

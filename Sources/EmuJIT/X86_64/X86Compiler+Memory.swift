@@ -129,10 +129,8 @@ extension X86Compiler {
         guard case .temp(let temp) = i.dst else { return }
         let miss = asm.newLabel(), back = asm.newLabel()
         addressToRAX(i.a, i.displacement)
-        if i.rights.contains(.steady) && windowCount < layout.windowCount && isInLoop {
-            let number = windowCount
-            windowCount += 1
-            temporaryWindows[block][Int(temp)] = Int8(number)
+        if i.rights.contains(.steady), let number = windows.popLast() {
+            temporaryWindows[block][Int(temp)] = Int16(number)
             let window = state.window(number)
             asm.alu(.sub, .rax, window.page)
             asm.alu(.cmp, .rax, window.limit)
@@ -156,6 +154,20 @@ extension X86Compiler {
         if i.rights.contains(.write) { findEntry(storeTable, i.probeLength, miss: miss) }
     }
 
+    /// Lists a window that was empty among those that must be emptied when pages change. Uses rax.
+    private mutating func noteFilled(_ number: Int, _ limit: X86Memory) {
+        let known = asm.newLabel()
+        asm.alu(.cmp, limit, immediate: 0)
+        asm.jcc(.ne, known)
+        asm.mov(.rax, state.field(layout.filledWindowCount))
+        var entry = state.field(layout.filledWindows)
+        entry.index = .rax
+        entry.scale = .by2
+        asm.mov(entry, immediate: Int32(number), .word)
+        asm.alu(.add, state.field(layout.filledWindowCount), immediate: 1)
+        asm.bind(known)
+    }
+
     /// Asks the TLB where a window did not match; fills it once; then gives up.
     mutating func assembleFailedProbe(_ i: Instruction, _ first: Opcode, _ window: Int?, _ back: X86Label) {
         let unknown = asm.newLabel(), found = asm.newLabel(), bail = asm.newLabel()
@@ -164,9 +176,10 @@ extension X86Compiler {
             findEntries(i, miss: unknown)
         }
         asm.bind(found)
-        if let window {
-            let window = state.window(window)
+        if let number = window {
+            let window = state.window(number)
             asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+            noteFilled(number, window.limit)
             asm.mov(window.page, .rdx)
             asm.mov(window.limit, immediate: 4097 - i.probeLength)
             asm.mov(window.addend, .rcx)

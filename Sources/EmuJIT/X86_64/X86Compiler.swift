@@ -32,8 +32,6 @@ struct X86Compiler: ~Copyable {
     var runtime = X86Runtime()
     var assignment = X86Assignment.canonical
     private var isCanonical = true
-    /// The unit has entries of its own, at which windows are emptied.
-    var isInLoop: Bool { !isCanonical }
     /// Helper calls of a unit that is not canonical.
     private var calls: [X86Label] = []
 
@@ -50,9 +48,9 @@ struct X86Compiler: ~Copyable {
     var block = 0
     /// By block: the slots of its temps.
     var temporarySlots: [[Int8]] = []
-    /// Windows given to steady probes so far, and for the temps of the block in hand, the window that keeps their value.
-    var windowCount = 0
-    var temporaryWindows: [[Int8]] = []
+    /// Windows left for steady probes, and by block and temp, the window that keeps its value.
+    var windows: [Int] = []
+    var temporaryWindows: [[Int16]] = []
     /// The temp whose value is in rcx at this point, if one is.
     var tempInRCX: Operand = .none
     /// f registers known to be NaN-boxed at this point of the block.
@@ -63,8 +61,9 @@ struct X86Compiler: ~Copyable {
     // MARK: Units
 
     /// Assembles a unit; false when it cannot be compiled.
-    mutating func assemble(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], _ assignment: X86Assignment) -> Bool {
+    mutating func assemble(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], windows: [Int], _ assignment: X86Assignment) -> Bool {
         asm.reset()
+        self.windows = windows
         self.assignment = assignment
         isCanonical = assignment == .canonical
         calls = isCanonical ? [] : HelperCall.allCases.map { _ in asm.newLabel() }
@@ -73,7 +72,6 @@ struct X86Compiler: ~Copyable {
         stubs.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
         temporaryWindows.removeAll(keepingCapacity: true)
-        windowCount = 0
         words.removeAll(keepingCapacity: true)
         words.append(asm.here())
         asm.data(number)
@@ -111,8 +109,6 @@ struct X86Compiler: ~Copyable {
         for (entry, label) in zip(entries, labels) {
             asm.bind(entry)
             state.enter(&asm, assignment)
-            // Nothing is remembered from an earlier time.
-            for window in 0..<windowCount { asm.mov(state.window(window).limit, immediate: 0) }
             asm.jmp(label)
         }
         for helper in HelperCall.allCases {
@@ -244,14 +240,11 @@ struct X86Compiler: ~Copyable {
 
     /// Goes to the guest address in rax: straight to its code where the jump cache knows it, else to the dispatcher.
     private mutating func jumpThroughCache() {
-        // The index, times the entry size, is (pc >> 1 ^ pc >> 12) << shift.
-        let shift = UInt8(layout.jumpEntryShift)
-        let mask = Int32((layout.jumpEntryCount - 1) << layout.jumpEntryShift)
-        asm.rorx(.rcx, .rax, by: 12 - shift)
-        asm.rorx(.rdx, .rax, by: 65 - shift)
-        asm.alu(.xor, .rcx, .rdx, .long)
-        asm.alu(.and, .rcx, immediate: mask, .long)
-        asm.alu(.add, .rcx, state.field(layout.jumps))
+        // An index of halfwords, times 16 bytes, is the address times 8.
+        asm.mov(.rcx, .rax, .long)
+        asm.alu(.and, .rcx, immediate: Int32((layout.jumpEntryCount - 1) << 1), .long)
+        asm.mov(.rdx, state.field(layout.jumps))
+        asm.lea(.rcx, X86Memory(.rdx, index: .rcx, .by8))
         asm.mov(.rdx, .rax)
         asm.alu(.xor, .rdx, state.field(layout.jumpSalt))
         asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.jumpKey)))
