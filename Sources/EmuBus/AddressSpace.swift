@@ -1,3 +1,30 @@
+/// A range of memory on the bus: what a `GuestRAM` says of itself as a trivial value, so that looking one up counts no references.
+///
+/// SAFETY: the pointers are valid while the address space lives, which keeps the `GuestRAM`.
+public struct MappedMemory {
+    public let base: UInt64
+    public let size: UInt64
+    public let host: UnsafeMutableRawPointer
+    public let isReadOnly: Bool
+    public let pageFlags: UnsafeMutablePointer<UInt8>
+    public let codeMap: UnsafeMutablePointer<UInt64>
+    public let pageRecords: UnsafeMutablePointer<GuestRAM.PageRecord>
+
+    init(_ memory: GuestRAM) {
+        base = memory.base
+        size = memory.size
+        host = memory.host
+        isReadOnly = memory.isReadOnly
+        pageFlags = memory.pageFlags
+        codeMap = memory.codeMap
+        pageRecords = memory.pageRecords
+    }
+
+    /// Number of the page that holds `address`, which lies inside.
+    @inlinable
+    public func page(of address: UInt64) -> Int { Int(truncatingIfNeeded: (address &- base) >> UInt64(GuestRAM.pageShift)) }
+}
+
 /// The guest physical address space: memory and register blocks, looked up by address.
 ///
 /// Every access a guest, a page walk or a device's DMA makes by physical address ends here, and is bounds-checked here.
@@ -21,27 +48,55 @@ public final class AddressSpace {
 
     public private(set) var memories: [GuestRAM] = []
     public private(set) var regions: [Region] = []
-    private var lastRegion = 0
     /// How often memory was written by others than harts: an LR reservation does not outlive such a write.
     @inlinable
-    public var foreignWrites: UInt64 { foreignWriteCount.pointee }
-    /// Behind a pointer because harts ask with every LR and SC, and each read of a class's variable would be checked for exclusivity.
-    /// SAFETY: allocated with the object and freed with it.
-    @usableFromInline let foreignWriteCount: UnsafeMutablePointer<UInt64>
+    public var foreignWrites: UInt64 { tables.pointee.foreignWrites }
+    /// Where `foreignWrites` is counted.
+    /// SAFETY: valid while the address space lives.
+    public var foreignWriteCount: UnsafePointer<UInt64> {
+        UnsafePointer((UnsafeMutableRawPointer(tables) + (MemoryLayout<Tables>.offset(of: \.foreignWrites) ?? 0)).assumingMemoryBound(to: UInt64.self))
+    }
+    /// What accesses look at, behind a pointer because each use of a class's variable would be checked for exclusivity.
+    /// SAFETY: allocated with the object and freed with it; so are the tables it points to, which hold what their counts say.
+    @usableFromInline let tables: UnsafeMutablePointer<Tables>
+
+    @usableFromInline
+    struct Tables {
+        /// `memories`, largest first.
+        @usableFromInline var memories: UnsafeMutablePointer<MappedMemory>
+        @usableFromInline var memoryCount = 0
+        /// `regions`, by address, and the one used last.
+        var regions: UnsafeMutablePointer<Region>
+        var regionCount = 0
+        var lastRegion = 0
+        @usableFromInline var foreignWrites: UInt64 = 0
+    }
+
     /// Called after a write that reached memory behind the harts' backs (DMA, loader) touched a page that holds code.
     public var codeWritten: ((_ address: UInt64, _ length: Int) -> Void)?
 
     public init() {
-        foreignWriteCount = .allocate(capacity: 1)
-        foreignWriteCount.initialize(to: 0)
+        tables = .allocate(capacity: 1)
+        tables.initialize(to: Tables(memories: .allocate(capacity: 0), regions: .allocate(capacity: 0)))
     }
 
-    deinit { foreignWriteCount.deallocate() }
+    deinit {
+        tables.pointee.memories.deallocate()
+        tables.pointee.regions.deinitialize(count: tables.pointee.regionCount)
+        tables.pointee.regions.deallocate()
+        tables.deallocate()
+    }
 
     /// Adds memory. Throws when the range is already taken.
     public func map(_ memory: GuestRAM, name: String) throws(MapError) {
         try refuseOverlap(memory.base, memory.size, name)
         memories.append(memory)
+        tables.pointee.memories.deallocate()
+        tables.pointee.memories = .allocate(capacity: memories.count)
+        for (index, each) in memories.sorted(by: { $0.size > $1.size }).enumerated() {
+            (tables.pointee.memories + index).initialize(to: MappedMemory(each))
+        }
+        tables.pointee.memoryCount = memories.count
     }
 
     /// Adds a register block. Throws when the range is already taken, naming both owners.
@@ -49,7 +104,12 @@ public final class AddressSpace {
         try refuseOverlap(base, size, device.name)
         regions.append(Region(base: base, size: size, sizes: sizes, device: device))
         regions.sort { $0.base < $1.base }
-        lastRegion = 0
+        tables.pointee.regions.deinitialize(count: tables.pointee.regionCount)
+        tables.pointee.regions.deallocate()
+        tables.pointee.regions = .allocate(capacity: regions.count)
+        for (index, each) in regions.enumerated() { (tables.pointee.regions + index).initialize(to: each) }
+        tables.pointee.regionCount = regions.count
+        tables.pointee.lastRegion = 0
     }
 
     private func refuseOverlap(_ base: UInt64, _ size: UInt64, _ name: String) throws(MapError) {
@@ -68,18 +128,38 @@ public final class AddressSpace {
     // MARK: Memory
 
     /// The memory that holds all of `length` bytes at `address`, if one does.
-    @inlinable
-    public func memory(at address: UInt64, length: UInt64 = 1) -> GuestRAM? {
-        for memory in memories where memory.contains(address, length) { return memory }
+    @inlinable @inline(__always)
+    public func memory(at address: UInt64, length: UInt64 = 1) -> MappedMemory? {
+        memoryHolding(address, length)?.pointee
+    }
+
+    @inlinable @inline(__always)
+    func memoryHolding(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<MappedMemory>? {
+        let first = tables.pointee.memories
+        // The largest one is nearly always the one.
+        if tables.pointee.memoryCount > 0 {
+            let offset = address &- first.pointee.base, size = first.pointee.size
+            if offset <= size && length <= size &- offset { return first }
+        }
+        return searchMemory(address, length)
+    }
+
+    @usableFromInline @inline(never)
+    func searchMemory(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<MappedMemory>? {
+        let memories = tables.pointee.memories
+        for index in 0..<tables.pointee.memoryCount {
+            let offset = address &- memories[index].base, size = memories[index].size
+            if offset <= size && length <= size &- offset { return memories + index }
+        }
         return nil
     }
 
     /// Host pointer to `length` bytes of memory (RAM or ROM) at `address`; nil when not all of them are memory.
     /// SAFETY: valid while the address space lives. Writers must use `writeMemory`, which keeps translated code honest.
-    @inlinable
+    @inlinable @inline(__always)
     public func memoryPointer(_ address: UInt64, _ length: UInt64) -> UnsafeRawPointer? {
-        guard let memory = memory(at: address, length: length) else { return nil }
-        return UnsafeRawPointer(memory.host + Int(address &- memory.base))
+        guard let memory = memoryHolding(address, length) else { return nil }
+        return UnsafeRawPointer(memory.pointee.host + Int(truncatingIfNeeded: address &- memory.pointee.base))
     }
 
     /// Copies memory out (device DMA, debugger). Returns false, having copied nothing, when not all of it is memory.
@@ -94,7 +174,7 @@ public final class AddressSpace {
     public func writeMemory(_ address: UInt64, from bytes: UnsafeRawBufferPointer) -> Bool {
         guard let memory = memory(at: address, length: UInt64(bytes.count)), !memory.isReadOnly else { return false }
         (memory.host + Int(address &- memory.base)).copyMemory(from: bytes.baseAddress ?? UnsafeRawPointer(memory.host), byteCount: bytes.count)
-        foreignWriteCount.pointee &+= 1
+        tables.pointee.foreignWrites &+= 1
         noteWrite(memory, address, bytes.count)
         return true
     }
@@ -108,7 +188,7 @@ public final class AddressSpace {
 
     /// Reports a write made through `writableMemoryPointer`.
     public func didWriteMemory(_ address: UInt64, _ length: Int) {
-        foreignWriteCount.pointee &+= 1
+        tables.pointee.foreignWrites &+= 1
         dropCode(address, length)
     }
 
@@ -119,7 +199,7 @@ public final class AddressSpace {
     }
 
     /// Reads a little-endian integer from memory; nil outside memory. For DMA of rings and descriptors.
-    @inlinable
+    @inlinable @inline(__always)
     public func loadMemory<T: FixedWidthInteger>(_ address: UInt64, as type: T.Type) -> T? {
         guard let source = memoryPointer(address, UInt64(MemoryLayout<T>.size)) else { return nil }
         return T(littleEndian: source.loadUnaligned(as: T.self))
@@ -130,11 +210,9 @@ public final class AddressSpace {
         withUnsafeBytes(of: value.littleEndian) { writeMemory(address, from: $0) }
     }
 
-    private func noteWrite(_ memory: GuestRAM, _ address: UInt64, _ length: Int) {
+    private func noteWrite(_ memory: MappedMemory, _ address: UInt64, _ length: Int) {
         guard length > 0, let codeWritten else { return }
-        let first = Int((address &- memory.base) >> UInt64(GuestRAM.pageShift))
-        let last = Int((address &- memory.base &+ UInt64(length - 1)) >> UInt64(GuestRAM.pageShift))
-        for page in first...last where memory.pageFlags[page] & GuestRAM.PageFlags.hasCode != 0 {
+        for page in memory.page(of: address)...memory.page(of: address &+ UInt64(length - 1)) where memory.pageFlags[page] & GuestRAM.PageFlags.hasCode != 0 {
             codeWritten(address, length)
             return
         }
@@ -144,43 +222,58 @@ public final class AddressSpace {
 
     /// The register block at `address`, if any.
     public func region(at address: UInt64) -> Region? {
-        regionIndex(address, 1).map { regions[$0] }
+        regionAt(address, 1).map(\.pointee)
     }
 
-    private func regionIndex(_ address: UInt64, _ length: UInt64) -> Int? {
-        if lastRegion < regions.count, regions[lastRegion].contains(address, length) { return lastRegion }
-        guard let index = regions.firstIndex(where: { $0.contains(address, length) }) else { return nil }
-        lastRegion = index
-        return index
+    @inline(__always)
+    private func regionAt(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<Region>? {
+        let last = tables.pointee.regions + tables.pointee.lastRegion
+        if tables.pointee.regionCount > 0, last.pointee.contains(address, length) { return last }
+        return searchRegion(address, length)
+    }
+
+    @inline(never)
+    private func searchRegion(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<Region>? {
+        for index in 0..<tables.pointee.regionCount where tables.pointee.regions[index].contains(address, length) {
+            tables.pointee.lastRegion = index
+            return tables.pointee.regions + index
+        }
+        return nil
     }
 
     /// A device register read of 1, 2, 4 or 8 bytes; nil is an access fault.
     /// Memory is not looked at: harts reach it through their TLB.
     public func readDevice(_ address: UInt64, size: Int) -> UInt64? {
-        guard let index = regionIndex(address, UInt64(size)) else {
-            Log.write(.guestErrors, "read of \(size) bytes at unmapped physical address \(hex(address))")
+        guard let region = regionAt(address, UInt64(size)), accepts(region, address, size) else {
+            logRefusal("read", address, size)
             return nil
         }
-        guard accepts(index, address, size) else { return nil }
-        return regions[index].device.read(address &- regions[index].base, size: size)
+        return region.pointee.device.read(address &- region.pointee.base, size: size)
     }
 
     /// A device register write; false is an access fault.
     public func writeDevice(_ address: UInt64, _ value: UInt64, size: Int) -> Bool {
-        guard let index = regionIndex(address, UInt64(size)) else {
-            Log.write(.guestErrors, "write of \(size) bytes at unmapped physical address \(hex(address))")
+        guard let region = regionAt(address, UInt64(size)), accepts(region, address, size) else {
+            logRefusal("write", address, size)
             return false
         }
-        guard accepts(index, address, size) else { return false }
-        regions[index].device.write(address &- regions[index].base, value, size: size)
+        region.pointee.device.write(address &- region.pointee.base, value, size: size)
         return true
     }
 
-    private func accepts(_ index: Int, _ address: UInt64, _ size: Int) -> Bool {
-        let region = regions[index]
-        if region.sizes.rawValue & UInt8(size) != 0 && address % UInt64(size) == 0 { return true }
-        Log.write(.guestErrors, "\(region.device.name): \(size)-byte access at offset \(hex(address &- region.base)) is not supported")
-        return false
+    /// The register block takes accesses of `size`, a power of two, at `address`.
+    @inline(__always)
+    private func accepts(_ region: UnsafeMutablePointer<Region>, _ address: UInt64, _ size: Int) -> Bool {
+        region.pointee.sizes.rawValue & UInt8(truncatingIfNeeded: size) != 0 && address & UInt64(truncatingIfNeeded: size &- 1) == 0
+    }
+
+    @inline(never)
+    private func logRefusal(_ access: String, _ address: UInt64, _ size: Int) {
+        if let region = regionAt(address, UInt64(size)) {
+            Log.write(.guestErrors, "\(region.pointee.device.name): \(size)-byte access at offset \(hex(address &- region.pointee.base)) is not supported")
+        } else {
+            Log.write(.guestErrors, "\(access) of \(size) bytes at unmapped physical address \(hex(address))")
+        }
     }
 }
 

@@ -19,6 +19,21 @@ public final class GuestRAM: @unchecked Sendable {
     public let pageFlags: UnsafeMutablePointer<UInt8>
     /// One word per page with a bit for every 64 bytes: where decoded code may lie. Meaningful while the page is flagged `hasCode`.
     public let codeMap: UnsafeMutablePointer<UInt64>
+    /// One record per page for those who cache its code and its translations.
+    public let pageRecords: UnsafeMutablePointer<PageRecord>
+
+    /// What the processors' caches know of a page, so that a change to it needs no search.
+    public struct PageRecord {
+        /// The first of the cache's blocks that start in the page.
+        public var blocks: UnsafeMutableRawPointer?
+        /// TLB entries that may hold a direct write entry for the page, as far as there is room: guest page address and number of the
+        /// TLB view, which is not 0.
+        public var writers: (UInt64, UInt64) = (0, 0)
+        /// There are more.
+        public var hasMoreWriters = false
+        /// Stores that hit blocks since the last one was added.
+        public var overwrites: UInt8 = 0
+    }
 
     public static let pageShift = 12
     public static let pageSize = 4096
@@ -29,6 +44,8 @@ public final class GuestRAM: @unchecked Sendable {
         public static let hasCode: UInt8 = 1
         /// Some hart's TLB may hold a direct write entry for the page.
         public static let writeCached: UInt8 = 2
+        /// An instruction that begins in the page before reaches into the page.
+        public static let hasTail: UInt8 = 4
     }
 
     /// - Parameters:
@@ -49,7 +66,8 @@ public final class GuestRAM: @unchecked Sendable {
         }
         let pages = length >> Self.pageShift
         // calloc, so that flags of untouched pages cost no memory either.
-        guard let flags = calloc(pages, 1), let map = calloc(pages, MemoryLayout<UInt64>.stride) else {
+        guard let flags = calloc(pages, 1), let map = calloc(pages, MemoryLayout<UInt64>.stride),
+            let records = calloc(pages, MemoryLayout<PageRecord>.stride) else {
             throw HostError("page flags of guest RAM", ENOMEM)
         }
         self.base = base
@@ -58,12 +76,15 @@ public final class GuestRAM: @unchecked Sendable {
         host = mapping
         pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
         codeMap = map.bindMemory(to: UInt64.self, capacity: pages)
+        // SAFETY: a record of zero bytes is an empty one: no pointer, zeros, false.
+        pageRecords = records.bindMemory(to: PageRecord.self, capacity: pages)
     }
 
     deinit {
         munmap(host, Int(size))
         free(pageFlags)
         free(codeMap)
+        free(pageRecords)
     }
 
     /// The bits of `codeMap` for the part of `length` bytes (at least 1) from `address` that lies in the page of `address`.

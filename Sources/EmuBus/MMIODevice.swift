@@ -33,7 +33,8 @@ public protocol InterruptSink: AnyObject {
 
 /// One wire from a device to an interrupt input.
 public struct InterruptLine {
-    private unowned let sink: any InterruptSink
+    /// SAFETY: a board keeps its interrupt controllers and harts for as long as its devices, which drive no wire when they end.
+    private unowned(unsafe) let sink: any InterruptSink
     public let number: Int
 
     public init(_ sink: any InterruptSink, _ number: Int) {

@@ -47,7 +47,7 @@ final class PageJournal {
     // MARK: What happens in a run
 
     /// To be called before anything in the page of `physical` changes.
-    func willWrite(_ memory: GuestRAM, _ physical: UInt64) {
+    func willWrite(_ memory: MappedMemory, _ physical: UInt64) {
         guard isRecording else { return }
         let address = physical & TLBEntry.pageMask
         if pages.last?.address == address || index[address] != nil { return }

@@ -124,6 +124,8 @@ package struct TLBView {
     var salt: UInt64 = 0
     var key = TLBViewKey(space: .max, rights: .max)
     var lastUse: UInt64 = 0
+    /// Among the views of all harts, from 1; see `GuestRAM.PageRecord`.
+    var number: UInt64 = 0
     /// Pages came from superpages: flushing one address must flush everything.
     var holdsSuperpage = false
     private static let saltStep: UInt64 = 1 << 57
@@ -161,12 +163,18 @@ package struct TLBView {
 package final class TLBViews {
     static let count = 16
     let views: UnsafeMutablePointer<TLBView>
+    /// Where a key's view was found last, by some bits of the key.
+    /// SAFETY: `hintCount` pointers to elements of `views`; allocated with the object and freed with it.
+    private let hints: UnsafeMutablePointer<UnsafeMutablePointer<TLBView>>
+    private static let hintCount = 64
     private var useClock: UInt64 = 0
     /// Counts what makes a page remembered outside the tables untrue: forgetting pages, and protecting some from writes.
     private(set) var changes: UInt64 = 1
 
     init() {
         views = .allocate(capacity: Self.count)
+        hints = .allocate(capacity: Self.hintCount)
+        hints.initialize(repeating: views, count: Self.hintCount)
         for index in 0..<Self.count {
             let jumps = UnsafeMutablePointer<JumpCacheEntry>.allocate(capacity: TLBView.jumpCount)
             jumps.initialize(repeating: JumpCacheEntry(), count: TLBView.jumpCount)
@@ -185,11 +193,25 @@ package final class TLBViews {
             views[index].jumpBlocks.deallocate()
         }
         views.deallocate()
+        hints.deallocate()
     }
 
     /// The view for `key`, an emptied one when none is remembered.
+    @inline(__always)
     func view(_ key: TLBViewKey) -> UnsafeMutablePointer<TLBView> {
+        let hint = hints + Int(truncatingIfNeeded: (key.space ^ key.space >> 44 ^ key.rights << 2) & UInt64(Self.hintCount - 1))
+        let view = hint.pointee
         useClock &+= 1
+        if view.pointee.key == key {
+            view.pointee.lastUse = useClock
+            return view
+        }
+        hint.pointee = searchView(key)
+        return hint.pointee
+    }
+
+    @inline(never)
+    private func searchView(_ key: TLBViewKey) -> UnsafeMutablePointer<TLBView> {
         var oldest = views
         for index in 0..<Self.count {
             let view = views + index
@@ -229,5 +251,14 @@ package final class TLBViews {
                 if table.entries[position].tag & 0xfff == 0 { table.entries[position].tag |= TLBEntry.slow }
             }
         }
+    }
+
+    /// What was remembered outside the tables may be untrue.
+    func noteChange() { changes &+= 1 }
+
+    /// The same when only the entry for guest page `address` of view `index` can allow them, as far as tables go.
+    func protectFromWrites(_ address: UInt64, index: Int) {
+        let entry = views[index].stores.entry(address)
+        if entry.pointee.tag == address { entry.pointee.tag |= TLBEntry.slow }
     }
 }

@@ -39,39 +39,64 @@ package struct Block {
 
 /// The decoded blocks of a machine, shared by its harts, and the bookkeeping that keeps them true to memory.
 ///
-/// SAFETY: blocks and their instructions live in chunks owned by the cache. Everything that points to blocks (chains, jump caches)
-/// is dropped before chunks are reused: `flushAll` runs only between blocks and empties every registered hart's views.
+/// The blocks that begin in a page are chained from the page's record (`GuestRAM.PageRecord`).
+///
+/// SAFETY: blocks and their instructions live in chunks owned by the cache. Everything that points to blocks (chains, jump caches, page
+/// records) is dropped before chunks are reused: `flushAll` runs only between blocks and empties every registered hart's views.
 public final class TranslationCache {
     private static let bucketCount = 1 << 15
     private static let chunkOps = 1 << 15
     /// Bytes of a straddling instruction in its second page.
     private static let tailLength = 2
+    /// Highest number of a TLB view that page records have room for; the views above have number 0.
+    private static let lastViewNumber = 0xfff
+    /// Stores to code of a page, without any of it being run in between, after which all of the page's code is dropped.
+    private static let overwritesOfPage: UInt8 = 4
     /// Above this many bytes of decoded instructions everything is dropped and decoded again on demand.
     private static let capacity = 48 << 20
 
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
-    /// Blocks with any byte in a page, by physical page address.
-    private var pages: [UInt64: UnsafeMutablePointer<Block>] = [:]
-    /// Blocks whose last instruction reaches into a page, by that page.
+    /// Blocks whose last instruction reaches into a page, by that page, which is flagged `hasTail`.
     private var tails: [UInt64: [UnsafeMutablePointer<Block>]] = [:]
     private var opChunks: [UnsafeMutablePointer<DecodedOp>] = []
-    private var opsUsed = TranslationCache.chunkOps
     private var blockChunks: [UnsafeMutablePointer<Block>] = []
-    private var blocksUsed = TranslationCache.chunkOps
+    /// What each new block changes, behind a pointer because each use of a class's variable would be checked for exclusivity.
+    /// SAFETY: allocated with the object and freed with it; the chunks it points to are the last of `opChunks` and `blockChunks`.
+    private let progress: UnsafeMutablePointer<Progress>
+
+    private struct Progress {
+        var ops: UnsafeMutablePointer<DecodedOp>?
+        var opsUsed = TranslationCache.chunkOps
+        var blocks: UnsafeMutablePointer<Block>?
+        var blocksUsed = TranslationCache.chunkOps
+        var isNearlyFull = false
+        var hasBoundaries = false
+        var threshold = Int32.max
+        var blocksDecoded = 0
+        var blocksInvalidated = 0
+    }
     private let bus: AddressSpace
     /// Physical addresses where blocks must start and are watched: no block runs across one.
-    package private(set) var boundaries: Set<UInt64> = []
+    package private(set) var boundaries: Set<UInt64> = [] {
+        didSet { progress.pointee.hasBoundaries = !boundaries.isEmpty }
+    }
+    /// There are boundaries.
+    package var hasBoundaries: Bool { progress.pointee.hasBoundaries }
     package private(set) var views: [TLBViews] = []
     /// Code for the host made from hot blocks; nil when everything is interpreted.
-    package var hostCode: HostCodeCache?
+    package var hostCode: HostCodeCache? {
+        didSet { progress.pointee.threshold = hostCode?.threshold ?? .max }
+    }
 
     /// Figures for `--stats`.
-    public private(set) var blocksDecoded = 0
-    public private(set) var blocksInvalidated = 0
+    public var blocksDecoded: Int { progress.pointee.blocksDecoded }
+    public var blocksInvalidated: Int { progress.pointee.blocksInvalidated }
     public private(set) var flushes = 0
 
     public init(bus: AddressSpace) {
         self.bus = bus
+        progress = .allocate(capacity: 1)
+        progress.initialize(to: Progress())
         buckets = .allocate(capacity: Self.bucketCount)
         buckets.initialize(repeating: nil, count: Self.bucketCount)
         bus.codeWritten = { [unowned self] address, length in _ = self.invalidate(address, length) }
@@ -81,6 +106,7 @@ public final class TranslationCache {
         opChunks.forEach { $0.deallocate() }
         blockChunks.forEach { $0.deallocate() }
         buckets.deallocate()
+        progress.deallocate()
     }
 
     /// Bytes held for decoded instructions and blocks.
@@ -89,7 +115,13 @@ public final class TranslationCache {
             + blockChunks.count * Self.chunkOps * MemoryLayout<Block>.stride
     }
 
-    package func register(_ views: TLBViews) { self.views.append(views) }
+    package func register(_ views: TLBViews) {
+        for index in 0..<TLBViews.count {
+            let number = self.views.count * TLBViews.count + index + 1
+            views.views[index].number = number <= Self.lastViewNumber ? UInt64(number) : 0
+        }
+        self.views.append(views)
+    }
 
     @inline(__always)
     private static func bucket(_ address: UInt64) -> Int {
@@ -108,62 +140,131 @@ public final class TranslationCache {
     }
 
     /// True when the next `insert` should be preceded by `flushAll`.
-    package var isFull: Bool { bytes >= Self.capacity && opsUsed + 512 > Self.chunkOps }
+    package var isFull: Bool { progress.pointee.isNearlyFull && progress.pointee.opsUsed + 512 > Self.chunkOps }
 
     /// Adds a block. `ops` must end in `blockEnd`, which is not counted.
     package func insert(_ address: UInt64, _ ops: UnsafeBufferPointer<DecodedOp>, byteLength: Int, secondPage: UInt64) -> UnsafeMutablePointer<Block> {
         let block = newBlock()
-        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: hostCode?.threshold ?? .max, secondPage: secondPage))
-        if !boundaries.isEmpty { block.pointee.isWatched = boundaries.contains(address) }
+        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: progress.pointee.threshold, secondPage: secondPage))
+        if hasBoundaries { block.pointee.isWatched = boundaries.contains(address) }
         let bucket = Self.bucket(address)
         block.pointee.hashNext = buckets[bucket]
         buckets[bucket] = block
-        let page = address & ~0xfff
-        block.pointee.pageNext = pages.updateValue(block, forKey: page)
-        markCode(address, byteLength)
+        markCode(address, byteLength, first: block)
         if secondPage != 0 {
             tails[secondPage, default: []].append(block)
-            markCode(secondPage, Self.tailLength)
+            markCode(secondPage, Self.tailLength, first: nil)
         }
-        blocksDecoded += 1
+        progress.pointee.blocksDecoded += 1
         return block
     }
 
     private func newBlock() -> UnsafeMutablePointer<Block> {
-        if blocksUsed == Self.chunkOps {
-            blockChunks.append(.allocate(capacity: Self.chunkOps))
-            blocksUsed = 0
+        if progress.pointee.blocksUsed == Self.chunkOps {
+            let chunk = UnsafeMutablePointer<Block>.allocate(capacity: Self.chunkOps)
+            blockChunks.append(chunk)
+            progress.pointee.blocks = chunk
+            progress.pointee.blocksUsed = 0
+            progress.pointee.isNearlyFull = bytes >= Self.capacity
         }
-        blocksUsed += 1
-        return blockChunks[blockChunks.count - 1] + (blocksUsed - 1)
+        progress.pointee.blocksUsed += 1
+        return progress.pointee.blocks.unsafelyUnwrapped + (progress.pointee.blocksUsed - 1)
     }
 
     private func copy(_ ops: UnsafeBufferPointer<DecodedOp>) -> UnsafeMutablePointer<DecodedOp> {
-        if opsUsed + ops.count > Self.chunkOps {
-            opChunks.append(.allocate(capacity: Self.chunkOps))
-            opsUsed = 0
+        if progress.pointee.opsUsed + ops.count > Self.chunkOps {
+            let chunk = UnsafeMutablePointer<DecodedOp>.allocate(capacity: Self.chunkOps)
+            opChunks.append(chunk)
+            progress.pointee.ops = chunk
+            progress.pointee.opsUsed = 0
+            progress.pointee.isNearlyFull = bytes >= Self.capacity
         }
-        let place = opChunks[opChunks.count - 1] + opsUsed
+        let place = progress.pointee.ops.unsafelyUnwrapped + progress.pointee.opsUsed
         if let source = ops.baseAddress { place.initialize(from: source, count: ops.count) }
-        opsUsed += ops.count
+        progress.pointee.opsUsed += ops.count
         return place
     }
 
     /// Makes stores to the page of `address` take the slow path, and those to `length` bytes in it come to `invalidate`.
-    private func markCode(_ address: UInt64, _ length: Int) {
-        let page = address & ~0xfff
-        guard let memory = bus.memory(at: page) else { return }
-        let index = Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))
-        let flags = memory.pageFlags + index
+    /// - Parameter block: what begins there; nil for the end of an instruction that began in another page.
+    private func markCode(_ address: UInt64, _ length: Int, first block: UnsafeMutablePointer<Block>?) {
+        guard let memory = bus.memory(at: address) else { return }
+        let index = memory.page(of: address)
+        let flags = memory.pageFlags + index, record = memory.pageRecords + index
         if flags.pointee & GuestRAM.PageFlags.hasCode == 0 { memory.codeMap[index] = 0 }
         memory.codeMap[index] |= GuestRAM.codeMask(address, UInt64(length))
+        if let block {
+            block.pointee.pageNext = Self.blocks(record)
+            record.pointee.overwrites = 0
+            record.pointee.blocks = UnsafeMutableRawPointer(block)
+        } else {
+            flags.pointee |= GuestRAM.PageFlags.hasTail
+        }
         if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
         flags.pointee |= GuestRAM.PageFlags.hasCode
         if flags.pointee & GuestRAM.PageFlags.writeCached != 0 {
             flags.pointee &= ~GuestRAM.PageFlags.writeCached
-            for each in views { each.protectFromWrites(physicalPage: page) }
+            protectFromWrites(record, address & ~0xfff)
         }
     }
+
+    /// The blocks that begin in a page: the first of them.
+    /// SAFETY: only `Block`s of this cache are put there.
+    @inline(__always)
+    private static func blocks(_ record: UnsafeMutablePointer<GuestRAM.PageRecord>) -> UnsafeMutablePointer<Block>? {
+        record.pointee.blocks?.assumingMemoryBound(to: Block.self)
+    }
+
+    // MARK: Direct stores
+
+    /// Notes that the entry for `address` in `view` now allows direct stores to a page without code.
+    @inline(__always)
+    func noteDirectStores(_ memory: MappedMemory, page index: Int, _ address: UInt64, _ view: UnsafeMutablePointer<TLBView>) {
+        memory.pageFlags[index] |= GuestRAM.PageFlags.writeCached
+        let record = memory.pageRecords + index
+        let writer = address & ~0xfff | view.pointee.number
+        if record.pointee.writers.0 == writer || record.pointee.writers.1 == writer { return }
+        addWriter(record, writer)
+    }
+
+    private func addWriter(_ record: UnsafeMutablePointer<GuestRAM.PageRecord>, _ writer: UInt64) {
+        if writer & 0xfff == 0 {
+            record.pointee.hasMoreWriters = true
+        } else if !isWriter(record.pointee.writers.0) {
+            record.pointee.writers.0 = writer
+        } else if !isWriter(record.pointee.writers.1) {
+            record.pointee.writers.1 = writer
+        } else {
+            record.pointee.hasMoreWriters = true
+        }
+    }
+
+    /// The entry a page record names still allows direct stores, if only to another page.
+    private func isWriter(_ writer: UInt64) -> Bool {
+        guard writer != 0 else { return false }
+        let number = Int(writer & 0xfff) - 1, address = writer & ~0xfff
+        return views[number / TLBViews.count].views[number % TLBViews.count].stores.entry(address).pointee.tag == address
+    }
+
+    private func protectFromWrites(_ record: UnsafeMutablePointer<GuestRAM.PageRecord>, _ page: UInt64) {
+        if record.pointee.hasMoreWriters {
+            for each in views { each.protectFromWrites(physicalPage: page) }
+        } else {
+            for each in views { each.noteChange() }
+            protectFromWrites(record.pointee.writers.0)
+            protectFromWrites(record.pointee.writers.1)
+        }
+        record.pointee.writers = (0, 0)
+        record.pointee.hasMoreWriters = false
+    }
+
+    private func protectFromWrites(_ writer: UInt64) {
+        guard writer != 0 else { return }
+        let number = Int(writer & 0xfff) - 1
+        views[number / TLBViews.count].protectFromWrites(writer & ~0xfff, index: number % TLBViews.count)
+    }
+
+    // MARK: Overwritten code
 
     /// Drops the blocks that overlap a written range; true when there were any. A page left without blocks becomes plain again.
     package func invalidate(_ address: UInt64, _ length: Int) -> Bool {
@@ -177,10 +278,19 @@ public final class TranslationCache {
     }
 
     private func invalidate(page: UInt64, _ address: UInt64, _ length: Int) -> Bool {
-        let end = address &+ UInt64(length)
+        guard let memory = bus.memory(at: page) else { return false }
+        let index = memory.page(of: page)
+        let flags = memory.pageFlags + index, record = memory.pageRecords + index
+        var address = address, end = address &+ UInt64(length)
+        if record.pointee.overwrites >= Self.overwritesOfPage {
+            // Something else is being loaded here: do not look for the blocks of each word.
+            address = page
+            end = page &+ 4096
+        }
         var kept: UnsafeMutablePointer<Block>?
         var found = false
-        var block = pages[page]
+        var map: UInt64 = 0
+        var block = Self.blocks(record)
         while let each = block {
             block = each.pointee.pageNext
             if !each.pointee.isValid { continue }
@@ -192,40 +302,32 @@ public final class TranslationCache {
             } else {
                 each.pointee.pageNext = kept
                 kept = each
+                map |= GuestRAM.codeMask(start, UInt64(each.pointee.byteLength))
             }
         }
-        pages[page] = kept
-        if var reaching = tails[page] {
+        record.pointee.blocks = UnsafeMutableRawPointer(kept)
+        if flags.pointee & GuestRAM.PageFlags.hasTail != 0 {
             if address < page &+ UInt64(Self.tailLength) && end > page {
-                for each in reaching where each.pointee.isValid { remove(each) }
-                reaching = []
-                found = true
+                for each in tails.removeValue(forKey: page) ?? [] where each.pointee.isValid {
+                    remove(each)
+                    found = true
+                }
+                flags.pointee &= ~GuestRAM.PageFlags.hasTail
+            } else {
+                map |= GuestRAM.codeMask(page, UInt64(Self.tailLength))
             }
-            tails[page] = reaching.isEmpty ? nil : reaching
         }
-        if found || kept == nil { remap(page, kept) }
-        return found
-    }
-
-    /// Notes where code is left in a page: in the blocks from `kept` on and in straddling instructions.
-    private func remap(_ page: UInt64, _ kept: UnsafeMutablePointer<Block>?) {
-        guard let memory = bus.memory(at: page) else { return }
-        var map = tails[page] == nil ? 0 : GuestRAM.codeMask(page, UInt64(Self.tailLength))
-        var block = kept
-        while let each = block {
-            map |= GuestRAM.codeMask(each.pointee.physicalPC, UInt64(each.pointee.byteLength))
-            block = each.pointee.pageNext
-        }
-        let index = Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))
+        if found, record.pointee.overwrites < .max { record.pointee.overwrites += 1 }
         memory.codeMap[index] = map
-        if map == 0 { memory.pageFlags[index] &= ~GuestRAM.PageFlags.hasCode }
+        if map == 0 { flags.pointee &= ~GuestRAM.PageFlags.hasCode }
+        return found
     }
 
     private func remove(_ block: UnsafeMutablePointer<Block>) {
         block.pointee.isValid = false
         block.pointee.isPlain = false
         if block.pointee.hostCode != nil { hostCode?.retire(block) }
-        blocksInvalidated += 1
+        progress.pointee.blocksInvalidated += 1
         let bucket = Self.bucket(block.pointee.physicalPC)
         if buckets[bucket] == block {
             buckets[bucket] = block.pointee.hashNext
@@ -254,28 +356,37 @@ public final class TranslationCache {
         for address in boundaries.union(new) { _ = invalidate(address, Self.tailLength) }
         boundaries = new
         if !pageOffsets.isEmpty {
-            for page in Set(pages.keys).union(tails.keys) {
+            for (memory, index) in pagesWithCode {
+                let page = memory.base &+ UInt64(index) << UInt64(GuestRAM.pageShift)
                 for offset in pageOffsets { _ = invalidate(page | offset, Self.tailLength) }
             }
         }
         for each in views { each.flush() }
     }
 
+    /// Every page that holds decoded code, with the memory it is a page of.
+    private var pagesWithCode: [(memory: GuestRAM, index: Int)] {
+        bus.memories.flatMap { memory in
+            (0..<Int(memory.size >> UInt64(GuestRAM.pageShift))).lazy
+                .filter { memory.pageFlags[$0] & GuestRAM.PageFlags.hasCode != 0 }.map { (memory, $0) }
+        }
+    }
+
     /// Forgets every block. Only between blocks.
     package func flushAll() {
-        for page in Array(pages.keys) + Array(tails.keys) {
-            guard let memory = bus.memory(at: page) else { continue }
-            memory.pageFlags[Int((page &- memory.base) >> UInt64(GuestRAM.pageShift))] &= ~GuestRAM.PageFlags.hasCode
+        for (memory, index) in pagesWithCode {
+            memory.pageFlags[index] &= ~(GuestRAM.PageFlags.hasCode | GuestRAM.PageFlags.hasTail)
+            memory.pageRecords[index].blocks = nil
         }
-        pages = [:]
         tails = [:]
         buckets.update(repeating: nil, count: Self.bucketCount)
         opChunks.forEach { $0.deallocate() }
         blockChunks.forEach { $0.deallocate() }
         opChunks = []
         blockChunks = []
-        opsUsed = Self.chunkOps
-        blocksUsed = Self.chunkOps
+        progress.pointee.opsUsed = Self.chunkOps
+        progress.pointee.blocksUsed = Self.chunkOps
+        progress.pointee.isNearlyFull = false
         for each in views { each.flush() }
         hostCode?.removeAll()
         flushes += 1

@@ -34,41 +34,63 @@ public final class ACLINT: MMIODevice, Saveable {
         let software: InterruptLine
         let timer: InterruptLine
         let event: EventTimer
+        /// `event` may be scheduled.
+        var isArmed = false
     }
 
     public let name: String
     /// Called after a guest (or a restore) moved `mtime`, so that other users of `ticks()` compare again (Sstc).
     public var timeChanged: (() -> Void)?
     private let events: EventQueue
-    private var harts: [Hart] = []
-    private var current: State
+    private var harts: [Hart] { wiring.pointee.harts }
+    /// As `current`.
+    private let wiring = UnsafeMutablePointer<Wiring>.allocate(capacity: 1)
+
+    private struct Wiring {
+        var harts: [Hart] = []
+        /// `mtime` is at most the queue's ticks, as it is unless a guest sets it ahead.
+        var isBehindQueue = true
+    }
+
+    /// Behind a pointer because each use of a class's variable would be checked for exclusivity.
+    /// SAFETY: allocated with the object and freed with it.
+    private let current = UnsafeMutablePointer<State>.allocate(capacity: 1)
 
     /// - Parameters:
     ///   - events: the clock `mtime` follows.
     ///   - harts: the interrupt inputs of hart 0, 1, …; the numbers driven are `mip` bits 3 (MSIP) and 7 (MTIP).
     public init(name: String = "clint", events: EventQueue, harts sinks: [any InterruptSink]) {
         precondition(sinks.count <= Self.maximumHarts)
+        wiring.initialize(to: Wiring())
         self.name = name
         self.events = events
-        current = State(msip: Array(repeating: 0, count: sinks.count), mtimecmp: Array(repeating: .max, count: sinks.count))
+        current.initialize(to: State(msip: Array(repeating: 0, count: sinks.count), mtimecmp: Array(repeating: .max, count: sinks.count)))
         for (index, sink) in sinks.enumerated() {
             let event = events.makeTimer("\(name) hart \(index)") { [unowned self] in updateTimer(index) }
-            harts.append(Hart(software: InterruptLine(sink, 3), timer: InterruptLine(sink, 7), event: event))
+            wiring.pointee.harts.append(Hart(software: InterruptLine(sink, 3), timer: InterruptLine(sink, 7), event: event))
         }
+    }
+
+    deinit {
+        current.deinitialize(count: 1)
+        current.deallocate()
+        wiring.deinitialize(count: 1)
+        wiring.deallocate()
     }
 
     // MARK: Time
 
     /// `mtime` now: the value of the `time` CSR.
-    public func ticks() -> UInt64 { queueTicks() &+ current.mtimeOffset }
+    public func ticks() -> UInt64 { queueTicks() &+ current.pointee.mtimeOffset }
 
     private func queueTicks() -> UInt64 { events.now / Self.nanosecondsPerTick }
 
     /// Guest time in nanoseconds at which the answer of `mtime >= compare` next changes, for `EventTimer.schedule`;
     /// nil when that lies beyond what the event queue can express. The wrap of `mtime` to zero counts as a change.
-    public func nextChange(comparing compare: UInt64) -> UInt64? {
-        let queueNow = queueTicks()
-        let now = queueNow &+ current.mtimeOffset
+    public func nextChange(comparing compare: UInt64) -> UInt64? { nextChange(comparing: compare, at: queueTicks()) }
+
+    private func nextChange(comparing compare: UInt64, at queueNow: UInt64) -> UInt64? {
+        let now = queueNow &+ current.pointee.mtimeOffset
         let target = now >= compare ? 0 : compare
         let wait = target &- now  // to `compare`, or to the wrap; `now` 0 and `compare` 0 gives 0: a whole period
         guard wait != 0 else { return nil }
@@ -78,17 +100,38 @@ public final class ACLINT: MMIODevice, Saveable {
     }
 
     private func updateTimer(_ hart: Int) {
-        let compare = current.mtimecmp[hart]
-        harts[hart].timer.set(ticks() >= compare)
-        if let time = nextChange(comparing: compare) {
-            harts[hart].event.schedule(at: time)
+        let compare = current.pointee.mtimecmp[hart]
+        // Looking at the host's clock costs more than all the rest, and what always or never holds needs none: a queue's ticks end at
+        // `lastTick`.
+        if wiring.pointee.isBehindQueue, compare == 0 || compare > Self.lastTick {
+            wiring.pointee.harts[hart].timer.set(compare == 0)
+            disarm(hart)
+            return
+        }
+        let queueNow = queueTicks()
+        wiring.pointee.harts[hart].timer.set(queueNow &+ current.pointee.mtimeOffset >= compare)
+        if let time = nextChange(comparing: compare, at: queueNow) {
+            wiring.pointee.harts[hart].event.schedule(at: time)
+            wiring.pointee.harts[hart].isArmed = true
         } else {
-            harts[hart].event.cancel()
+            disarm(hart)
         }
     }
 
+    /// Ticks of the queue's greatest time.
+    private static let lastTick = UInt64.max / nanosecondsPerTick
+
+    private func disarm(_ hart: Int) {
+        guard wiring.pointee.harts[hart].isArmed else { return }
+        wiring.pointee.harts[hart].event.cancel()
+        wiring.pointee.harts[hart].isArmed = false
+    }
+
+    private func timeMoved() { wiring.pointee.isBehindQueue = 0 &- current.pointee.mtimeOffset <= queueTicks() }
+
     private func moveTime(to value: UInt64) {
-        current.mtimeOffset = value &- queueTicks()
+        current.pointee.mtimeOffset = value &- queueTicks()
+        timeMoved()
         for hart in harts.indices { updateTimer(hart) }
         timeChanged?()
     }
@@ -101,14 +144,14 @@ public final class ACLINT: MMIODevice, Saveable {
         if word == Register.mtime {
             value = ticks()
         } else if let hart = compareIndex(word) {
-            value = current.mtimecmp[hart]
+            value = current.pointee.mtimecmp[hart]
         } else {
             let hart = Int(word / 4)
             guard hart < harts.count else {
                 Log.write(.guestErrors, "\(name): read of unused offset \(hex(offset))")
                 return 0
             }
-            value = UInt64(current.msip[hart]) | (hart + 1 < harts.count ? UInt64(current.msip[hart + 1]) << 32 : 0)
+            value = UInt64(current.pointee.msip[hart]) | (hart + 1 < harts.count ? UInt64(current.pointee.msip[hart + 1]) << 32 : 0)
         }
         return size == 8 ? value : UInt64(UInt32(truncatingIfNeeded: value >> ((offset & 4) * 8)))
     }
@@ -118,7 +161,7 @@ public final class ACLINT: MMIODevice, Saveable {
         if word == Register.mtime {
             moveTime(to: merge(ticks(), offset, value, size))
         } else if let hart = compareIndex(word) {
-            current.mtimecmp[hart] = merge(current.mtimecmp[hart], offset, value, size)
+            current.pointee.mtimecmp[hart] = merge(current.pointee.mtimecmp[hart], offset, value, size)
             updateTimer(hart)
         } else if Int(offset / 4) < harts.count {
             setSoftwareInterrupt(Int(offset / 4), value)
@@ -141,7 +184,7 @@ public final class ACLINT: MMIODevice, Saveable {
     }
 
     private func setSoftwareInterrupt(_ hart: Int, _ value: UInt64) {
-        current.msip[hart] = UInt32(truncatingIfNeeded: value & 1)
+        current.pointee.msip[hart] = UInt32(truncatingIfNeeded: value & 1)
         harts[hart].software.set(value & 1 != 0)
     }
 
@@ -149,7 +192,7 @@ public final class ACLINT: MMIODevice, Saveable {
     public func reset() {
         for hart in harts.indices {
             setSoftwareInterrupt(hart, 0)
-            current.mtimecmp[hart] = .max
+            current.pointee.mtimecmp[hart] = .max
         }
         moveTime(to: 0)
     }
@@ -159,13 +202,14 @@ public final class ACLINT: MMIODevice, Saveable {
     public var stateName: String { name }
 
     public var state: State {
-        get { current }
+        get { current.pointee }
         set {
-            current = newValue
-            current.msip = newValue.msip.fitted(to: harts.count, filler: 0)
-            current.mtimecmp = newValue.mtimecmp.fitted(to: harts.count, filler: .max)
+            current.pointee = newValue
+            timeMoved()
+            current.pointee.msip = newValue.msip.fitted(to: harts.count, filler: 0)
+            current.pointee.mtimecmp = newValue.mtimecmp.fitted(to: harts.count, filler: .max)
             for hart in harts.indices {
-                setSoftwareInterrupt(hart, UInt64(current.msip[hart]))
+                setSoftwareInterrupt(hart, UInt64(current.pointee.msip[hart]))
                 updateTimer(hart)
             }
             timeChanged?()

@@ -89,7 +89,9 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     public let name: String
     private let events: EventQueue
     private let interrupt: InterruptLine
-    private var current = State()
+    /// Behind a pointer because each use of a class's variable would be checked for exclusivity.
+    /// SAFETY: allocated with the object and freed with it.
+    private let current = UnsafeMutablePointer<State>.allocate(capacity: 1)
     private var interruptLevel = false
     private var timeout: EventTimer!
     private var hold: EventTimer!
@@ -105,23 +107,29 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         self.name = name
         self.events = events
         self.interrupt = interrupt
-        current.received.reserveCapacity(Self.fifoDepth)
+        current.initialize(to: State())
+        current.pointee.received.reserveCapacity(Self.fifoDepth)
         timeout = events.makeTimer("\(name) receive time-out") { [unowned self] in
-            current.timeoutDeadline = nil
-            current.timeoutInterrupt = true
+            current.pointee.timeoutDeadline = nil
+            current.pointee.timeoutInterrupt = true
             update()
         }
         hold = events.makeTimer("\(name) line hold") { [unowned self] in releaseLine() }
     }
 
-    private var usesFIFOs: Bool { current.fcr & FCR.enable != 0 }
-    private var isLooped: Bool { current.mcr & MCR.loopback != 0 }
+    deinit {
+        current.deinitialize(count: 1)
+        current.deallocate()
+    }
+
+    private var usesFIFOs: Bool { current.pointee.fcr & FCR.enable != 0 }
+    private var isLooped: Bool { current.pointee.mcr & MCR.loopback != 0 }
     private var depth: Int { usesFIFOs ? Self.fifoDepth : 1 }
 
     /// Characters in the receive FIFO that raise the interrupt.
     private var triggerLevel: Int {
         guard usesFIFOs else { return 1 }
-        switch current.fcr >> 6 {
+        switch current.pointee.fcr >> 6 {
         case 0: return 1
         case 1: return 4
         case 2: return 8
@@ -134,25 +142,25 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
         switch offset {
         case Register.data:
-            return UInt64(current.lcr & LCR.divisorAccess != 0 ? UInt8(truncatingIfNeeded: current.divisor) : popReceived())
+            return UInt64(current.pointee.lcr & LCR.divisorAccess != 0 ? UInt8(truncatingIfNeeded: current.pointee.divisor) : popReceived())
         case Register.interruptEnable:
-            return UInt64(current.lcr & LCR.divisorAccess != 0 ? UInt8(current.divisor >> 8) : current.ier)
+            return UInt64(current.pointee.lcr & LCR.divisorAccess != 0 ? UInt8(current.pointee.divisor >> 8) : current.pointee.ier)
         case Register.interruptIdentity:
             let source = interruptSource()
             if source == IIR.transmitEmpty {
-                current.transmitInterrupt = false
+                current.pointee.transmitInterrupt = false
                 update()
             }
             return UInt64(source | (usesFIFOs ? IIR.fifos : 0))
-        case Register.lineControl: return UInt64(current.lcr)
-        case Register.modemControl: return UInt64(current.mcr)
+        case Register.lineControl: return UInt64(current.pointee.lcr)
+        case Register.modemControl: return UInt64(current.pointee.mcr)
         case Register.lineStatus: return UInt64(readLineStatus())
         case Register.modemStatus:
-            let value = current.msr
-            current.msr &= 0xF0
+            let value = current.pointee.msr
+            current.pointee.msr &= 0xF0
             update()
             return UInt64(value)
-        case Register.scratch: return UInt64(current.scratch)
+        case Register.scratch: return UInt64(current.pointee.scratch)
         default:
             Log.write(.guestErrors, "\(name): read of unused offset \(hex(offset))")
             return 0
@@ -163,29 +171,29 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         let byte = UInt8(truncatingIfNeeded: value)
         switch offset {
         case Register.data:
-            if current.lcr & LCR.divisorAccess != 0 {
-                current.divisor = current.divisor & 0xFF00 | UInt16(byte)
+            if current.pointee.lcr & LCR.divisorAccess != 0 {
+                current.pointee.divisor = current.pointee.divisor & 0xFF00 | UInt16(byte)
             } else {
                 transmit(byte)
             }
         case Register.interruptEnable:
-            if current.lcr & LCR.divisorAccess != 0 {
-                current.divisor = current.divisor & 0x00FF | UInt16(byte) << 8
+            if current.pointee.lcr & LCR.divisorAccess != 0 {
+                current.pointee.divisor = current.pointee.divisor & 0x00FF | UInt16(byte) << 8
                 return
             }
             // The transmitter is empty, so enabling its interrupt raises it.
-            if byte & ~current.ier & IER.transmitEmpty != 0 { current.transmitInterrupt = true }
-            current.ier = byte & 0x0F
+            if byte & ~current.pointee.ier & IER.transmitEmpty != 0 { current.pointee.transmitInterrupt = true }
+            current.pointee.ier = byte & 0x0F
             update()
         case Register.interruptIdentity: writeFIFOControl(byte)
         case Register.lineControl:
-            let changed = current.lcr ^ byte
-            current.lcr = byte
+            let changed = current.pointee.lcr ^ byte
+            current.pointee.lcr = byte
             if changed & LCR.sendBreak != 0 { driveBreak(byte & LCR.sendBreak != 0) }
         case Register.modemControl: writeModemControl(byte & 0x1F)
         case Register.lineStatus, Register.modemStatus:
             Log.write(.guestErrors, "\(name): write of a read-only status register")
-        case Register.scratch: current.scratch = byte
+        case Register.scratch: current.pointee.scratch = byte
         default:
             Log.write(.guestErrors, "\(name): write of unused offset \(hex(offset))")
         }
@@ -194,19 +202,19 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     private func writeFIFOControl(_ value: UInt8) {
         let wasFull = receiveCapacity == 0
         // Switching the FIFOs on or off empties them; the other bits only count while bit 0 is written as 1.
-        if (current.fcr ^ value) & FCR.enable != 0 || value & (FCR.enable | FCR.clearReceiver) == FCR.enable | FCR.clearReceiver {
+        if (current.pointee.fcr ^ value) & FCR.enable != 0 || value & (FCR.enable | FCR.clearReceiver) == FCR.enable | FCR.clearReceiver {
             holdLine()
             clearReceiver()
         }
-        current.fcr = value & FCR.enable != 0 ? value & 0xC9 : 0
+        current.pointee.fcr = value & FCR.enable != 0 ? value & 0xC9 : 0
         update()
         if wasFull { offerLine() }
     }
 
     private func writeModemControl(_ value: UInt8) {
-        let changed = current.mcr ^ value
+        let changed = current.pointee.mcr ^ value
         let wasFull = receiveCapacity == 0
-        current.mcr = value
+        current.pointee.mcr = value
         var inputs = MSR.connected
         if isLooped {
             inputs = 0
@@ -216,7 +224,7 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
             if value & MCR.out2 != 0 { inputs |= MSR.carrier }
         }
         setModemInputs(inputs)
-        if changed & MCR.loopback != 0, current.lcr & LCR.sendBreak != 0 {
+        if changed & MCR.loopback != 0, current.pointee.lcr & LCR.sendBreak != 0 {
             // In loopback the line itself marks, and the break goes to the own receiver.
             backend?.setBreak(!isLooped)
             if isLooped { accept(0, errors: LSR.breakSignal) }
@@ -227,9 +235,9 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
 
     /// Records changes of the modem inputs: any change of CTS, DSR and DCD, only the falling edge of RI.
     private func setModemInputs(_ inputs: UInt8) {
-        let changed = (current.msr ^ inputs) & (MSR.clearToSend | MSR.dataSetReady | MSR.carrier)
-        let ringEnded = current.msr & ~inputs & MSR.ring
-        current.msr = inputs | current.msr & 0x0F | (changed | ringEnded) >> 4
+        let changed = (current.pointee.msr ^ inputs) & (MSR.clearToSend | MSR.dataSetReady | MSR.carrier)
+        let ringEnded = current.pointee.msr & ~inputs & MSR.ring
+        current.pointee.msr = inputs | current.pointee.msr & 0x0F | (changed | ringEnded) >> 4
     }
 
     private func driveBreak(_ active: Bool) {
@@ -249,16 +257,16 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         } else {
             backend?.write(byte)
         }
-        current.transmitInterrupt = true
+        current.pointee.transmitInterrupt = true
         update()
     }
 
     // MARK: Receiver
 
     /// Free places in the FIFO; in loopback the receiver is cut off from the line, which then has to wait.
-    public var receiveCapacity: Int { current.heldUntil != nil || !current.unread.isEmpty ? 0 : room }
+    public var receiveCapacity: Int { current.pointee.heldUntil != nil || !current.pointee.unread.isEmpty ? 0 : room }
 
-    private var room: Int { isLooped ? 0 : depth - current.received.count }
+    private var room: Int { isLooped ? 0 : depth - current.pointee.received.count }
 
     public func receive(_ bytes: [UInt8]) {
         guard !isLooped else { return }
@@ -274,24 +282,24 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
 
     /// A character has arrived in the receiver's shift register.
     private func accept(_ byte: UInt8, errors: UInt8) {
-        if current.received.count >= depth {
-            current.lineErrors |= LSR.overrun
+        if current.pointee.received.count >= depth {
+            current.pointee.lineErrors |= LSR.overrun
             // With FIFOs the newcomer is lost; without, it replaces the unread character.
             if usesFIFOs { return }
-            current.received.removeAll(keepingCapacity: true)
+            current.pointee.received.removeAll(keepingCapacity: true)
         }
-        current.received.append(UInt16(errors) << 8 | UInt16(byte))
-        if current.received.count == 1 { current.lineErrors |= errors }
+        current.pointee.received.append(UInt16(errors) << 8 | UInt16(byte))
+        if current.pointee.received.count == 1 { current.pointee.lineErrors |= errors }
         restartTimeout()
     }
 
     private func popReceived() -> UInt8 {
-        guard let first = current.received.first else { return 0 }
+        guard let first = current.pointee.received.first else { return 0 }
         let wasFull = receiveCapacity == 0
-        current.received.removeFirst()
+        current.pointee.received.removeFirst()
         // Errors become visible when their character reaches the top of the FIFO.
-        if let next = current.received.first { current.lineErrors |= UInt8(next >> 8) }
-        current.timeoutInterrupt = false
+        if let next = current.pointee.received.first { current.pointee.lineErrors |= UInt8(next >> 8) }
+        current.pointee.timeoutInterrupt = false
         restartTimeout()
         update()
         if wasFull { offerLine() }
@@ -300,77 +308,81 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
 
     /// Takes back what the guest has not read, and lets nothing arrive for a while.
     private func holdLine() {
-        if !isLooped { current.unread = current.received.filter { $0 >> 8 == 0 }.map { UInt8(truncatingIfNeeded: $0) } + current.unread }
+        if !isLooped { current.pointee.unread = current.pointee.received.filter { $0 >> 8 == 0 }.map { UInt8(truncatingIfNeeded: $0) } + current.pointee.unread }
         let deadline = events.now &+ Self.holdTime
-        current.heldUntil = deadline
+        current.pointee.heldUntil = deadline
         hold.schedule(at: deadline)
     }
 
     private func releaseLine() {
-        current.heldUntil = nil
+        current.pointee.heldUntil = nil
         offerLine()
     }
 
     /// There is room: first for what was taken back, then for the backend.
     private func offerLine() {
-        if current.heldUntil != nil { return }
-        while !current.unread.isEmpty && room > 0 { accept(current.unread.removeFirst(), errors: 0) }
+        if current.pointee.heldUntil != nil { return }
+        while !current.pointee.unread.isEmpty && room > 0 { accept(current.pointee.unread.removeFirst(), errors: 0) }
         update()
         if receiveCapacity > 0 { backend?.frontendReady() }
     }
 
     private func clearReceiver() {
-        current.received.removeAll(keepingCapacity: true)
-        current.timeoutInterrupt = false
+        current.pointee.received.removeAll(keepingCapacity: true)
+        current.pointee.timeoutInterrupt = false
         restartTimeout()
     }
 
     /// Starts the four-character wait anew while characters sit in the FIFO.
     private func restartTimeout() {
-        if usesFIFOs, !current.received.isEmpty, !current.timeoutInterrupt {
+        if usesFIFOs, !current.pointee.received.isEmpty, !current.pointee.timeoutInterrupt {
             let deadline = events.now &+ 4 &* characterTime
-            current.timeoutDeadline = deadline
+            current.pointee.timeoutDeadline = deadline
             timeout.schedule(at: deadline)
-        } else if current.timeoutDeadline != nil {
-            current.timeoutDeadline = nil
+        } else if current.pointee.timeoutDeadline != nil {
+            current.pointee.timeoutDeadline = nil
             timeout.cancel()
         }
     }
 
     /// Nanoseconds one character takes on the line: start bit, data, parity and stop bits at the programmed rate.
     private var characterTime: UInt64 {
-        let data = UInt64(current.lcr & 3) + 5
+        let data = UInt64(current.pointee.lcr & 3) + 5
         // Half bits, because 5 data bits with "two" stop bits have one and a half.
-        let stop: UInt64 = current.lcr & LCR.stopBits == 0 ? 2 : (data == 5 ? 3 : 4)
-        let halfBits = 2 * (1 + data + (current.lcr & LCR.parity != 0 ? 1 : 0)) + stop
-        return halfBits * 8 * UInt64(max(current.divisor, 1)) * 1_000_000_000 / Self.clockFrequency
+        let stop: UInt64 = current.pointee.lcr & LCR.stopBits == 0 ? 2 : (data == 5 ? 3 : 4)
+        let halfBits = 2 * (1 + data + (current.pointee.lcr & LCR.parity != 0 ? 1 : 0)) + stop
+        return halfBits * 8 * UInt64(max(current.pointee.divisor, 1)) * 1_000_000_000 / Self.clockFrequency
     }
 
     // MARK: Status and interrupt
 
     private func readLineStatus() -> UInt8 {
-        var value = LSR.transmitEmpty | current.lineErrors
-        if let first = current.received.first {
-            value |= LSR.dataReady
-            if usesFIFOs, current.received.contains(where: { $0 >> 8 != 0 }) { value |= LSR.fifoError }
-            if first >> 8 != 0 { current.received[0] = first & 0xFF }
-        }
-        if current.lineErrors != 0 {
-            current.lineErrors = 0
+        var value = LSR.transmitEmpty | current.pointee.lineErrors
+        if !current.pointee.received.isEmpty { value |= readReceiverStatus() }
+        if current.pointee.lineErrors != 0 {
+            current.pointee.lineErrors = 0
             update()
         }
         return value
     }
 
+    /// What a read of LSR tells of the characters that wait; it clears the errors of the first one.
+    private func readReceiverStatus() -> UInt8 {
+        var value = LSR.dataReady
+        if usesFIFOs, current.pointee.received.contains(where: { $0 >> 8 != 0 }) { value |= LSR.fifoError }
+        if let first = current.pointee.received.first, first >> 8 != 0 { current.pointee.received[0] = first & 0xFF }
+        return value
+    }
+
     private func interruptSource() -> UInt8 {
-        let enabled = current.ier
-        if enabled & IER.lineStatus != 0, current.lineErrors & LSR.errors != 0 { return IIR.lineStatus }
+        let enabled = current.pointee.ier
+        if enabled & IER.lineStatus != 0, current.pointee.lineErrors & LSR.errors != 0 { return IIR.lineStatus }
         if enabled & IER.received != 0 {
-            if current.received.count >= triggerLevel { return IIR.received }
-            if current.timeoutInterrupt { return IIR.timeout }
+            if current.pointee.received.count >= triggerLevel { return IIR.received }
+            if current.pointee.timeoutInterrupt { return IIR.timeout }
         }
-        if enabled & IER.transmitEmpty != 0, current.transmitInterrupt { return IIR.transmitEmpty }
-        if enabled & IER.modemStatus != 0, current.msr & 0x0F != 0 { return IIR.modemStatus }
+        if enabled & IER.transmitEmpty != 0, current.pointee.transmitInterrupt { return IIR.transmitEmpty }
+        if enabled & IER.modemStatus != 0, current.pointee.msr & 0x0F != 0 { return IIR.modemStatus }
         return IIR.none
     }
 
@@ -384,10 +396,10 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     /// Master reset: everything but the receive buffer's contents has a defined value; the buffer is emptied as well.
     public func reset() {
         let wasFull = receiveCapacity == 0
-        if current.lcr & LCR.sendBreak != 0, !isLooped { backend?.setBreak(false) }
+        if current.pointee.lcr & LCR.sendBreak != 0, !isLooped { backend?.setBreak(false) }
         timeout.cancel()
         hold.cancel()
-        current = State()
+        current.pointee = State()
         update()
         if wasFull { offerLine() }
     }
@@ -397,16 +409,16 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     public var stateName: String { name }
 
     public var state: State {
-        get { current }
+        get { current.pointee }
         set {
-            current = newValue
-            current.received = Array(newValue.received.prefix(depth))
+            current.pointee = newValue
+            current.pointee.received = Array(newValue.received.prefix(depth))
             interruptLevel = interruptSource() != IIR.none
             interrupt.set(interruptLevel)
             timeout.cancel()
-            if let deadline = current.timeoutDeadline { timeout.schedule(at: deadline) }
+            if let deadline = current.pointee.timeoutDeadline { timeout.schedule(at: deadline) }
             hold.cancel()
-            if let deadline = current.heldUntil { hold.schedule(at: deadline) }
+            if let deadline = current.pointee.heldUntil { hold.schedule(at: deadline) }
         }
     }
 

@@ -67,9 +67,23 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
     /// Bits between the files: 64, or 32 (to x: sign-extended; to f: boxed).
     case movFtoX, movXtoF, movF32toX, movX32toF
 
+    // dst = memory[a], 32 bits sign-extended, and the guest has a reservation there
+    case loadReserved32, loadReserved64
+    // memory[a] = b if the guest has a reservation of that size there, then none; dst = 0 if it had, else 1
+    case storeConditional32, storeConditional64
+    // dst = memory[a], 32 bits sign-extended; memory[a] = dst op b, at once; `swap` stores b. The address is a multiple of the size, or
+    // the interpreter executes the instruction
+    case swap32, swap64, fetchAdd32, fetchAdd64, fetchXor32, fetchXor64, fetchAnd32, fetchAnd64, fetchOr32, fetchOr64
+    case fetchMin32, fetchMin64, fetchMax32, fetchMax64, fetchMinu32, fetchMinu64, fetchMaxu32, fetchMaxu64
+
     /// Goes on in the interpreter at this guest instruction unless floating point is enabled, dirty and in a rounding mode
     /// the host knows. Comes before the first floating instruction of a block.
     case guardFloat
+    /// Goes on in the interpreter at this guest instruction unless the guest's privilege is at least `a` (a constant).
+    case guardPrivilege
+    // dst = the 64-bit word `a` (a constant) bytes into the guest's state; the word `a` bytes into the state = b.
+    // Only words that are no register and that nothing else in a block depends on
+    case readState, writeState
     /// The interpreter executes the guest instruction; any guest register may be read and written.
     case interpret
 }

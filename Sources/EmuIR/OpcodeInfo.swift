@@ -48,6 +48,8 @@ public struct OpcodeShape: Hashable, Sendable {
     }
 
     static let nothing = OpcodeShape()
+    static let check = OpcodeShape(a: .constant)
+    static let stateWrite = OpcodeShape(a: .constant, b: .value)
     static let move = OpcodeShape(dst: .register, a: .wideValue)
     static let address = OpcodeShape(dst: .register, a: .constant)
     static let unary = OpcodeShape(dst: .register, a: .value)
@@ -115,7 +117,7 @@ extension Opcode {
 extension OpcodeInfo {
     /// One row per opcode, in the order of `Opcode.rawValue`.
     public static let table: [OpcodeInfo] = {
-        let table = integerRows + memoryRows + floatRows + controlRows
+        let table = integerRows + memoryRows + floatRows + atomicRows + controlRows
         precondition(table.indices.allSatisfy { Int(table[$0].opcode.rawValue) == $0 }, "the rows of OpcodeInfo follow the order of Opcode")
         return table
     }()
@@ -271,8 +273,39 @@ extension OpcodeInfo {
         .init(.movX32toF, "fmv.s.x", .integerToFloat, [.pure, .guarded]),
     ]
 
+    private static let atomicRows: [OpcodeInfo] = {
+        let atomic: Traits = [.readsMemory, .writesMemory, .mayLeave]
+        return [
+            .init(.loadReserved32, "reserve.load.32", .unary, atomic),
+            .init(.loadReserved64, "reserve.load.64", .unary, atomic),
+            .init(.storeConditional32, "reserve.store.32", .binary, atomic),
+            .init(.storeConditional64, "reserve.store.64", .binary, atomic),
+            .init(.swap32, "swap.32", .binary, atomic),
+            .init(.swap64, "swap.64", .binary, atomic),
+            .init(.fetchAdd32, "fetch.add.32", .binary, atomic),
+            .init(.fetchAdd64, "fetch.add.64", .binary, atomic),
+            .init(.fetchXor32, "fetch.xor.32", .binary, atomic),
+            .init(.fetchXor64, "fetch.xor.64", .binary, atomic),
+            .init(.fetchAnd32, "fetch.and.32", .binary, atomic),
+            .init(.fetchAnd64, "fetch.and.64", .binary, atomic),
+            .init(.fetchOr32, "fetch.or.32", .binary, atomic),
+            .init(.fetchOr64, "fetch.or.64", .binary, atomic),
+            .init(.fetchMin32, "fetch.min.32", .binary, atomic),
+            .init(.fetchMin64, "fetch.min.64", .binary, atomic),
+            .init(.fetchMax32, "fetch.max.32", .binary, atomic),
+            .init(.fetchMax64, "fetch.max.64", .binary, atomic),
+            .init(.fetchMinu32, "fetch.minu.32", .binary, atomic),
+            .init(.fetchMinu64, "fetch.minu.64", .binary, atomic),
+            .init(.fetchMaxu32, "fetch.maxu.32", .binary, atomic),
+            .init(.fetchMaxu64, "fetch.maxu.64", .binary, atomic),
+        ]
+    }()
+
     private static let controlRows: [OpcodeInfo] = [
         .init(.guardFloat, "guard.float", .nothing, .mayLeave),
+        .init(.guardPrivilege, "guard.privilege", .check, .mayLeave),
+        .init(.readState, "state.read", .address, []),
+        .init(.writeState, "state.write", .stateWrite, []),
         .init(.interpret, "interpret", .nothing, [.readsMemory, .writesMemory, .mayLeave]),
     ]
 }

@@ -14,17 +14,27 @@ public struct StateLayout: Sendable {
     /// TLB entries for loads and for stores: pointer, and the number of entries less one times their size, in bytes (UInt64).
     public var loads: Int
     public var loadMask: Int
+    /// Pointers to the physical page addresses (UInt64) behind the entries.
+    public var loadPages: Int
+    public var storePages: Int
     public var stores: Int
     public var storeMask: Int
     /// Pointer to the jump cache's entries, and what its keys are exclusive-or'ed with.
     public var jumps: Int
     public var jumpSalt: Int
-    /// UInt32, set by a helper when translated code must be left at once; the helper has then stored the whole state.
+    /// UInt32, set by a helper when the block must be left at once, the whole state being stored: 1 to return, 2 to go on at `pc`.
     public var leave: Int
     /// UInt32: an `CodeExit` raw value, the site it concerns, and the unit's number (UInt64).
     public var exitReason: Int
     public var exitSite: Int
     public var exitUnit: Int
+    /// The reservation: physical address and length (UInt64), and the count of foreign writes when it was made; and a pointer to that count now.
+    public var reservedAddress: Int
+    public var reservedLength: Int
+    public var reservedWrites: Int
+    public var foreignWrites: Int
+    /// UInt32: the guest's privilege as `guardPrivilege` sees it.
+    public var privilege: Int
     /// UInt32: not 0 while the host's floating-point control register holds the guest's modes and flags.
     public var floatLive: Int
     /// UInt32: the guest's floating-point modes and sticky flags in the host's format.
@@ -54,8 +64,8 @@ public struct StateLayout: Sendable {
     public var jumpCode: Int
 
     public init(
-        integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
-        exitUnit: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
+        integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
+        exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
         filledWindowCount: Int, filledWindows: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
@@ -66,6 +76,8 @@ public struct StateLayout: Sendable {
         self.pageBase = pageBase
         self.loads = loads
         self.loadMask = loadMask
+        self.loadPages = loadPages
+        self.storePages = storePages
         self.stores = stores
         self.storeMask = storeMask
         self.jumps = jumps
@@ -74,6 +86,11 @@ public struct StateLayout: Sendable {
         self.exitReason = exitReason
         self.exitSite = exitSite
         self.exitUnit = exitUnit
+        self.reservedAddress = reservedAddress
+        self.reservedLength = reservedLength
+        self.reservedWrites = reservedWrites
+        self.foreignWrites = foreignWrites
+        self.privilege = privilege
         self.floatLive = floatLive
         self.floatControl = floatControl
         self.storeValue = storeValue

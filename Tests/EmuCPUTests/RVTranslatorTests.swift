@@ -11,8 +11,6 @@ import Testing
 
     /// Operations the interpreter executes inside a block.
     private static let interpreted: Set<RVOp> = [
-        .lr_w, .sc_w, .amoswap_w, .amoadd_w, .amoxor_w, .amoand_w, .amoor_w, .amomin_w, .amomax_w, .amominu_w, .amomaxu_w,
-        .lr_d, .sc_d, .amoswap_d, .amoadd_d, .amoxor_d, .amoand_d, .amoor_d, .amomin_d, .amomax_d, .amominu_d, .amomaxu_d,
         .amoswap_b, .amoadd_b, .amoxor_b, .amoand_b, .amoor_b, .amomin_b, .amomax_b, .amominu_b, .amomaxu_b, .amocas_b,
         .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h,
         .amocas_w, .amocas_d, .amocas_q, .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero,

@@ -21,6 +21,8 @@ struct IRMachine: Equatable {
     private var floats = [UInt64](repeating: 0, count: 32)
     private var memory: [UInt64: UInt8] = [:]
     private var flags: UInt64 = 0
+    /// Words of the guest's state that are no registers.
+    private var state: [Int64: Int64] = [:]
     private let page: UInt64
     private let seed: UInt64
 
@@ -127,7 +129,9 @@ struct IRMachine: Equatable {
         case .probe: try probe(instruction, &run)
         case .pc:
             try write(instruction.dst, Int64(bitPattern: page) &+ value(instruction.a, run), &run)
-        case .guardFloat: break
+        case .guardFloat, .guardPrivilege: break
+        case .readState: try write(instruction.dst, state[try value(instruction.a, run)] ?? Int64(bitPattern: seed), &run)
+        case .writeState: state[try value(instruction.a, run)] = try value(instruction.b, run)
         case .interpret: interpret()
         default:
             let (a, b, c) = (try bits(instruction.a, run), try bits(instruction.b, run), try bits(instruction.c, run))

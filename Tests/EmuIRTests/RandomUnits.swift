@@ -122,10 +122,18 @@ struct RandomUnits {
         case 62..<76: load()
         case 76..<88: store()
         case 88..<96: float()
+        case 96: stateAccess()
         default:
             emit(.interpret)
             probes = []
         }
+    }
+
+    /// An access to one of three words of the state.
+    private mutating func stateAccess() {
+        emit(.guardPrivilege, .none, .constant(Int64(below(4))))
+        let word = Operand.constant(Int64(8 * below(3)))
+        if chance(50) { emit(.writeState, .none, word, value()) } else { emit(.readState, register(), word) }
     }
 
     /// Shifts or comparisons that belong together, sometimes with an operand overwritten by its own shift.

@@ -1,3 +1,5 @@
+import EmuIR
+
 extension RVTable {
     /// Zalrsc: load-reserved and store-conditional.
     static let zalrsc: [RVInstruction] = [
@@ -139,4 +141,39 @@ extension RVProcessor {
         if h.pointee.dataView.pointee.stores.entry(address).pointee.tag & TLBEntry.slow == 0 { return }
         if let memory = bus.memory(at: physical, length: UInt64(size)) { wroteMemory(memory, physical, size, address) }
     }
+}
+
+// MARK: Translation
+
+extension RVTranslator {
+    /// The operations of A. Those on bytes and halfwords, and compare-and-swap, are interpreted.
+    mutating func lowerA(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .lr_w: emit(.loadReserved32, destination(r.rd), source(r.rs1))
+        case .lr_d: emit(.loadReserved64, destination(r.rd), source(r.rs1))
+        case .sc_w: atomic(.storeConditional32, r)
+        case .sc_d: atomic(.storeConditional64, r)
+        case .amoswap_w: atomic(.swap32, r)
+        case .amoadd_w: atomic(.fetchAdd32, r)
+        case .amoxor_w: atomic(.fetchXor32, r)
+        case .amoand_w: atomic(.fetchAnd32, r)
+        case .amoor_w: atomic(.fetchOr32, r)
+        case .amomin_w: atomic(.fetchMin32, r)
+        case .amomax_w: atomic(.fetchMax32, r)
+        case .amominu_w: atomic(.fetchMinu32, r)
+        case .amomaxu_w: atomic(.fetchMaxu32, r)
+        case .amoswap_d: atomic(.swap64, r)
+        case .amoadd_d: atomic(.fetchAdd64, r)
+        case .amoxor_d: atomic(.fetchXor64, r)
+        case .amoand_d: atomic(.fetchAnd64, r)
+        case .amoor_d: atomic(.fetchOr64, r)
+        case .amomin_d: atomic(.fetchMin64, r)
+        case .amomax_d: atomic(.fetchMax64, r)
+        case .amominu_d: atomic(.fetchMinu64, r)
+        case .amomaxu_d: atomic(.fetchMaxu64, r)
+        default: interpret()
+        }
+    }
+
+    private mutating func atomic(_ op: Opcode, _ r: DecodedOp) { emit(op, destination(r.rd), source(r.rs1), source(r.rs2)) }
 }

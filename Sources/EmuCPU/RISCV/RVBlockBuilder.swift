@@ -58,7 +58,7 @@ extension RVProcessor {
         var position = start
         var count = 0
         var secondPage: UInt64 = 0
-        let hasBoundaries = !cache.boundaries.isEmpty
+        let hasBoundaries = cache.hasBoundaries
         while count < limit && position < GuestRAM.pageSize {
             if hasBoundaries, count > 0, cache.boundaries.contains(page | UInt64(position)) { break }
             var bits = UInt32(code.loadUnaligned(fromByteOffset: position, as: UInt16.self))
@@ -102,10 +102,12 @@ extension RVProcessor {
     static func endsBlock(_ op: DecodedOp) -> Bool {
         switch op.rv {
         case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
-            .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal, .csrrw, .csrrwi:
+            .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal:
             return true
+        case .csrrw, .csrrwi:
+            return RVPlainCSR.writable(op.imm) == nil
         case .csrrs, .csrrc, .csrrsi, .csrrci:
-            return op.rs1 != 0
+            return op.rs1 != 0 && RVPlainCSR.writable(op.imm) == nil
         default:
             return false
         }

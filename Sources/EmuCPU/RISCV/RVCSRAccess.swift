@@ -10,13 +10,13 @@ extension RVProcessor {
         }
         let replaces = op == .csrrw || op == .csrrwi
         let writes = replaces || r.rs1 != 0
-        guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm), writing: writes) else { return illegal(r) }
-        let old = readCSR(csr)
+        guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
+        let old = read(csr)
         if writes {
             switch op {
-            case .csrrw, .csrrwi: writeCSR(csr, operand)
-            case .csrrs, .csrrsi: writeCSR(csr, modifiable(csr, old) | operand)
-            default: writeCSR(csr, modifiable(csr, old) & ~operand)
+            case .csrrw, .csrrwi: write(csr, operand)
+            case .csrrs, .csrrsi: write(csr, modifiable(csr, old) | operand)
+            default: write(csr, modifiable(csr, old) & ~operand)
             }
             if let watch, watch.events.contains(.registerWrites) {
                 report(.registerWrite(number: csr.rawValue, old: old, new: readCSR(csr), pc: h.pointee.blockPC &+ UInt64(r.offset)))
@@ -37,8 +37,8 @@ extension RVProcessor {
     /// The register with this number if it exists and the present privilege may access it.
     private func accessibleCSR(_ number: UInt16, writing: Bool) -> RVCSR? {
         let privilege = h.pointee.privilege
-        guard let csr = RVCSR(rawValue: number), csr.exists(in: config.extensions), privilege >= csr.privilege,
-            !(writing && csr.isReadOnly) else { return nil }
+        // The number says what privilege it takes and whether the register is read-only.
+        guard let csr = csrs[Int(number)], privilege >= number >> 8 & 3, !writing || number >> 10 != 3 else { return nil }
         switch csr {
         case .fflags, .frm, .fcsr:
             return h.pointee.mstatus & RVStatus.fs != 0 ? csr : nil
@@ -71,7 +71,11 @@ extension RVProcessor {
 
     /// The value of `csr` as an M-mode read returns it; 0 when the hart lacks the register. No side effects.
     package func readCSR(_ csr: RVCSR) -> UInt64 {
-        guard csr.exists(in: config.extensions) else { return 0 }
+        csrs[Int(csr.rawValue)] == nil ? 0 : read(csr)
+    }
+
+    /// The same for a register the hart has.
+    private func read(_ csr: RVCSR) -> UInt64 {
         let state = h
         switch csr {
         case .fflags: return UInt64(state.pointee.fflags)

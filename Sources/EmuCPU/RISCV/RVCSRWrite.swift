@@ -2,7 +2,11 @@
 extension RVProcessor {
     /// Writes `value` to `csr` as an M-mode instruction would. Read-only bits, absent registers and illegal field values are ignored.
     package func writeCSR(_ csr: RVCSR, _ value: UInt64) {
-        guard csr.exists(in: config.extensions) else { return }
+        if csrs[Int(csr.rawValue)] != nil { write(csr, value) }
+    }
+
+    /// The same for a register the hart has.
+    func write(_ csr: RVCSR, _ value: UInt64) {
         let state = h
         switch csr {
         case .fflags: writeFloatingPointStatus(flags: value, rounding: nil)

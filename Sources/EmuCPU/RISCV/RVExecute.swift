@@ -18,6 +18,7 @@ extension RVProcessor: Hart {
         }
         h.pointee.dataView.pointee.loads.growIfCrowded()
         h.pointee.dataView.pointee.stores.growIfCrowded()
+        csrLevelChanged()
         let reason = runBlocks()
         countCycles(h.pointee.remaining)
         counterOverflowCheck()
@@ -136,7 +137,7 @@ extension RVProcessor: Hart {
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             synchronise(ip)
             guard executeCSR(r.rv, r) else { return .trap }
-            // A block runs on only after plain reads, which are never last; see `endsBlock`.
+            // A block runs on after what has no consequences for what follows; see `endsBlock`.
             return ip + 1 == h.pointee.blockEnd || h.pointee.request != 0 ? .leave : .next
         case .ecall, .ebreak, .mret, .sret, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
             synchronise(ip)

@@ -104,6 +104,8 @@ package struct RVHart {
     var loads: UnsafeMutablePointer<TLBEntry>
     /// In bytes: the number of entries less one, times their size.
     var loadMask: UInt64 = 0
+    var loadPages: UnsafeMutablePointer<UInt64>?
+    var storePages: UnsafeMutablePointer<UInt64>?
     var stores: UnsafeMutablePointer<TLBEntry>
     var storeMask: UInt64 = 0
     var jumps: UnsafeMutablePointer<JumpCacheEntry>
@@ -115,6 +117,17 @@ package struct RVHart {
     var floatLive: UInt32 = 0
     var floatControl: UInt32 = 0
     var exitUnit: UInt64 = 0
+    /// `AddressSpace.foreignWrites`.
+    var foreignWrites: UnsafePointer<UInt64>?
+    /// The privilege at which translated code accesses control and status registers itself: the present one, or 0 while a debugger
+    /// observes them.
+    var csrLevel: UInt32 = 0
+    /// A debugger listens (`RVProcessor.watch`).
+    var isWatched = false
+    /// Translated code is being compared (`RVProcessor.comparison`).
+    var isCompared = false
+    /// Whether translated code may go on by itself after a trap, or must be left (1 or 0).
+    var mayGoOn: UInt32 = 1
     var storeValue: UInt64 = 0
     var temporaries = InlineArray<32, UInt64>(repeating: 0)
     /// What steady probes remember: page, limit and addend each; and which of them do.

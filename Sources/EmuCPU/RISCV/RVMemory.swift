@@ -32,11 +32,11 @@ extension RVProcessor {
             let offset = page.physicalPage &- memory.base
             entry.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
             if access == .store {
-                let flags = memory.pageFlags + Int(offset >> UInt64(GuestRAM.pageShift))
-                if memory.isReadOnly || flags.pointee & GuestRAM.PageFlags.hasCode != 0 || comparison != nil {
+                let index = memory.page(of: page.physicalPage)
+                if memory.isReadOnly || memory.pageFlags[index] & GuestRAM.PageFlags.hasCode != 0 || comparison != nil {
                     entry.tag |= TLBEntry.slow
                 } else {
-                    flags.pointee |= GuestRAM.PageFlags.writeCached
+                    cache.noteDirectStores(memory, page: index, address, view)
                 }
             }
         } else {
@@ -110,7 +110,8 @@ extension RVProcessor {
     private func load(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
         if address & 0xfff &+ size > 4096 { return loadAcrossPages(address, size) }
         guard let physical = translate(address, size, .load) else { return nil }
-        if let source = bus.memoryPointer(physical, size) {
+        let entries = h.pointee.dataView.pointee.loads
+        if let source = Self.direct(entries.entries, entries.mask, address, size).map({ UnsafeRawPointer($0) }) ?? bus.memoryPointer(physical, size) {
             switch size {
             case 1: return UInt64(source.load(as: UInt8.self))
             case 2: return UInt64(source.loadUnaligned(as: UInt16.self))
@@ -208,8 +209,8 @@ extension RVProcessor {
     }
 
     /// After a store to RAM by the slow path: drops the code it overwrote, and makes the page's next stores fast if none is left.
-    func wroteMemory(_ memory: GuestRAM, _ physical: UInt64, _ size: Int, _ address: UInt64) {
-        let index = Int((physical &- memory.base) >> UInt64(GuestRAM.pageShift))
+    func wroteMemory(_ memory: MappedMemory, _ physical: UInt64, _ size: Int, _ address: UInt64) {
+        let index = memory.page(of: physical)
         let flags = memory.pageFlags + index
         if flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
             // Data next to code is not worth a search for blocks.
@@ -221,7 +222,7 @@ extension RVProcessor {
         if entry.pointee.tag == address & TLBEntry.pageMask | TLBEntry.slow {
             if let comparison, !comparison.journal.open(entry) { return }
             entry.pointee.tag &= ~TLBEntry.slow
-            flags.pointee |= GuestRAM.PageFlags.writeCached
+            cache.noteDirectStores(memory, page: index, address, h.pointee.dataView)
         }
     }
 

@@ -79,7 +79,7 @@ extension RVProcessor {
     }
 
     private func returned(to privilege: UInt8, at pc: UInt64, status: UInt64, by r: DecodedOp) {
-        synchroniseCounters(including: 1)
+        if h.pointee.activeCounters != 0 { synchroniseCounters(including: 1) }
         let from = h.pointee.privilege
         h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv
         h.pointee.privilege = privilege

@@ -37,18 +37,29 @@ public final class RVProcessor {
     package private(set) var supervisorTimer: EventTimer!
     /// What a debugger wants to hear of; nil for nothing. Set between slices.
     package var watch: HartWatch? {
-        get { observation }
-        set { observation = newValue }
+        @inline(__always) get { h.pointee.isWatched ? observation : nil }
+        set {
+            observation = newValue
+            h.pointee.isWatched = newValue != nil
+        }
     }
-    /// Internal, so that the compiler sees all uses and none needs a check for exclusivity.
+    /// Behind a flag, because each use of a class's variable is checked for exclusivity.
     private var observation: HartWatch?
     /// Runs translated code and the interpreter side by side; nil when translated code runs alone. Set before the first slice.
     package var lockstep: RVLockstep? {
         get { comparison }
-        set { comparison = newValue }
+        set {
+            compared = newValue
+            h.pointee.isCompared = newValue != nil
+        }
     }
-    /// Internal for the same reason.
-    private(set) var comparison: RVLockstep?
+    var comparison: RVLockstep? {
+        @inline(__always) get { h.pointee.isCompared ? compared : nil }
+    }
+    private var compared: RVLockstep?
+    /// The control and status registers this hart has, by number.
+    /// SAFETY: 4096 elements, one for each value of a 12-bit number; allocated here and never changed.
+    let csrs: UnsafeMutablePointer<RVCSR?>
     /// Room to decode one block into, and to run the first instructions of one.
     let scratch: UnsafeMutablePointer<DecodedOp>
 
@@ -62,12 +73,16 @@ public final class RVProcessor {
         self.events = events
         self.readTime = readTime
         decoder = RVDecoder(extensions: config.extensions)
+        csrs = .allocate(capacity: 1 << 12)
+        csrs.initialize(repeating: nil, count: 1 << 12)
+        for csr in RVCSR.allCases where csr.exists(in: config.extensions) { csrs[Int(csr.rawValue)] = csr }
         scratch = .allocate(capacity: Self.maximumBlock + 1)
         h = .allocate(capacity: 1)
         let view = views.views
         h.initialize(to: RVHart(
             blockEnd: scratch, dataView: view, fetchView: view, loads: view.pointee.loads.entries, stores: view.pointee.stores.entries,
             jumps: view.pointee.jumps, helpers: Self.helperAddresses))
+        h.pointee.foreignWrites = bus.foreignWriteCount
         h.pointee.processor = Unmanaged.passUnretained(self).toOpaque()
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
@@ -77,6 +92,7 @@ public final class RVProcessor {
     deinit {
         h.deallocate()
         scratch.deallocate()
+        csrs.deallocate()
     }
 
     /// Base of the register file: x0…x31 and the slot that swallows writes to x0.

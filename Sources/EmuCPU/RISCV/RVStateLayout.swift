@@ -11,8 +11,9 @@ extension RVProcessor {
         func jump<Value>(_ path: KeyPath<JumpCacheEntry, Value>) -> Int { MemoryLayout<JumpCacheEntry>.offset(of: path) ?? 0 }
         return StateLayout(
             integers: field(\.x), floats: field(\.f), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), loads: field(\.loads),
-            loadMask: field(\.loadMask), stores: field(\.stores), storeMask: field(\.storeMask), jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
-            exitUnit: field(\.exitUnit), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
+            loadMask: field(\.loadMask), loadPages: field(\.loadPages), storePages: field(\.storePages), stores: field(\.stores), storeMask: field(\.storeMask), jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
+            exitUnit: field(\.exitUnit), reservedAddress: field(\.reservedAddress), reservedLength: field(\.reservedLength), reservedWrites: field(\.reservedWrites),
+            foreignWrites: field(\.foreignWrites), privilege: field(\.csrLevel), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
             temporaries: field(\.temporaries), temporaryCount: 32, windows: field(\.windows), windowCount: 256,
             filledWindowCount: field(\.filledWindowCount), filledWindows: field(\.filledWindows), helpers: field(\.helpers),
             tlbEntryShift: MemoryLayout<TLBEntry>.stride.trailingZeroBitCount, tlbTag: entry(\.tag),

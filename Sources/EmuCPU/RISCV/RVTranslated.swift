@@ -10,20 +10,14 @@ extension RVProcessor {
     // MARK: Entering
 
     /// Runs translated code until it leaves. `h.pc` is the address it stands for and `h.remaining` the budget; both are up to date afterwards.
-    /// - Parameter jumps: a jump cache to use in place of the view's.
+    /// - Parameter jumps: a jump cache to use in place of the view's; translated code is then left at every trap as well.
     @inline(__always)
     func runTranslated(_ code: UnsafeRawPointer, _ host: HostCodeCache, jumps: UnsafeMutablePointer<JumpCacheEntry>? = nil) -> CodeExit {
         h.pointee.pageBase = h.pointee.pc & TLBEntry.pageMask
-        let data = h.pointee.dataView
-        h.pointee.loads = data.pointee.loads.entries
-        h.pointee.loadMask = data.pointee.loads.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
-        h.pointee.stores = data.pointee.stores.entries
-        h.pointee.storeMask = data.pointee.stores.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
-        let view = h.pointee.fetchView
-        h.pointee.jumps = jumps ?? view.pointee.jumps
-        h.pointee.jumpSalt = view.pointee.salt
-        h.pointee.leave = 0
-        if h.pointee.windowChanges != views.changes || h.pointee.windowView != data { emptyWindows() }
+        loadViews()
+        if let jumps { h.pointee.jumps = jumps }
+        h.pointee.mayGoOn = jumps == nil ? 1 : 0
+        h.pointee.leave = Self.stay
         let reason = host.enter(UnsafeMutableRawPointer(h), code)
         if h.pointee.floatLive != 0 {
             foldFloatFlags()
@@ -31,6 +25,27 @@ extension RVProcessor {
         }
         return CodeExit(rawValue: reason) ?? .dispatch
     }
+
+    /// Copies of the present views what translated code looks at.
+    @inline(__always)
+    private func loadViews() {
+        let data = h.pointee.dataView
+        h.pointee.loads = data.pointee.loads.entries
+        h.pointee.loadMask = data.pointee.loads.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
+        h.pointee.loadPages = data.pointee.loads.physical
+        h.pointee.storePages = data.pointee.stores.physical
+        h.pointee.stores = data.pointee.stores.entries
+        h.pointee.storeMask = data.pointee.stores.mask &* UInt64(MemoryLayout<TLBEntry>.stride)
+        let view = h.pointee.fetchView
+        h.pointee.jumps = view.pointee.jumps
+        h.pointee.jumpSalt = view.pointee.salt
+        if h.pointee.windowChanges != views.changes || h.pointee.windowView != data { emptyWindows() }
+    }
+
+    /// Values of `leave`: translated code goes on after the helper's call, returns to the dispatcher, or goes on at `pc`.
+    private static let stay: UInt32 = 0
+    private static let exit: UInt32 = 1
+    private static let goOn: UInt32 = 2
 
     // MARK: Translating
 
@@ -191,7 +206,18 @@ extension RVProcessor {
 
     private func leave(_ reason: CodeExit) {
         h.pointee.exitReason = reason.rawValue
-        h.pointee.leave = 1
+        h.pointee.leave = Self.exit
+    }
+
+    /// Goes on at `h.pc`, where something else may be in force than before, without leaving translated code if nobody is waiting.
+    private func goOn() {
+        guard h.pointee.request == 0, h.pointee.mayGoOn != 0 else { return leave(.dispatch) }
+        if h.pointee.floatLive != 0 {
+            foldFloatFlags()
+            h.pointee.floatLive = 0
+        }
+        loadViews()
+        h.pointee.leave = Self.goOn
     }
 
     /// Leaves translated code before the instruction in hand, for the interpreter to go on there.
@@ -204,7 +230,15 @@ extension RVProcessor {
 
     private func trap(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 {
         h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset)
-        leave(.trap, ip)
+        guard h.pointee.mayGoOn != 0 else {
+            leave(.trap, ip)
+            return 0
+        }
+        h.pointee.remaining &+= h.pointee.blockEnd - ip - 1
+        countCycles(h.pointee.remaining)
+        h.pointee.nonRetired &+= 1
+        takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: h.pointee.pc)
+        goOn()
         return 0
     }
 
@@ -288,7 +322,7 @@ extension RVProcessor {
         case .trap: return trap(ip)
         case .leave:
             h.pointee.remaining &+= left
-            leave(.dispatch)
+            goOn()
         case .wait, .yield:
             h.pointee.remaining &+= left
             leave(h.pointee.waiting ? .wait : .yield)

@@ -18,6 +18,8 @@ package struct RVTranslator {
     private var tempCount: UInt16 = 0
     /// A `guardFloat` stands before the instruction being lowered.
     private var isFloatGuarded = false
+    /// Privilege a `guardPrivilege` before the instruction being lowered makes sure of.
+    var guardedPrivilege: Int32 = 0
 
     package init(config: RVConfig) {
         alignmentMask = config.extensions.contains(.zca) ? 0 : 2
@@ -33,6 +35,7 @@ package struct RVTranslator {
         pageOffset = GuestOffset(truncatingIfNeeded: block.pointee.physicalPC & 0xfff)
         tempCount = 0
         isFloatGuarded = false
+        guardedPrivilege = 0
         // Few instructions need more than one operation.
         instructions.reserveCapacity(last + 1 + last / 4 + 4)
         for index in 0..<last {
@@ -65,6 +68,8 @@ package struct RVTranslator {
         case RVOp.flw.rawValue...RVOp.fmv_w_x.rawValue: lowerF(op, r)
         case RVOp.fld.rawValue...RVOp.fcvt_d_s.rawValue: lowerD(op, r)
         case RVOp.flh.rawValue...RVOp.fcvt_h_d.rawValue: lowerZfh(op, r)
+        case RVOp.csrrw.rawValue...RVOp.csrrci.rawValue: lowerCSR(op, r)
+        case RVOp.lr_w.rawValue...RVOp.amomaxu_d.rawValue: lowerA(op, r)
         case RVOp.mop.rawValue: move(r, .constant(0))
         case RVOp.hint.rawValue: break
         default: interpret()
@@ -164,7 +169,7 @@ package struct RVTranslator {
     }
 
     /// Comes before every lowered floating-point operation. One guard serves the rest of the block: nothing inside a block turns
-    /// floating point off or changes the dynamic rounding mode, since writes to CSRs end blocks.
+    /// floating point off or changes the dynamic rounding mode, since writes to CSRs with consequences end blocks.
     mutating func guardFloat() {
         if isFloatGuarded { return }
         isFloatGuarded = true

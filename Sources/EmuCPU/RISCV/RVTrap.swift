@@ -9,7 +9,7 @@ extension RVProcessor {
     ///   - value: what xtval receives.
     ///   - pc: what xepc receives: the instruction that trapped, or the first one not executed.
     package func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
-        synchroniseCounters()
+        if h.pointee.activeCounters != 0 { synchroniseCounters() }
         let from = h.pointee.privilege
         let isInterrupt = cause & RVCause.interrupt != 0
         let delegation = isInterrupt ? h.pointee.mideleg : h.pointee.medeleg

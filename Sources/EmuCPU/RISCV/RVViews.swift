@@ -17,6 +17,13 @@ extension RVProcessor {
         let effective = status & RVStatus.mprv != 0 ? UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11) : privilege
         let data = viewKey(effective, status)
         h.pointee.dataView = data == fetch ? h.pointee.fetchView : views.view(data)
+        csrLevelChanged()
+    }
+
+    /// Brings `csrLevel` up to date after a change of privilege, or of what a debugger wants to hear of.
+    func csrLevelChanged() {
+        let isObserved = watch.map { $0.events.contains(.registerWrites) } ?? false
+        h.pointee.csrLevel = isObserved ? 0 : UInt32(h.pointee.privilege)
     }
 
     private func viewKey(_ privilege: UInt8, _ status: UInt64) -> TLBViewKey {

@@ -36,10 +36,10 @@ public final class X86Backend: HostBackend {
         runtime.budgetExit = addresses[3]
         runtime.offsetExit = addresses[4]
         runtime.bailExit = addresses[5]
-        runtime.bareExit = addresses[6]
+        runtime.helperExit = addresses[6]
         for helper in HelperCall.allCases {
             asm.reset()
-            state.helperCall(&asm, helper, .canonical, bareExit: runtime.bareExit)
+            state.helperCall(&asm, helper, .canonical, helperExit: runtime.helperExit)
             guard let position = place(&asm) else { throw JITHostError("room for the translator's own code", 12) }
             runtime.calls.append(UInt(bitPattern: buffer.executable(position)))
         }

@@ -60,9 +60,36 @@ extension X86Compiler {
         case .orcb: orCombine(i)
         case .load8s, .load8u, .load16s, .load16u, .load32s, .load32u, .load64, .loadf32, .loadf64: load(i)
         case .store8, .store16, .store32, .store64, .storef32, .storef64: store(i)
+        case .loadReserved32, .loadReserved64: loadReserved(i)
+        case .storeConditional32, .storeConditional64: storeConditional(i)
+        case .swap32, .swap64, .fetchAdd32, .fetchAdd64, .fetchXor32, .fetchXor64, .fetchAnd32, .fetchAnd64, .fetchOr32, .fetchOr64,
+            .fetchMin32, .fetchMin64, .fetchMax32, .fetchMax64, .fetchMinu32, .fetchMinu64, .fetchMaxu32, .fetchMaxu64: fetchAndModify(i)
+        case .guardPrivilege: guardPrivilege(i)
+        case .readState:
+            asm.mov(target(i.dst), state.field(stateOffset(i)))
+            finish(i.dst, target(i.dst))
+        case .writeState:
+            if let value = immediate(i.b) {
+                asm.mov(state.field(stateOffset(i)), immediate: value)
+            } else {
+                asm.mov(state.field(stateOffset(i)), register(i.b, loadedTo: .rax))
+            }
         case .interpret: callInterpreter(i.guest)
         default: assembleFloat(i)
         }
+    }
+
+    private func stateOffset(_ i: Instruction) -> Int {
+        guard case .constant(let offset) = i.a else { preconditionFailure("the place of a word of the state is constant") }
+        return Int(offset)
+    }
+
+    private mutating func guardPrivilege(_ i: Instruction) {
+        guard let level = immediate(i.a) else { preconditionFailure("a privilege is constant") }
+        let entry = asm.newLabel()
+        asm.alu(.cmp, state.field(layout.privilege), immediate: level, .long)
+        asm.jcc(.b, entry)
+        add(.bail(guest: i.guest, .guardPrivilege, entry: entry))
     }
 
     private mutating func move(_ i: Instruction) {

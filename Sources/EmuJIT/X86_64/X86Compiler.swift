@@ -113,7 +113,7 @@ struct X86Compiler: ~Copyable {
         }
         for helper in HelperCall.allCases {
             asm.bind(calls[helper.rawValue])
-            state.helperCall(&asm, helper, assignment, bareExit: runtime.bareExit)
+            state.helperCall(&asm, helper, assignment, helperExit: runtime.helperExit)
         }
     }
 
@@ -209,7 +209,7 @@ struct X86Compiler: ~Copyable {
             jumpThroughCache()
         case .interpret:
             callInterpreter(ir.terminatorGuest)
-            // The helper always leaves.
+            // The helper never comes back here.
             asm.ud2()
         }
     }
@@ -238,21 +238,8 @@ struct X86Compiler: ~Copyable {
         }
     }
 
-    /// Goes to the guest address in rax: straight to its code where the jump cache knows it, else to the dispatcher.
     private mutating func jumpThroughCache() {
-        // An index of halfwords, times 16 bytes, is the address times 8.
-        asm.mov(.rcx, .rax, .long)
-        asm.alu(.and, .rcx, immediate: Int32((layout.jumpEntryCount - 1) << 1), .long)
-        asm.mov(.rdx, state.field(layout.jumps))
-        asm.lea(.rcx, X86Memory(.rdx, index: .rcx, .by8))
-        asm.mov(.rdx, .rax)
-        asm.alu(.xor, .rdx, state.field(layout.jumpSalt))
-        asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.jumpKey)))
-        asm.jcc(.ne, address: runtime.dispatchExit)
-        asm.mov(.rdx, .rax)
-        asm.alu(.and, .rdx, immediate: -4096)
-        asm.mov(state.field(layout.pageBase), .rdx)
-        asm.jmp(X86Memory(.rcx, Int32(layout.jumpCode)))
+        state.jumpThroughCache(&asm) { [dispatchExit = runtime.dispatchExit] in $0.jcc(.ne, address: dispatchExit) }
     }
 
     private mutating func compare(_ relation: Relation, _ a: Operand, _ b: Operand) -> X86Condition {

@@ -8,8 +8,8 @@ struct X86Runtime {
     var budgetExit: UInt = 0
     var offsetExit: UInt = 0
     var bailExit: UInt = 0
-    /// Leaves with the state as it is in memory.
-    var bareExit: UInt = 0
+    /// Where helper calls go whose helper does not want its block to run on. The state is in memory.
+    var helperExit: UInt = 0
     /// Helper calls with the canonical assignment, by `HelperCall`. rax: operand, edx: site, rcx: address of the word that holds the block.
     var calls: [UInt] = []
 }
@@ -64,7 +64,7 @@ extension X86State {
 
     /// The body of a helper call, entered by `call`: stores the guest's registers, calls, and comes back with the result in rax, unless the
     /// helper wants translated code to be left.
-    func helperCall(_ asm: inout X86Assembler, _ helper: HelperCall, _ assignment: X86Assignment, bareExit: UInt) {
+    func helperCall(_ asm: inout X86Assembler, _ helper: HelperCall, _ assignment: X86Assignment, helperExit: UInt) {
         spill(&asm, assignment)
         asm.mov(field(layout.remaining), .r15)
         asm.lea(.rdi, X86Memory(.rbp, -X86Assignment.stateBias))
@@ -82,7 +82,7 @@ extension X86State {
         asm.alu(.cmp, field(layout.leave), immediate: 0, .long)
         asm.jcc(.e, stays)
         asm.alu(.add, .rsp, immediate: 16)
-        asm.jmp(address: bareExit)
+        asm.jmp(address: helperExit)
         asm.bind(stays)
         asm.alu(.cmp, field(layout.floatLive), immediate: 0, .long)
         asm.jcc(.e, wasPlain)
@@ -91,6 +91,24 @@ extension X86State {
         asm.alu(.add, .rsp, immediate: 8)
         reload(&asm, assignment, callerSavedOnly: helper != .interpret)
         asm.ret()
+    }
+
+    /// Goes to the guest address in rax: straight to its code where the jump cache knows it, else to the dispatcher.
+    /// - Parameter otherwise: jumps to the exit to the dispatcher if the flags say ne.
+    func jumpThroughCache(_ asm: inout X86Assembler, otherwise: (inout X86Assembler) -> Void) {
+        // An index of halfwords, times 16 bytes, is the address times 8.
+        asm.mov(.rcx, .rax, .long)
+        asm.alu(.and, .rcx, immediate: Int32((layout.jumpEntryCount - 1) << 1), .long)
+        asm.mov(.rdx, field(layout.jumps))
+        asm.lea(.rcx, X86Memory(.rdx, index: .rcx, .by8))
+        asm.mov(.rdx, .rax)
+        asm.alu(.xor, .rdx, field(layout.jumpSalt))
+        asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.jumpKey)))
+        otherwise(&asm)
+        asm.mov(.rdx, .rax)
+        asm.alu(.and, .rdx, immediate: -4096)
+        asm.mov(field(layout.pageBase), .rdx)
+        asm.jmp(X86Memory(.rcx, Int32(layout.jumpCode)))
     }
 
     /// Assembles what `X86Runtime` lists; `labels` in its order, helper calls last.
@@ -148,6 +166,16 @@ extension X86State {
         let budgetExit = exit(.budget) { toOffset(&$0); withSite(&$0) }
         let offsetExit = exit(.dispatch) { toOffset(&$0) }
         let bailExit = exit(.bail) { withSite(&$0) }
-        return [enter, dispatchExit, linkExit, budgetExit, offsetExit, bailExit, bareExit]
+
+        asm.align(to: 16)
+        let helperExit = asm.here()
+        asm.alu(.cmp, field(layout.leave), immediate: 2, .long)
+        asm.jcc(.ne, bareExit)
+        asm.mov(field(layout.leave), immediate: 0, .long)
+        asm.mov(.rax, field(layout.pc))
+        reload(&asm, canonical, callerSavedOnly: false)
+        asm.mov(.r15, field(layout.remaining))
+        jumpThroughCache(&asm) { $0.jcc(.ne, dispatchExit) }
+        return [enter, dispatchExit, linkExit, budgetExit, offsetExit, bailExit, helperExit]
     }
 }
