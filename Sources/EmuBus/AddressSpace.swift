@@ -66,7 +66,7 @@ public final class AddressSpace {
         @usableFromInline var memories: UnsafeMutablePointer<MappedMemory>
         @usableFromInline var memoryCount = 0
         /// `regions`, by address, and the one used last.
-        var regions: UnsafeMutablePointer<Region>
+        var regions: UnsafeMutablePointer<Port>
         var regionCount = 0
         var lastRegion = 0
         @usableFromInline var foreignWrites: UInt64 = 0
@@ -75,6 +75,34 @@ public final class AddressSpace {
     /// Called after a write that reached memory behind the harts' backs (DMA, loader) touched a page that holds code.
     public var codeWritten: ((_ address: UInt64, _ length: Int) -> Void)?
 
+    /// A register block as accesses find it, without a reference to count.
+    struct Port {
+        let base: UInt64
+        let size: UInt64
+        let sizes: AccessSizes
+        /// Retained by the table.
+        let device: Unmanaged<Device>
+
+        init(_ region: Region) {
+            base = region.base
+            size = region.size
+            sizes = region.sizes
+            device = .passRetained(Device(region.device))
+        }
+
+        @inline(__always)
+        func contains(_ address: UInt64, _ length: UInt64) -> Bool {
+            address >= base && address &- base < size && length <= size &- (address &- base)
+        }
+    }
+
+    /// Holds what an `Unmanaged` cannot.
+    final class Device {
+        let device: any MMIODevice
+
+        init(_ device: any MMIODevice) { self.device = device }
+    }
+
     public init() {
         tables = .allocate(capacity: 1)
         tables.initialize(to: Tables(memories: .allocate(capacity: 0), regions: .allocate(capacity: 0)))
@@ -82,9 +110,13 @@ public final class AddressSpace {
 
     deinit {
         tables.pointee.memories.deallocate()
-        tables.pointee.regions.deinitialize(count: tables.pointee.regionCount)
-        tables.pointee.regions.deallocate()
+        dropPorts()
         tables.deallocate()
+    }
+
+    private func dropPorts() {
+        for index in 0..<tables.pointee.regionCount { tables.pointee.regions[index].device.release() }
+        tables.pointee.regions.deallocate()
     }
 
     /// Adds memory. Throws when the range is already taken.
@@ -104,10 +136,9 @@ public final class AddressSpace {
         try refuseOverlap(base, size, device.name)
         regions.append(Region(base: base, size: size, sizes: sizes, device: device))
         regions.sort { $0.base < $1.base }
-        tables.pointee.regions.deinitialize(count: tables.pointee.regionCount)
-        tables.pointee.regions.deallocate()
+        dropPorts()
         tables.pointee.regions = .allocate(capacity: regions.count)
-        for (index, each) in regions.enumerated() { (tables.pointee.regions + index).initialize(to: each) }
+        for (index, each) in regions.enumerated() { (tables.pointee.regions + index).initialize(to: Port(each)) }
         tables.pointee.regionCount = regions.count
         tables.pointee.lastRegion = 0
     }
@@ -222,18 +253,18 @@ public final class AddressSpace {
 
     /// The register block at `address`, if any.
     public func region(at address: UInt64) -> Region? {
-        regionAt(address, 1).map(\.pointee)
+        regions.first { $0.contains(address, 1) }
     }
 
     @inline(__always)
-    private func regionAt(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<Region>? {
+    private func regionAt(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<Port>? {
         let last = tables.pointee.regions + tables.pointee.lastRegion
         if tables.pointee.regionCount > 0, last.pointee.contains(address, length) { return last }
         return searchRegion(address, length)
     }
 
     @inline(never)
-    private func searchRegion(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<Region>? {
+    private func searchRegion(_ address: UInt64, _ length: UInt64) -> UnsafeMutablePointer<Port>? {
         for index in 0..<tables.pointee.regionCount where tables.pointee.regions[index].contains(address, length) {
             tables.pointee.lastRegion = index
             return tables.pointee.regions + index
@@ -248,7 +279,8 @@ public final class AddressSpace {
             logRefusal("read", address, size)
             return nil
         }
-        return region.pointee.device.read(address &- region.pointee.base, size: size)
+        let offset = address &- region.pointee.base
+        return region.pointee.device._withUnsafeGuaranteedRef { $0.device.read(offset, size: size) }
     }
 
     /// A device register write; false is an access fault.
@@ -257,20 +289,21 @@ public final class AddressSpace {
             logRefusal("write", address, size)
             return false
         }
-        region.pointee.device.write(address &- region.pointee.base, value, size: size)
+        let offset = address &- region.pointee.base
+        region.pointee.device._withUnsafeGuaranteedRef { $0.device.write(offset, value, size: size) }
         return true
     }
 
     /// The register block takes accesses of `size`, a power of two, at `address`.
     @inline(__always)
-    private func accepts(_ region: UnsafeMutablePointer<Region>, _ address: UInt64, _ size: Int) -> Bool {
+    private func accepts(_ region: UnsafeMutablePointer<Port>, _ address: UInt64, _ size: Int) -> Bool {
         region.pointee.sizes.rawValue & UInt8(truncatingIfNeeded: size) != 0 && address & UInt64(truncatingIfNeeded: size &- 1) == 0
     }
 
     @inline(never)
     private func logRefusal(_ access: String, _ address: UInt64, _ size: Int) {
-        if let region = regionAt(address, UInt64(size)) {
-            Log.write(.guestErrors, "\(region.pointee.device.name): \(size)-byte access at offset \(hex(address &- region.pointee.base)) is not supported")
+        if let region = region(at: address), region.contains(address, UInt64(size)) {
+            Log.write(.guestErrors, "\(region.device.name): \(size)-byte access at offset \(hex(address &- region.base)) is not supported")
         } else {
             Log.write(.guestErrors, "\(access) of \(size) bytes at unmapped physical address \(hex(address))")
         }

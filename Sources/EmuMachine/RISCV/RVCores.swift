@@ -10,7 +10,15 @@ final class RVCores {
 
     /// Where the harts' `time` comes from; filled in when the board has its timer.
     private final class TimeSource {
-        var clint: ACLINT?
+        /// SAFETY: allocated with the object and freed with it, and so is the reference it holds.
+        let clint = UnsafeMutablePointer<Unmanaged<ACLINT>?>.allocate(capacity: 1)
+
+        init() { clint.initialize(to: nil) }
+
+        deinit {
+            clint.pointee?.release()
+            clint.deallocate()
+        }
     }
 
     /// The processor `-cpu` describes.
@@ -32,7 +40,7 @@ final class RVCores {
         self.time = time
         processors = (0..<count).map { index in
             RVProcessor(index: index, config: processor, bus: context.bus, cache: context.cache, events: context.events) {
-                time.clint?.ticks() ?? 0
+                time.clint.pointee?._withUnsafeGuaranteedRef { $0.ticks() } ?? 0
             }
         }
         if context.config.engine == .lockstep {
@@ -61,7 +69,8 @@ final class RVCores {
 
     /// Makes `clint` the harts' clock.
     func connect(_ clint: ACLINT) {
-        time.clint = clint
+        time.clint.pointee?.release()
+        time.clint.pointee = .passRetained(clint)
         clint.timeChanged = { [unowned self] in for processor in processors { processor.supervisorTimerChanged() } }
     }
 
