@@ -42,7 +42,7 @@ let package = Package(
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuIRTests", dependencies: ["EmuIR", "TestSupport"]),
         .testTarget(name: "EmuJITTests", dependencies: ["EmuJIT"]),
-        .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuIR", "EmuJIT", "EmuBus", "TestSupport"], exclude: ["Golden"]),
+        .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuJIT", "EmuIR", "EmuBus", "TestSupport"], exclude: ["Golden", "FuzzCases"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(
             name: "EmuMachineTests", dependencies: ["EmuMachine", "EmuBus", "EmuCPU", "EmuDevices", "TestSupport"], exclude: ["Golden"]),

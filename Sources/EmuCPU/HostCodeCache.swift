@@ -39,10 +39,11 @@ package final class HostCodeCache {
     /// Figures for `--stats`.
     package private(set) var figures = TranslationFigures()
 
-    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64, windowCount: Int = 256) {
+    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64, samplesForLoop: Int = 3, windowCount: Int = 256) {
         self.cache = cache
         self.backend = backend
         self.threshold = threshold
+        self.samplesForLoop = samplesForLoop
         self.windowCount = windowCount
         // SAFETY: `enter` is the address of such a function.
         enter = unsafeBitCast(backend.enter, to: (@convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32).self)
@@ -207,14 +208,14 @@ package final class HostCodeCache {
     // MARK: Finding loops
 
     /// Samples that make it worth compiling the loop around a block.
-    private static let samplesForLoop = 3
+    private let samplesForLoop: Int
 
     /// The budget ended at a block of unit `number`: a sample of where time is spent, for free.
     /// - Returns: the block, when it is time to compile the loop around it.
     package func sample(unit number: UInt64, position: UInt32) -> UnsafeMutablePointer<Block>? {
         let number = Int(truncatingIfNeeded: number)
         guard number < units.count, let samples = units[number]?.samples else { return nil }
-        guard samples + 1 >= Self.samplesForLoop else {
+        guard samples + 1 >= samplesForLoop else {
             units[number]?.samples = samples + 1
             return nil
         }

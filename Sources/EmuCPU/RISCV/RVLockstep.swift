@@ -26,7 +26,9 @@ package final class RVLockstep {
     package fileprivate(set) var comparisons = 0
     package fileprivate(set) var cycles = 0
     fileprivate var hasFailed = false
-    /// The hart's state before a run, and after the first of both.
+    /// The translated run ended before something that cannot be done twice.
+    fileprivate var isInterrupted = false
+    /// The hart's state before a run, and after the first of both; without what belongs to translated code alone.
     fileprivate let before: UnsafeMutablePointer<RVHart>
     fileprivate let after: UnsafeMutablePointer<RVHart>
     /// A jump cache that knows nothing.
@@ -72,6 +74,9 @@ package final class RVLockstep {
 }
 
 extension RVProcessor {
+    /// Notes that the translated run ends before the instruction in hand.
+    func interruptComparison() { comparison?.isInterrupted = true }
+
     /// True when the access reaches a device.
     func accessIsUnrepeatable(_ address: UInt64, _ access: RVAccess) -> Bool {
         guard let physical = translate(address, 1, access) else { return false }
@@ -90,17 +95,20 @@ extension RVProcessor {
         let log = Log.enabled
         countCycles(budget)
         h.pointee.x[32] = 0
-        lockstep.before.update(from: h, count: 1)
+        Self.copy(h, to: lockstep.before)
 
         // The translated run.
         lockstep.journal.begin()
         lockstep.phase = .translated
+        lockstep.isInterrupted = false
+        // What probes remember of earlier runs is not true for the journal.
+        h.pointee.windowChanges = 0
         Log.enabled = []
         let (exit, stops) = runUnit(code, host, lockstep)
         let cycles = budget &- h.pointee.remaining
         countCycles(h.pointee.remaining)
         h.pointee.x[32] = 0
-        lockstep.after.update(from: h, count: 1)
+        Self.copy(h, to: lockstep.after)
         lockstep.journal.rewind()
         Log.enabled = log
 
@@ -132,8 +140,8 @@ extension RVProcessor {
         lockstep.journal.finish()
         if stops { return .requested }
 
+        if lockstep.isInterrupted { return runAlone(1) }
         switch exit {
-        case .bail: return runOnce()
         case .budget: budgetExit(host)
         default:
             // Where the slice ends is where time is spent; with nothing linked, translated code does not notice by itself.
@@ -151,8 +159,15 @@ extension RVProcessor {
         let exit = runTranslated(code, host, jumps: lockstep.noJumps)
         switch exit {
         case .bail:
+            // Where nothing may leave the block, code need not have computed what a later instruction of the block overwrites. The
+            // interpreter, which goes on here, comes to that instruction before anybody looks.
+            let rest = lockstep.isInterrupted ? 0 : instructionsWithoutExit()
             h.pointee.pc = resumeBailed(&h.pointee.remaining)
-            return (exit, false)
+            if rest == 0 {
+                lockstep.isInterrupted = true
+                return (exit, false)
+            }
+            return (exit, runAlone(rest) == .requested)
         case .trap:
             countCycles(h.pointee.remaining)
             h.pointee.nonRetired &+= 1
@@ -164,27 +179,57 @@ extension RVProcessor {
         return (exit, serveRequests())
     }
 
+    /// Copies all but what belongs to translated code alone.
+    private static func copy(_ source: UnsafePointer<RVHart>, to target: UnsafeMutablePointer<RVHart>) {
+        UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: MemoryLayout<RVHart>.offset(of: \RVHart.pageBase) ?? savedSize)
+    }
+
     /// The hart's state as it was; memory and TLBs are so already.
     private func rewind(to state: UnsafeMutablePointer<RVHart>) {
         let views = (h.pointee.dataView, h.pointee.fetchView)
-        h.update(from: state, count: 1)
+        Self.copy(state, to: h)
         // A view may stand for something else by now.
         if views != (h.pointee.dataView, h.pointee.fetchView) { viewChanged() }
     }
 
-    /// The interpreter executes one instruction alone.
-    private func runOnce() -> ExitReason? {
-        let budget = h.pointee.remaining
-        if budget <= 0 { return nil }
-        h.pointee.sliceBudget &-= budget - 1
-        h.pointee.remaining = 1
+    /// After a bail: the instructions from the one in hand on, up to the first that may leave the block; 0 when that is the one in hand.
+    private func instructionsWithoutExit() -> Int {
+        guard let block = UnsafeMutablePointer<Block>(bitPattern: UInt(h.pointee.exitUnit)) else { return 0 }
+        let position = Site(rawValue: h.pointee.exitSite).guest
+        var translator = RVTranslator(config: config)
+        let ir = translator.translate(block)
+        let exits = ir.instructions.filter { $0.op.info.mayLeave && Int($0.guest) >= position }.map { Int($0.guest) }
+        if let next = exits.first { return next - position }
+        if case .interpret = ir.terminator { return Int(block.pointee.count) - 1 - position }
+        return Int(block.pointee.count) - position
+    }
+
+    /// The interpreter executes `count` instructions alone.
+    private func runAlone(_ count: Int) -> ExitReason? {
+        let rest = h.pointee.remaining - count
+        if rest < 0 { return nil }
+        h.pointee.sliceBudget &-= rest
+        h.pointee.remaining = count
         // `runBlocks` asks once, when it starts, whether translated code may run.
+        let phase = comparison?.phase
         comparison?.phase = .interpreted
         let reason = runBlocks()
-        comparison?.phase = .alone
-        h.pointee.remaining &+= budget - 1
-        h.pointee.sliceBudget &+= budget - 1
+        if let phase { comparison?.phase = phase }
+        h.pointee.remaining &+= rest
+        h.pointee.sliceBudget &+= rest
         return reason == .budget ? nil : reason
+    }
+
+    /// Allows direct stores to a page that a probe asks for and that stores have reached before.
+    func openForProbe(_ address: UInt64) {
+        guard let comparison else { return }
+        let entry = h.pointee.dataView.pointee.stores.entry(address)
+        guard entry.pointee.tag == address & TLBEntry.pageMask | TLBEntry.slow else { return }
+        let physical = h.pointee.dataView.pointee.stores.physicalPage(address)
+        guard let memory = bus.memory(at: physical), !memory.isReadOnly,
+            memory.pageFlags[Int((physical &- memory.base) >> UInt64(GuestRAM.pageShift))] & GuestRAM.PageFlags.hasCode == 0 else { return }
+        comparison.journal.willWrite(memory, physical)
+        wroteMemory(memory, physical, 1, address)
     }
 }
 
@@ -199,7 +244,9 @@ extension RVProcessor {
         if h.pointee.remaining != lockstep.after.pointee.remaining {
             text += "cycles left: translated \(lockstep.after.pointee.remaining), interpreted \(h.pointee.remaining)\n"
         }
-        for (name, old, first, second) in RVStateFields.differences(lockstep.before, lockstep.after, h).prefix(16) {
+        for (name, old, first, second) in RVStateFields.differences(
+            Self.savedBytes(lockstep.before), Self.savedBytes(lockstep.after), Self.savedBytes(h)
+        ).prefix(16) {
             text += "\(name): translated \(hex(first)), interpreted \(hex(second)), before \(hex(old))\n"
         }
         if let memory {
@@ -234,6 +281,16 @@ extension RVProcessor {
     }
 }
 
+extension RVProcessor {
+    private static func savedBytes(_ state: UnsafePointer<RVHart>) -> [UInt8] { Array(UnsafeRawBufferPointer(start: state, count: savedSize)) }
+
+    /// Registers and fields in which two saved states (`encodedState`) differ, with both values.
+    package static func differences(_ first: [UInt8], _ second: [UInt8]) -> [(name: String, first: UInt64, second: UInt64)] {
+        guard first.count == savedSize, second.count == savedSize else { return [] }
+        return RVStateFields.differences(first, first, second).map { ($0.name, $0.first, $0.second) }
+    }
+}
+
 /// Names for the saved part of `RVHart`, for reports.
 enum RVStateFields {
     private static func field<Value>(_ name: String, _ path: KeyPath<RVHart, Value>) -> (Int, Int, String)? {
@@ -257,9 +314,9 @@ enum RVStateFields {
 
     /// Registers and fields in which `first` and `second` differ, with their values and that in `before`.
     static func differences(
-        _ before: UnsafePointer<RVHart>, _ first: UnsafePointer<RVHart>, _ second: UnsafePointer<RVHart>
+        _ before: [UInt8], _ first: [UInt8], _ second: [UInt8]
     ) -> [(name: String, before: UInt64, first: UInt64, second: UInt64)] {
-        let states = [before, first, second].map { (state: UnsafePointer<RVHart>) in UnsafeRawBufferPointer(start: state, count: RVProcessor.savedSize) }
+        let states = [before, first, second]
         var all: [(offset: Int, size: Int, name: String)] = (0..<32).map { (8 * $0, 8, "x\($0)") } + (0..<32).map { (8 * (33 + $0), 8, "f\($0)") }
         for field in fields {
             // Arrays by element.

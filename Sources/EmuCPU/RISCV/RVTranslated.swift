@@ -220,10 +220,11 @@ extension RVProcessor {
         h.pointee.leave = Self.goOn
     }
 
-    /// Leaves translated code before the instruction in hand, for the interpreter to go on there.
+    /// Leaves translated code before the instruction in hand, which the interpreter must execute alone.
     private func bail(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         h.pointee.exitUnit = UInt64(UInt(bitPattern: block))
         h.pointee.exitSite = UInt32(truncatingIfNeeded: site)
+        interruptComparison()
         leave(.bail)
         return 0
     }
@@ -304,7 +305,9 @@ extension RVProcessor {
     /// first of them, which is certain to happen: a page must not become dirty for a store that may not be reached.
     private func translatedProbe(_ address: UInt64, _ site: UInt64) -> UInt64 {
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
-        return translate(address, 1, op.info.shape.syntax == .store ? .store : .load) == nil ? 0 : 1
+        guard translate(address, 1, op.info.shape.syntax == .store ? .store : .load) != nil else { return 0 }
+        if comparison != nil { openForProbe(address) }
+        return 1
     }
 
     private func translatedInterpret(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {

@@ -1,0 +1,98 @@
+import EmuCPU
+import Foundation
+import TestSupport
+import Testing
+
+/// Random programs run by the interpreter and by translated code leave the same registers, control registers, memory and device accesses.
+///
+/// A failure is shrunk and saved as a case in FuzzCases, which is run from then on. `make fuzz` goes on until it is stopped.
+@Suite(.enabled(if: canTranslate, "this host cannot run translated code")) struct FuzzTests {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "FuzzCases")
+
+    private static let saved: [String] =
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { $0.hasSuffix(".txt") }.sorted()
+
+    /// Machines used for many cases: making one takes longer than running a case.
+    private struct Pair {
+        let reference: FuzzMachine
+        let machine: FuzzMachine
+
+        init(_ engine: FuzzEngine) throws {
+            reference = try FuzzMachine(.interpreter)
+            machine = try FuzzMachine(engine)
+        }
+    }
+
+    /// Shrinks a failure, saves it and returns where, with what went wrong.
+    private static func save(_ failing: FuzzCase, _ engine: FuzzEngine, _ message: String) throws -> String {
+        guard try failing.failure(engine) != nil else {
+            return "seed \(failing.seed) (\(engine)) fails only after the cases before it: \(message)"
+        }
+        let small = try failing.shrunk(engine)
+        let reason = try small.failure(engine) ?? message
+        let file = folder.appending(path: "seed-\(String(failing.seed, radix: 16)).txt")
+        try small.text(comment: String(reason.prefix(400))).write(to: file, atomically: true, encoding: .utf8)
+        return "\(file.lastPathComponent): \(reason)"
+    }
+
+    @Test(arguments: [FuzzEngine.translator, .lockstep], saved) func savedCasePasses(engine: FuzzEngine, name: String) throws {
+        let fuzzCase = try FuzzCase(text: String(contentsOf: Self.folder.appending(path: name), encoding: .utf8))
+        #expect(try fuzzCase.failure(engine) == nil)
+    }
+
+    @Test func casesAreTheSameAsTextAndBack() throws {
+        for seed in 0..<20 as Range<UInt64> {
+            let fuzzCase = FuzzGenerator.program(seed: seed)
+            #expect(try FuzzCase(text: fuzzCase.text(comment: "a\nb")) == fuzzCase)
+        }
+    }
+
+    @Test(arguments: [FuzzEngine.translator, .lockstep]) func randomProgramsRunAlike(engine: FuzzEngine) throws {
+        let pair = try Pair(engine)
+        for seed in 0..<400 as Range<UInt64> {
+            let fuzzCase = FuzzGenerator.program(seed: seed)
+            if let message = try fuzzCase.failure(pair.reference, pair.machine) {
+                Issue.record("\(try Self.save(fuzzCase, engine, message))")
+                return
+            }
+        }
+        let figures = try #require(pair.machine.cache.hostCode?.figures)
+        #expect(figures.instructions > 20_000 && figures.links > (engine == .translator ? 1000 : -1), "hardly anything was translated")
+    }
+
+    /// `FUZZ=seconds` (0: without end) and perhaps `FUZZ_SEED=first`.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["FUZZ"] != nil, "only for make fuzz")) func randomProgramsWithoutEnd() throws {
+        let environment = ProcessInfo.processInfo.environment
+        let seconds = environment["FUZZ"].flatMap(Double.init) ?? 0
+        var seed = environment["FUZZ_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1 << 48)
+        let began = Date()
+        var (count, failures, lastReport) = (0, 0, began)
+        print("fuzz: from seed \(seed)")
+        while seconds == 0 || Date().timeIntervalSince(began) < seconds {
+            let engine: FuzzEngine = count / 200 % 4 == 3 ? .lockstep : .translator
+            let pair = try Pair(engine)
+            for _ in 0..<200 {
+                let fuzzCase = FuzzGenerator.program(seed: seed)
+                if let message = try fuzzCase.failure(pair.reference, pair.machine) {
+                    failures += 1
+                    print("fuzz: \(try Self.save(fuzzCase, engine, message))")
+                    if failures == 20 {
+                        Issue.record("too many failures to go on")
+                        return
+                    }
+                    seed += 1
+                    count += 1
+                    break
+                }
+                seed += 1
+                count += 1
+            }
+            if Date().timeIntervalSince(lastReport) > 5 {
+                lastReport = Date()
+                print("fuzz: \(count) programs, \(failures) failures, next seed \(seed)")
+                print("DEBUG", pair.machine.cpu.cycles, pair.machine.cpu.retired, pair.machine.cache.hostCode!.figures, pair.machine.cpu.lockstep?.comparisons ?? 0, pair.machine.cpu.lockstep?.cycles ?? 0)
+            }
+        }
+        #expect(failures == 0)
+    }
+}
