@@ -90,7 +90,6 @@ import Testing
             if Date().timeIntervalSince(lastReport) > 5 {
                 lastReport = Date()
                 print("fuzz: \(count) programs, \(failures) failures, next seed \(seed)")
-                print("DEBUG", pair.machine.cpu.cycles, pair.machine.cpu.retired, pair.machine.cache.hostCode!.figures, pair.machine.cpu.lockstep?.comparisons ?? 0, pair.machine.cpu.lockstep?.cycles ?? 0)
             }
         }
         #expect(failures == 0)

@@ -192,10 +192,22 @@ extension RVProcessor {
         if views != (h.pointee.dataView, h.pointee.fetchView) { viewChanged() }
     }
 
-    /// After a bail: the instructions from the one in hand on, up to the first that may leave the block; 0 when that is the one in hand.
+    /// After a bail: the instructions from the one in hand on, up to the first that may leave the block; 0 when that is
+    /// the one in hand, unless it is a load or store that can be repeated.
     private func instructionsWithoutExit() -> Int {
         guard let block = UnsafeMutablePointer<Block>(bitPattern: UInt(h.pointee.exitUnit)) else { return 0 }
-        let position = Site(rawValue: h.pointee.exitSite).guest
+        let site = Site(rawValue: h.pointee.exitSite)
+        let position = site.guest
+        if site.op == .probe {
+            // Asking for the page has marked it accessed.
+            let ip = block.pointee.ops + position
+            let access: RVAccess =
+                switch ip.pointee.rv {
+                case .sb, .sh, .sw, .sd, .fsh, .fsw, .fsd: .store
+                default: .load
+                }
+            return accessIsUnrepeatable(accessAddress(ip), access) ? 0 : 1
+        }
         var translator = RVTranslator(config: config)
         let ir = translator.translate(block)
         let exits = ir.instructions.filter { $0.op.info.mayLeave && Int($0.guest) >= position }.map { Int($0.guest) }

@@ -171,8 +171,8 @@ extension RVProcessor {
         let interpret: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
             RVProcessor.of($0)._withUnsafeGuaranteedRef { [site = $2, block = $3] in $0.translatedInterpret(site, block) }
         }
-        let probe: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64) -> UInt64 = {
-            RVProcessor.of($0)._withUnsafeGuaranteedRef { [address = $1, site = $2] in $0.translatedProbe(address, site) }
+        let probe: @convention(c) (UnsafeMutableRawPointer, UInt64, UInt64, UnsafeMutableRawPointer) -> UInt64 = {
+            RVProcessor.of($0)._withUnsafeGuaranteedRef { [address = $1, site = $2, block = $3] in $0.translatedProbe(address, site, block) }
         }
         let enable: @convention(c) (UnsafeMutableRawPointer) -> UInt64 = {
             RVProcessor.of($0)._withUnsafeGuaranteedRef { $0.enableFloat() ? 1 : 0 }
@@ -301,14 +301,18 @@ extension RVProcessor {
         return 0
     }
 
-    /// Fills the TLB for a page several accesses are about to share; a fault is left to the access itself. Only for the kind of the
-    /// first of them, which is certain to happen: a page must not become dirty for a store that may not be reached.
-    private func translatedProbe(_ address: UInt64, _ site: UInt64) -> UInt64 {
+    /// Fills the TLB for a page several accesses are about to share; a fault is left to the access itself. Only for the page and the kind of
+    /// the first of them, which is certain to happen: no page must be marked accessed or dirty for an access that may not be reached.
+    private func translatedProbe(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
-        guard translate(address, 1, op.info.shape.syntax == .store ? .store : .load) != nil else { return 0 }
+        guard (accessAddress(note(site, block)) ^ address) & TLBEntry.pageMask == 0,
+            translate(address, 1, op.info.shape.syntax == .store ? .store : .load) != nil else { return 0 }
         if comparison != nil { openForProbe(address) }
         return 1
     }
+
+    /// Where the load or store at `ip`, which has not been executed yet, goes.
+    func accessAddress(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 { x[Int(ip.pointee.rs1)] &+ UInt64(bitPattern: Int64(ip.pointee.imm)) }
 
     private func translatedInterpret(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
