@@ -63,7 +63,7 @@ package final class RVLockstep {
         case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma: return true
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
-            switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm)) {
+            switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
             case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
             case nil: return false
@@ -190,6 +190,7 @@ extension RVProcessor {
         Self.copy(state, to: h)
         // A view may stand for something else by now.
         if views != (h.pointee.dataView, h.pointee.fetchView) { viewChanged() }
+        csrLevelChanged()
     }
 
     /// After a bail: the instructions from the one in hand on, up to the first that may leave the block; 0 when that is

@@ -2,7 +2,7 @@ import EmuIR
 
 /// Atomic operations. Harts take turns on one host thread, so that a load followed by a store is indivisible.
 ///
-/// SAFETY: as for loads and stores; an address that is not a multiple of the access's size matches no tag.
+/// SAFETY: as for loads and stores; an address that is not a multiple of the access's size never gets to the host access.
 extension X86Compiler {
     private enum Table { case loads, stores }
 
@@ -12,8 +12,11 @@ extension X86Compiler {
         asm.rorx(.rcx, .rax, by: 12 - UInt8(layout.tlbEntryShift))
         asm.alu(.and, .rcx, state.field(table == .loads ? layout.loadMask : layout.storeMask))
         asm.alu(.add, .rcx, state.field(table == .loads ? layout.loads : layout.stores))
+        // The low bits of a tag say what the entry does not allow: a misaligned address must not be taken for it.
+        asm.test(.rax, immediate: size - 1, .long)
+        asm.jcc(.ne, miss)
         asm.mov(.rdx, .rax)
-        asm.alu(.and, .rdx, immediate: -4096 | (size - 1))
+        asm.alu(.and, .rdx, immediate: -4096)
         asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.tlbTag)))
         asm.jcc(.ne, miss)
     }
