@@ -6,7 +6,8 @@
 #   supervisor   bare metal, S mode, Sv39  linux        static program for Linux in the guest
 # The kernel itself is compiled once for the guest; the variants differ in what surrounds it. linux.cpio.gz holds all linux programs
 # as /bench/NAME, for an initramfs. Options are the same for guest and host; contraction of a*b+c is off, since baseline x86-64
-# has no such instruction and the sums must agree.
+# has no such instruction and the sums must agree. Neither side is vectorised automatically: the guest's RV64GC has no vectors, and a
+# comparison with vector code on one side would measure the instruction set; variants with vectors on both sides are another matter.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$top/.build/benchmarks}
@@ -20,7 +21,8 @@ for tool in clang ld.lld; do
 done
 command -v cpio >/dev/null || { echo "benchmarks/build.sh: 'cpio' is missing; 'make deps' installs it" >&2; exit 1; }
 
-options=(-O2 -ffreestanding -fno-builtin -ffp-contract=off -fno-math-errno -fno-strict-aliasing -Wall -Werror -Iplatform)
+options=(-O2 -ffreestanding -fno-builtin -ffp-contract=off -fno-math-errno -fno-strict-aliasing
+    -fno-vectorize -fno-slp-vectorize -Wall -Werror -Iplatform)
 guest=(--target=riscv64-unknown-none-elf -march=rv64gc -mabi=lp64d -mcmodel=medany)
 
 exec 9>"$out/lock"

@@ -105,6 +105,7 @@ extension X86Compiler {
             }
             return
         }
+        if let source = home(i.a) { return finish(i.dst, source) }
         load(i.a, to: target(i.dst))
         finish(i.dst, target(i.dst))
     }

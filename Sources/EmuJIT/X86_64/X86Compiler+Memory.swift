@@ -154,6 +154,37 @@ extension X86Compiler {
         if i.rights.contains(.write) { findEntry(storeTable, i.probeLength, miss: miss) }
     }
 
+    /// Makes a window hold the page in rdx with the addend in rcx: beside what it holds where that is adjacent, in the guest's memory
+    /// and in the host's, else alone. A loop over an array then asks once a page.
+    private mutating func fillWindow(_ number: Int, _ length: Int32, _ back: X86Label) {
+        let window = state.window(number)
+        let alone = asm.newLabel(), notAbove = asm.newLabel()
+        asm.alu(.cmp, .rcx, window.addend)
+        asm.jcc(.ne, alone)
+        asm.mov(.rax, window.limit)
+        asm.test(.rax, .rax)
+        asm.jcc(.e, alone)
+        asm.alu(.add, .rax, window.page)
+        asm.alu(.add, .rax, immediate: length - 1)
+        asm.alu(.cmp, .rax, .rdx)
+        asm.jcc(.ne, notAbove)
+        asm.alu(.add, window.limit, immediate: 4096)
+        asm.jmp(back)
+        asm.bind(notAbove)
+        asm.lea(.rax, X86Memory(.rdx, 4096))
+        asm.alu(.cmp, .rax, window.page)
+        asm.jcc(.ne, alone)
+        asm.mov(window.page, .rdx)
+        asm.alu(.add, window.limit, immediate: 4096)
+        asm.jmp(back)
+        asm.bind(alone)
+        noteFilled(number, window.limit)
+        asm.mov(window.page, .rdx)
+        asm.mov(window.limit, immediate: 4097 - length)
+        asm.mov(window.addend, .rcx)
+        asm.jmp(back)
+    }
+
     /// Lists a window that was empty among those that must be emptied when pages change. Uses rax.
     private mutating func noteFilled(_ number: Int, _ limit: X86Memory) {
         let known = asm.newLabel()
@@ -177,13 +208,8 @@ extension X86Compiler {
         }
         asm.bind(found)
         if let number = window {
-            let window = state.window(number)
             asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
-            noteFilled(number, window.limit)
-            asm.mov(window.page, .rdx)
-            asm.mov(window.limit, immediate: 4097 - i.probeLength)
-            asm.mov(window.addend, .rcx)
-            asm.jmp(back)
+            fillWindow(number, i.probeLength, back)
         }
         if window != nil { asm.bind(unknown) }
         call(.probe, Site(guest: i.guest, first))
