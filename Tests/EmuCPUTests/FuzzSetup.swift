@@ -37,7 +37,7 @@ extension FuzzCase {
         (valid | readable | user | used, FuzzMap.data + 0x2000),
     ]
 
-    private func loadPageTables(_ machine: FuzzMachine) {
+    func loadPageTables(_ machine: FuzzMachine) {
         let root = FuzzMap.tables
         func entry(_ page: UInt64, _ flags: UInt64) -> UInt64 { (page >> 12) << 10 | flags }
         // Root → a middle table for each gigabyte → a table of pages for one 2 MiB each.

@@ -174,17 +174,49 @@ extension X86Compiler {
 
     private mutating func multiplyAdd(_ operation: X86FMA, _ format: X86Float, _ i: Instruction) {
         check(format, i)
-        if let home = floatHome(i.dst), i.dst == i.c {
+        if let home = floatHome(i.dst), i.dst == i.c, i.dst != i.a, i.dst != i.b {
             // The accumulator in place.
             let a = floatRegister(i.a, loadedTo: XMMRegister(1))
             asm.fma(operation, .o231, format, home, a, floatPlace(i.b))
-            return finishNumber(format, home, i)
+            return finishSum(format, home, i)
         }
         let result = XMMRegister(0)
         if let a = floatHome(i.a) { asm.movaps(result, a) } else { asm.movq(result, memory(i.a)) }
         let b = floatRegister(i.b, loadedTo: XMMRegister(1))
         asm.fma(operation, .o213, format, result, b, floatPlace(i.c))
-        finishNumber(format, result, i)
+        finishSum(format, result, i)
+    }
+
+    /// `finishNumber` after a fused operation; its factors are still where they were.
+    private mutating func finishSum(_ format: X86Float, _ result: XMMRegister, _ i: Instruction) {
+        let entry = asm.newLabel(), back = asm.newLabel()
+        asm.ucomis(format, result, result)
+        asm.jcc(.p, entry)
+        asm.bind(back)
+        finish(i.dst, result)
+        add(.fusedNaN(i, result, format, entry: entry, back: back))
+        noteFormat(i.dst, format)
+    }
+
+    /// The canonical NaN, and the invalid-operation flag where the host does not raise it: for infinity times zero plus a quiet NaN.
+    mutating func assembleFusedNaN(_ i: Instruction, _ result: XMMRegister, _ format: X86Float) {
+        let product = XMMRegister(1), canonical = asm.newLabel(), invalid = asm.newLabel()
+        if let home = floatHome(i.a) { asm.movaps(product, home) } else { asm.movq(product, memory(i.a)) }
+        asm.ucomis(format, product, floatPlace(i.b))
+        asm.jcc(.p, canonical)
+        // The product of two numbers is a NaN only then; its own flags do not count.
+        asm.stmxcsr(state.field(layout.floatControl))
+        asm.vscalar(.mul, format, product, product, floatPlace(i.b))
+        asm.ucomis(format, product, product)
+        asm.jcc(.p, invalid)
+        asm.ldmxcsr(state.field(layout.floatControl))
+        asm.jmp(canonical)
+        asm.bind(invalid)
+        asm.alu(.or, state.field(layout.floatControl), immediate: 1, .long)
+        asm.ldmxcsr(state.field(layout.floatControl))
+        asm.bind(canonical)
+        asm.mov(.rax, immediate: Self.canonicalNaN(format))
+        asm.movq(result, .rax)
     }
 
     /// Bits of an f register in a general one.

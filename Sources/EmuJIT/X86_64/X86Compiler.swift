@@ -16,6 +16,8 @@ struct X86Compiler: ~Copyable {
         case enableFloat(guest: UInt16, entry: X86Label, back: X86Label)
         /// A result that is a NaN becomes the canonical one.
         case canonicalNaN(XMMRegister, X86Float, entry: X86Label, back: X86Label)
+        /// The same after a fused multiplication and addition.
+        case fusedNaN(Instruction, XMMRegister, X86Float, entry: X86Label, back: X86Label)
         /// A probe at the address in rax whose page the TLB or the window does not know.
         case probe(Instruction, first: Opcode, window: Int?, entry: X86Label, back: X86Label)
         /// Leaves the unit for an address, through a link that is not made yet where it has a number.
@@ -297,6 +299,10 @@ struct X86Compiler: ~Copyable {
             asm.ldmxcsr(state.field(layout.floatControl))
             asm.jmp(back)
             add(.bail(guest: guest, .guardFloat, entry: bail))
+        case .fusedNaN(let instruction, let register, let format, let entry, let back):
+            asm.bind(entry)
+            assembleFusedNaN(instruction, register, format)
+            asm.jmp(back)
         case .canonicalNaN(let register, let format, let entry, let back):
             asm.bind(entry)
             asm.mov(.rax, immediate: Self.canonicalNaN(format))
