@@ -5,8 +5,7 @@ import TestSupport
 ///
 /// Memory exists everywhere and holds, until written, bytes that depend on the seed. What floating instructions compute is of no interest to
 /// the passes: each is an arbitrary function of its operands, and what may raise exception flags is logged in order. The
-/// interpreter is an arbitrary function of all registers. A host address is the guest's plus a secret distance; it is refused as
-/// a guest value.
+/// interpreter is an arbitrary function of all registers. The result of a probe is refused as a guest value.
 struct IRMachine: Equatable {
     enum Outcome: Equatable {
         case address(UInt64)
@@ -26,8 +25,6 @@ struct IRMachine: Equatable {
     private let page: UInt64
     private let seed: UInt64
 
-    private static let hostDistance: Int64 = 0x5aa5_1234_8765_4000
-
     init(seed: UInt64) {
         var random = SplitMix(seed: seed)
         self.seed = seed
@@ -40,34 +37,43 @@ struct IRMachine: Equatable {
         }
     }
 
+    /// An instruction that may leave, as it was reached.
+    struct Leave: Equatable {
+        let op: Opcode
+        let guest: UInt16
+    }
+
     /// What a run keeps besides the guest's state.
     private struct Run {
         var temps: [UInt16: Int64] = [:]
-        var hosts: [UInt16: Host] = [:]
-        /// How many instructions that may leave are still executed; below zero: all.
-        var untilLeave: Int
-        var leaves = 0
+        var probed: [UInt16: Probed] = [:]
+        var leaves: [Leave] = []
     }
 
-    private struct Host {
-        let address: Int64
+    /// What a probe allows: addresses, from the first to before the end.
+    private struct Probed {
         let first: Int64
-        let end: Int64
+        let length: Int64
         let rights: ProbeRights
     }
 
-    /// Executes a block; its instruction number `leavingAt` of those that may leave does.
-    mutating func run(_ block: IRBlock, leavingAt: Int? = nil) throws -> (outcome: Outcome, leaves: Int) {
-        var run = Run(untilLeave: leavingAt ?? -1)
+    /// Executes a block, up to number `count` of the instructions that may leave.
+    mutating func run(_ block: IRBlock, leavingAt count: Int = .max) throws -> (outcome: Outcome, leaves: [Leave]) {
+        var run = Run()
         for instruction in block.instructions {
             if instruction.op.info.mayLeave {
-                if run.untilLeave == 0 { return (.left(guest: instruction.guest), run.leaves) }
-                run.untilLeave -= 1
-                run.leaves += 1
+                if run.leaves.count == count { return (.left(guest: instruction.guest), run.leaves) }
+                run.leaves.append(Leave(op: instruction.op, guest: instruction.guest))
             }
             try execute(instruction, &run)
         }
         return (try finish(block, run), run.leaves)
+    }
+
+    /// Executes what comes before a guest instruction.
+    mutating func run(_ block: IRBlock, before guest: UInt16) throws {
+        var run = Run()
+        for instruction in block.instructions.prefix(while: { $0.guest < guest }) { try execute(instruction, &run) }
     }
 
     private func finish(_ block: IRBlock, _ run: Run) throws -> Outcome {
@@ -191,30 +197,24 @@ struct IRMachine: Equatable {
         }
     }
 
-    /// Where an access goes: through the probe if that has a host address, else by itself.
-    private func address(_ instruction: Instruction, via host: Operand, needs: ProbeRights, _ run: Run) throws -> UInt64 {
-        let direct = try value(instruction.a, run) &+ Int64(instruction.displacement)
-        if case .temp(let number) = host {
-            guard let probed = run.hosts[number] else { throw Misbehaviour(reason: "\(host) was not probed") }
-            if probed.address != 0 {
-                let (first, end) = (Int64(instruction.displacement), Int64(instruction.displacement) + Int64(width(instruction.op)))
-                guard probed.first <= first, end <= probed.end, probed.rights.isSuperset(of: needs) else {
-                    throw Misbehaviour(reason: "\(host) does not cover \(instruction)")
-                }
-                let reached = probed.address &- Self.hostDistance &+ Int64(instruction.displacement)
-                guard reached == direct else { throw Misbehaviour(reason: "\(host) is elsewhere for \(instruction)") }
+    /// Where an access goes; what its probe found must be there.
+    private func address(_ instruction: Instruction, needs: ProbeRights, _ run: Run) throws -> UInt64 {
+        let address = try value(instruction.a, run) &+ Int64(instruction.displacement)
+        if case .temp(let number) = instruction.host {
+            guard let probed = run.probed[number] else { throw Misbehaviour(reason: "\(instruction.host) was not probed") }
+            let start = address &- probed.first
+            guard start >= 0, start + Int64(width(instruction.op)) <= probed.length, probed.rights.isSuperset(of: needs) else {
+                throw Misbehaviour(reason: "\(instruction.host) does not cover \(instruction)")
             }
         }
-        return UInt64(bitPattern: direct)
+        return UInt64(bitPattern: address)
     }
 
-    private mutating func probe(_ instruction: Instruction, _ run: inout Run) throws {
+    /// One that fails leaves the block before it gets here.
+    private func probe(_ instruction: Instruction, _ run: inout Run) throws {
         guard case .temp(let number) = instruction.dst else { throw Misbehaviour(reason: "a probe into \(instruction.dst)") }
-        let base = try value(instruction.a, run)
-        let first = Int64(instruction.displacement)
-        let isAccessible = mixed(seed, [UInt64(bitPattern: base) >> 12]) & 3 != 0
-        run.hosts[number] = Host(
-            address: isAccessible ? base &+ Self.hostDistance : 0, first: first, end: first + (try value(instruction.b, run)),
+        run.probed[number] = Probed(
+            first: try value(instruction.a, run) &+ Int64(instruction.displacement), length: try value(instruction.b, run),
             rights: ProbeRights(rawValue: try value(instruction.c, run)))
     }
 
@@ -225,7 +225,7 @@ struct IRMachine: Equatable {
     }
 
     private mutating func load(_ instruction: Instruction, _ run: inout Run) throws {
-        let address = try address(instruction, via: instruction.b, needs: .read, run)
+        let address = try address(instruction, needs: .read, run)
         let width = width(instruction.op)
         var loaded: UInt64 = 0
         for byte in 0..<width {
@@ -242,7 +242,7 @@ struct IRMachine: Equatable {
     }
 
     private mutating func store(_ instruction: Instruction, _ run: Run) throws {
-        let address = try address(instruction, via: instruction.c, needs: .write, run)
+        let address = try address(instruction, needs: .write, run)
         let stored = try bits(instruction.b, run)
         for byte in 0..<width(instruction.op) {
             memory[address &+ UInt64(byte)] = UInt8(truncatingIfNeeded: stored >> UInt64(8 * byte))
