@@ -13,6 +13,11 @@ struct IRMachine: Equatable {
         case left(guest: UInt16)
     }
 
+    private struct Reservation: Equatable {
+        let address: UInt64
+        let size: Int
+    }
+
     /// Something a valid block cannot do.
     struct Misbehaviour: Error { let reason: String }
 
@@ -20,6 +25,7 @@ struct IRMachine: Equatable {
     private var floats = [UInt64](repeating: 0, count: 32)
     private var memory: [UInt64: UInt8] = [:]
     private var flags: UInt64 = 0
+    private var reservation: Reservation?
     /// Words of the guest's state that are no registers.
     private var state: [Int64: Int64] = [:]
     private let page: UInt64
@@ -136,6 +142,17 @@ struct IRMachine: Equatable {
         case .pc:
             try write(instruction.dst, Int64(bitPattern: page) &+ value(instruction.a, run), &run)
         case .guardFloat, .guardPrivilege: break
+        case .loadReserved32, .loadReserved64:
+            let (address, size) = (try bits(instruction.a, run), width(instruction.op))
+            reservation = Reservation(address: address, size: size)
+            try write(instruction.dst, signed(read(address, size), size), &run)
+        case .storeConditional32, .storeConditional64:
+            let (address, size) = (try bits(instruction.a, run), width(instruction.op))
+            let succeeds = reservation == Reservation(address: address, size: size)
+            if succeeds { replace(address, size, with: try bits(instruction.b, run)) }
+            reservation = nil
+            try write(instruction.dst, succeeds ? 0 : 1, &run)
+        case _ where Self.isAtomic(instruction.op): try fetchAndStore(instruction, &run)
         case .readState: try write(instruction.dst, state[try value(instruction.a, run)] ?? Int64(bitPattern: seed), &run)
         case .writeState: state[try value(instruction.a, run)] = try value(instruction.b, run)
         case .interpret: interpret()
@@ -193,8 +210,48 @@ struct IRMachine: Equatable {
         case .load8s, .load8u, .store8: 1
         case .load16s, .load16u, .store16: 2
         case .load32s, .load32u, .loadf32, .store32, .storef32: 4
-        default: 8
+        default: op.info.name.description.hasSuffix(".32") ? 4 : 8
         }
+    }
+
+    private static func isAtomic(_ op: Opcode) -> Bool { op.info.readsMemory && op.info.writesMemory && op != .interpret }
+
+    /// dst = memory[a]; memory[a] = dst op b.
+    private mutating func fetchAndStore(_ instruction: Instruction, _ run: inout Run) throws {
+        let (address, size) = (try bits(instruction.a, run), width(instruction.op))
+        let old = read(address, size)
+        let (x, y) = (signed(old, size), signed(try bits(instruction.b, run), size))
+        // Of 32 bits sign-extended, the unsigned order is that of the low halves.
+        let isLess = UInt64(bitPattern: x) < UInt64(bitPattern: y)
+        let name = instruction.op.info.name.description.split(separator: ".")
+        let new: Int64
+        switch name.count == 2 ? name[0] : name[1] {
+        case "swap": new = y
+        case "add": new = x &+ y
+        case "xor": new = x ^ y
+        case "and": new = x & y
+        case "or": new = x | y
+        case "min": new = x < y ? x : y
+        case "max": new = x < y ? y : x
+        case "minu": new = isLess ? x : y
+        case "maxu": new = isLess ? y : x
+        default: throw Misbehaviour(reason: "\(instruction.op.info.name) is unknown")
+        }
+        replace(address, size, with: UInt64(bitPattern: new))
+        try write(instruction.dst, x, &run)
+    }
+
+    private func signed(_ value: UInt64, _ size: Int) -> Int64 { Int64(bitPattern: extended(value, UInt64(8 * size), signed: true)) }
+
+    private func read(_ address: UInt64, _ size: Int) -> UInt64 {
+        (0..<size).reduce(0) { value, byte in
+            let at = address &+ UInt64(byte)
+            return value | UInt64(memory[at] ?? UInt8(truncatingIfNeeded: mixed(seed, [at]))) << UInt64(8 * byte)
+        }
+    }
+
+    private mutating func replace(_ address: UInt64, _ size: Int, with value: UInt64) {
+        for byte in 0..<size { memory[address &+ UInt64(byte)] = UInt8(truncatingIfNeeded: value >> UInt64(8 * byte)) }
     }
 
     /// Where an access goes; what its probe found must be there.
@@ -227,11 +284,7 @@ struct IRMachine: Equatable {
     private mutating func load(_ instruction: Instruction, _ run: inout Run) throws {
         let address = try address(instruction, needs: .read, run)
         let width = width(instruction.op)
-        var loaded: UInt64 = 0
-        for byte in 0..<width {
-            let at = address &+ UInt64(byte)
-            loaded |= UInt64(memory[at] ?? UInt8(truncatingIfNeeded: mixed(seed, [at]))) << UInt64(8 * byte)
-        }
+        let loaded = read(address, width)
         let result: UInt64
         switch instruction.op {
         case .load8s, .load16s, .load32s: result = extended(loaded, UInt64(8 * width), signed: true)
@@ -244,8 +297,6 @@ struct IRMachine: Equatable {
     private mutating func store(_ instruction: Instruction, _ run: Run) throws {
         let address = try address(instruction, needs: .write, run)
         let stored = try bits(instruction.b, run)
-        for byte in 0..<width(instruction.op) {
-            memory[address &+ UInt64(byte)] = UInt8(truncatingIfNeeded: stored >> UInt64(8 * byte))
-        }
+        replace(address, width(instruction.op), with: stored)
     }
 }

@@ -31,6 +31,8 @@ struct RandomUnits {
     private static let loads = Opcode.allCases.filter { $0.info.shape.syntax == .load }
     private static let stores = Opcode.allCases.filter { $0.info.shape.syntax == .store }
 
+    private static let atomics = OpcodeInfo.table.filter { $0.readsMemory && $0.writesMemory && $0.shape.dst == .register }.map(\.opcode)
+
     mutating func unit() -> IRUnit {
         let count = 1 + below(3)
         var offsets: [GuestOffset] = []
@@ -121,12 +123,18 @@ struct RandomUnits {
         case 57..<62: emit(.pc, register(), .constant(constant()))
         case 62..<76: load()
         case 76..<88: store()
-        case 88..<96: float()
+        case 88..<94: float()
+        case 94, 95: atomic()
         case 96: stateAccess()
         default:
             emit(.interpret)
             probes = []
         }
+    }
+
+    private mutating func atomic() {
+        let op = pick(Self.atomics)
+        emit(op, register(), .integer(pick([1, 2, 5])), op.info.shape.b == .value ? value() : .none)
     }
 
     /// An access to one of three words of the state.

@@ -75,7 +75,6 @@ struct SharedProbes: IRPass {
         return 0
     }
 
-
     /// Moves the instructions up to make room, from the last one on.
     private func insertProbes(_ block: inout IRBlock, _ count: Int) {
         var source = block.instructions.count
