@@ -75,6 +75,7 @@ public final class PollSet {
 public final class IOPollGroup {
     private var pollers: [any IOPoller] = []
     private let set = PollSet()
+    private var isPrecise = false
 
     public init() {}
 
@@ -87,6 +88,10 @@ public final class IOPollGroup {
     /// - Returns: the number of descriptors that were ready.
     @discardableResult
     public func wait(timeout: UInt64) -> Int {
+        if !isPrecise {
+            host_precise_timeouts()
+            isPrecise = true
+        }
         set.clear(timeout: timeout)
         for poller in pollers { poller.fillPoll(set) }
         let count = set.poll()

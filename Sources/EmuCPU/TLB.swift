@@ -126,6 +126,8 @@ package struct TLBView {
     var lastUse: UInt64 = 0
     /// Among the views of all harts, from 1; see `GuestRAM.PageRecord`.
     var number: UInt64 = 0
+    /// Something was filled since the last flush: the others, most of them, need none. (A jump is remembered only after a fetch.)
+    var isTouched = false
     /// Pages came from superpages: flushing one address must flush everything.
     var holdsSuperpage = false
     private static let saltStep: UInt64 = 1 << 57
@@ -141,6 +143,8 @@ package struct TLBView {
 
     /// Forgets every page and every jump.
     mutating func flush() {
+        guard isTouched else { return }
+        isTouched = false
         loads.flush()
         stores.flush()
         fetches.flush()
@@ -150,6 +154,7 @@ package struct TLBView {
 
     /// Forgets the page of `address` and every jump.
     mutating func flush(address: UInt64) {
+        guard isTouched else { return }
         if holdsSuperpage { return flush() }
         loads.flush(address: address)
         stores.flush(address: address)

@@ -11,6 +11,9 @@
 /// ppoll(2) without a signal mask; a negative timeout waits for ever. Returns the number of ready descriptors.
 int host_ppoll(struct pollfd *descriptors, size_t count, int64_t nanoseconds);
 
+/// Lets time-outs of the calling thread end when they should, not up to 50 µs later (prctl(2) PR_SET_TIMERSLACK).
+void host_precise_timeouts(void);
+
 /// Fills `buffer` from the host's random number generator (getrandom(2)).
 int host_getrandom(void *buffer, size_t length);
 

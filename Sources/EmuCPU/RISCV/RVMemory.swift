@@ -20,6 +20,7 @@ extension RVProcessor {
         if protection.uniform && !(access == .load ? protection.read : access == .store ? protection.write : protection.execute) {
             return raise(access.accessFault, address)
         }
+        view.pointee.isTouched = true
         if page.superpage { view.pointee.holdsSuperpage = true }
         let tag = address & TLBEntry.pageMask
         var entry = TLBEntry(tag: tag, addend: 0)
