@@ -2,7 +2,7 @@ import EmuIR
 
 /// Which guest registers live in host registers while a unit runs; the others live in the hart's state.
 ///
-/// rax, rcx, rdx and xmm0 to xmm2 are free for the code of one instruction; rbp points into the state (`stateBias` bytes behind its
+/// rax, rcx, rdx, xmm0 and xmm1 are free for the code of one instruction; rbp points into the state (`stateBias` bytes behind its
 /// start, so that the integer registers have short displacements) and r15 counts the budget down.
 struct X86Assignment: Equatable {
     static let stateBias: Int32 = 128
@@ -10,10 +10,14 @@ struct X86Assignment: Equatable {
     static let available: [X86Register] = [.rsi, .rdi, .r8, .r9, .r10, .r11, .rbx, .r12, .r13, .r14]
     static let callerSaved = 6
     static let availableFloats: ClosedRange<UInt8> = 3...15
+    /// Holds 0xffff_ffff_0000_0000 in units whose assignment has f registers.
+    static let box = XMMRegister(2)
 
     /// By guest register.
     private(set) var integerHome: [X86Register?] = Array(repeating: nil, count: 32)
     private(set) var floatHome: [XMMRegister?] = Array(repeating: nil, count: 32)
+    /// f registers, by bit, that hold boxed singles throughout; entering the unit checks it.
+    private(set) var singles: UInt32 = 0
 
     /// What holds at every edge between units: one assignment, so that units jump to each other without moving anything.
     /// The registers compilers use most: arguments, stack pointer, first saved ones.
@@ -64,6 +68,22 @@ struct X86Assignment: Equatable {
         }
         let usedFloats = (0..<32).filter { floats[$0] > 0 }.sorted { floats[$0] > floats[$1] }
         for (guest, host) in zip(usedFloats, Self.availableFloats) { floatHome[guest] = XMMRegister(host) }
+        singles = Self.singles(in: unit, weights)
+    }
+
+    /// f registers that the innermost loops read as singles and nothing in the unit writes as anything else.
+    private static func singles(in unit: IRUnit, _ weights: [Int]) -> UInt32 {
+        var read: UInt32 = 0, spoiled: UInt32 = 0
+        for (block, weight) in zip(unit.blocks, weights) {
+            for each in block.instructions {
+                if each.op == .interpret { return 0 }
+                if weight > 1, each.op.readsSingles {
+                    for case .float(let guest) in [each.a, each.b, each.c] { read |= 1 << UInt32(guest) }
+                }
+                if case .float(let guest) = each.dst, !each.op.writesSingle { spoiled |= 1 << UInt32(guest) }
+            }
+        }
+        return read & ~spoiled
     }
 
     /// Guest register and host register of everything that has one, integer.
@@ -73,5 +93,27 @@ struct X86Assignment: Equatable {
 
     var floats: [(guest: UInt8, host: XMMRegister)] {
         (0..<32).compactMap { guest in floatHome[guest].map { (UInt8(guest), $0) } }
+    }
+}
+
+extension Opcode {
+    /// Takes its floating operands for boxed singles.
+    var readsSingles: Bool {
+        switch self {
+        case .faddS, .fsubS, .fmulS, .fdivS, .fsqrtS, .fmaddS, .fmsubS, .fnmsubS, .fnmaddS, .fsgnjS, .fsgnjnS, .fsgnjxS, .fminS, .fmaxS, .feqS,
+            .fltS, .fleS, .fcvtI32StoX_t, .fcvtI64StoX_t, .fcvtI32StoX_r, .fcvtI64StoX_r, .fcvtStoD:
+            true
+        default: false
+        }
+    }
+
+    /// Leaves a boxed single in its floating destination.
+    var writesSingle: Bool {
+        switch self {
+        case .loadf32, .faddS, .fsubS, .fmulS, .fdivS, .fsqrtS, .fmaddS, .fmsubS, .fnmsubS, .fnmaddS, .fsgnjS, .fsgnjnS, .fsgnjxS, .fminS, .fmaxS,
+            .fcvtI32toS, .fcvtI64toS, .fcvtU32toS, .fcvtDtoS, .movX32toF:
+            true
+        default: false
+        }
     }
 }

@@ -45,8 +45,13 @@ extension X86Compiler {
             asm.movq(result, source)
             finish(i.dst, result)
         case .loadf32:
-            box32(source)
-            finishFloatBits(i.dst)
+            if let home = floatHome(i.dst) {
+                asm.movs(.single, home, source)
+                asm.logic(.or, home, X86Assignment.box)
+            } else {
+                box32(source)
+                finishFloatBits(i.dst)
+            }
         default:
             let result = target(i.dst)
             switch i.op {

@@ -55,6 +55,8 @@ struct X86Compiler: ~Copyable {
     var temporaryWindows: [[Int16]] = []
     /// The temp whose value is in rcx at this point, if one is.
     var tempInRCX: Operand = .none
+    /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
+    private var assumedBoxed: UInt32 = 0
     /// f registers known to be NaN-boxed at this point of the block.
     var boxed: UInt32 = 0
 
@@ -66,6 +68,7 @@ struct X86Compiler: ~Copyable {
     mutating func assemble(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], windows: [Int], _ assignment: X86Assignment) -> Bool {
         asm.reset()
         self.windows = windows
+        assumedBoxed = assignment.singles
         self.assignment = assignment
         isCanonical = assignment == .canonical
         calls = isCanonical ? [] : HelperCall.allCases.map { _ in asm.newLabel() }
@@ -97,7 +100,7 @@ struct X86Compiler: ~Copyable {
             assemble(stub)
             next += 1
         }
-        if !isCanonical { assembleEdges() }
+        if !isCanonical { assembleEdges(unit) }
         for index in unit.blocks.indices {
             asm.bind(retired[index])
             asm.mov(.rax, immediate: Int64(unit.blocks[index].offset))
@@ -107,11 +110,25 @@ struct X86Compiler: ~Copyable {
     }
 
     /// What a unit with an assignment of its own has more: entries that establish it, and its own helper calls.
-    private mutating func assembleEdges() {
-        for (entry, label) in zip(entries, labels) {
+    private mutating func assembleEdges(_ unit: IRUnit) {
+        for (index, (entry, label)) in zip(entries, labels).enumerated() {
+            let bail = asm.newLabel()
             asm.bind(entry)
+            for guest in UInt8(0)..<32 where assumedBoxed >> UInt32(guest) & 1 != 0 {
+                var upper = state.float(guest)
+                upper.displacement += 4
+                asm.alu(.cmp, upper, immediate: -1, .long)
+                asm.jcc(.ne, bail)
+            }
             state.enter(&asm, assignment)
             asm.jmp(label)
+            if assumedBoxed == 0 { continue }
+            // As if the block had been entered.
+            asm.bind(bail)
+            asm.alu(.sub, .r15, immediate: Int32(unit.blocks[index].guestCount))
+            asm.mov(.rdx, immediate: Int64(Site(guest: 0, .guardFloat).rawValue))
+            asm.lea(.rcx, words[1 + index])
+            asm.jmp(address: runtime.bailExit)
         }
         for helper in HelperCall.allCases {
             asm.bind(calls[helper.rawValue])
@@ -135,7 +152,7 @@ struct X86Compiler: ~Copyable {
 
     private mutating func assemble(_ ir: IRBlock, in unit: IRUnit) -> Bool {
         guard assignTemporaries(ir) else { return false }
-        boxed = 0
+        boxed = assumedBoxed
         asm.bind(labels[block])
         let budget = asm.newLabel()
         asm.alu(.sub, .r15, immediate: Int32(ir.guestCount))

@@ -44,6 +44,14 @@ extension X86State {
         let kept = X86Assignment.available.dropFirst(X86Assignment.callerSaved)
         for (guest, host) in assignment.integers where !callerSavedOnly || !kept.contains(host) { asm.mov(host, integer(guest)) }
         for (guest, host) in assignment.floats { asm.movq(host, float(guest)) }
+        loadBox(&asm, assignment)
+    }
+
+    /// Where f registers have homes, xmm2 holds the upper half of a boxed single. Uses rcx.
+    private func loadBox(_ asm: inout X86Assembler, _ assignment: X86Assignment) {
+        if assignment.floats.isEmpty { return }
+        asm.mov(.rcx, immediate: ~0xffff_ffff)
+        asm.movq(X86Assignment.box, .rcx)
     }
 
     /// From the canonical assignment to another one.
@@ -52,6 +60,7 @@ extension X86State {
         for (guest, host) in canonical.integers where assignment.integerHome[Int(guest)] != host { asm.mov(integer(guest), host) }
         for (guest, host) in assignment.integers where canonical.integerHome[Int(guest)] != host { asm.mov(host, integer(guest)) }
         for (guest, host) in assignment.floats { asm.movq(host, float(guest)) }
+        loadBox(&asm, assignment)
     }
 
     /// From an assignment to the canonical one; changes no flags and none of the scratch registers.
