@@ -76,13 +76,13 @@ test-offline: test-deps firmware-check testroms-check ## the tests that need no 
 	swift build -c release --build-tests
 	EMULATE_OFFLINE=1 swift test -c release --skip-build
 
-# SECONDS=0 goes on until Ctrl-C; SEED=N repeats a run. Failures are saved in Tests/EmuCPUTests/FuzzCases.
+# FUZZ_SECONDS=0 goes on until Ctrl-C; FUZZ_SEED=N repeats a run. Failures are saved in Tests/EmuCPUTests/FuzzCases.
 .PHONY: fuzz
-SECONDS ?= 0
-SEED ?=
+FUZZ_SECONDS ?= 0
+FUZZ_SEED ?=
 fuzz: test-deps ## run random programs by the interpreter and by translated code until Ctrl-C, and save what differs
 	swift build -c release --build-tests
-	FUZZ=$(SECONDS) $(if $(SEED),FUZZ_SEED=$(SEED)) swift test -c release --skip-build --filter FuzzTests/randomProgramsWithoutEnd
+	FUZZ=$(FUZZ_SECONDS) $(if $(FUZZ_SEED),FUZZ_SEED=$(FUZZ_SEED)) swift test -c release --skip-build --filter FuzzTests/randomProgramsWithoutEnd
 
 .PHONY: lockstep
 lockstep: build guest ## boot Debian with every block of translated code compared with the interpreter; a minute or two
