@@ -11,9 +11,10 @@ struct DeterminismTests {
         let status: EmuMachine.ExitStatus
     }
 
-    private func boot(harts: Int) throws -> Outcome {
+    private func boot(harts: Int, engine: ExecutionEngine = .jit) throws -> Outcome {
         let guest = try DebianGuest()
         var config = MachineConfig()
+        config.engine = engine
         config.clock = .virtual
         config.harts = harts
         config.memory = 256 << 20
@@ -29,5 +30,10 @@ struct DeterminismTests {
         let first = try boot(harts: harts)
         #expect(first.status.reason == .poweroff)
         #expect(try boot(harts: harts) == first)
+    }
+
+    /// Where the engine is no part of the outcome: instruction counts, memory, devices and registers are the same.
+    @Test func translatedCodeAndTheInterpreterEndInTheSameState() throws {
+        #expect(try boot(harts: 2, engine: .interp) == boot(harts: 2, engine: .jit))
     }
 }

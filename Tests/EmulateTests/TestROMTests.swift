@@ -1,3 +1,4 @@
+import EmuJIT
 import Foundation
 import Testing
 
@@ -28,7 +29,15 @@ struct TestROMTests {
     }()
 
     @Test(arguments: manifest, ["virtual", "host"]) func programShowsItsRule(entry: Entry, clock: String) throws {
-        let run = try Subprocess([
+        try show(entry, clock: clock)
+    }
+
+    @Test(arguments: manifest, ["interp"] + (X86Backend.isSupported ? ["lockstep"] : [])) func programShowsItsRuleInOtherEngines(entry: Entry, engine: String) throws {
+        try show(entry, clock: "virtual", "--engine", engine)
+    }
+
+    private func show(_ entry: Entry, clock: String, _ options: String...) throws {
+        let run = try Subprocess(options + [
             "-machine", entry.machine, "-smp", "\(entry.smp)", "-cpu", entry.cpu, "-bios", "none", "-nographic", "--time", clock,
             "-kernel", Self.folder.appending(path: entry.program).path,
         ] + (entry.options ?? []))
