@@ -100,8 +100,9 @@ firmware-check: ## rebuild the firmware and compare with the image checked in
 testroms: ## rebuild the test ROMs
 	testroms/build.sh
 
-testroms-check: ## rebuild the test ROMs and compare with those checked in
+testroms-check: ## rebuild the test ROMs and the debugger's fixtures and compare with those checked in
 	testroms/build.sh --check
+	Tests/EmuControlTests/Fixtures/build.sh --check
 
 # Options of `emulate bench`, for all of these: make bench ARGS='--group integer --html bench.html'
 .PHONY: bench bench-full bench-check bench-ratios bench-micro

@@ -9,12 +9,13 @@ extension CommandTable {
             names: ["help", "h", "?"], arguments: "[COMMAND]", section: .debugger, summary: "list the commands, or tell about one", examples: ["help", "help x"],
             completion: .commands) { _, input throws(DebugError) in try help(input.text) },
         Command(
-            names: ["symbols", "file", "symbol-file"], arguments: "FILE [SLIDE]", section: .debugger, summary: "load symbols and line numbers of a program",
-            details: "SLIDE is added to its addresses: where it runs minus where it was linked.", examples: ["symbols vmlinux", "symbols app.elf 0x10000"], completion: .files
+            names: ["symbols", "file", "symbol-file"], arguments: "FILE [SLIDE|auto]", section: .debugger, summary: "load symbols and line numbers of a program",
+            details: "SLIDE is added to its addresses: where it runs minus where it was linked. With 'auto' a kernel that moved itself is looked for in memory.",
+            examples: ["symbols vmlinux", "symbols vmlinux auto", "symbols app.elf 0x10000"], completion: .files
         ) { debugger, input throws(DebugError) in
             let words = input.words
             guard let path = words.first, words.count <= 2 else { throw DebugError("write symbols FILE [SLIDE]") }
-            let slide = words.count > 1 ? try debugger.session.evaluate(words[1]).bits : 0
+            let slide = try words.count == 1 ? 0 : words[1] == "auto" ? debugger.findSlide(path) : debugger.session.evaluate(words[1]).bits
             let count = try debugger.loadSymbols(path, slide: slide)
             return CommandResult("\(path): \(count) symbols\n", .record(["file": .string(path), "symbols": .int(count), "slide": .hex(slide)]))
         },
@@ -93,6 +94,18 @@ extension Debugger {
         } catch {
             throw DebugError("symbols \(path): \(error.description)")
         }
+    }
+
+    /// Where the kernel whose symbols are in the file at `path` runs now, as the distance from where it was linked.
+    func findSlide(_ path: String) throws(DebugError) -> UInt64 {
+        let file: SymbolFile
+        do throws(ImageError) { file = try SymbolFile.open(path) } catch { throw DebugError("symbols \(path): \(error.description)") }
+        // The program counter may be in the kernel, and trap vectors are.
+        let hints = [session.pc] + session.registers.filter { $0.group == .system && $0.name.hasSuffix("tvec") }.map { session.read($0) & ~3 }
+        guard let slide = KernelSlide.find(file, memory: SessionMemory(session: session), hints: hints) else {
+            throw DebugError("symbols \(path): this kernel is not in memory where the selected hart looks; let it start first, or give the slide")
+        }
+        return slide
     }
 
     /// The lines of a command file.

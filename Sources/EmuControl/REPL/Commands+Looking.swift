@@ -35,15 +35,31 @@ extension CommandTable {
         },
         Command(
             names: ["backtrace", "bt", "where"], arguments: "[COUNT]", section: .looking, summary: "show who called whom",
-            details: "Follows frame pointers and the return-address register: code built without frame pointers shows its callers only in part.",
-            examples: ["bt"]) { debugger, input throws(DebugError) in
+            details: "By the program's unwind information, by reading its functions, or by frame pointers. Functions inlined at a place are shown above the one they became part of.",
+            examples: ["bt", "bt 5"]) { debugger, input throws(DebugError) in
             let limit = input.text.isEmpty ? 64 : try count(debugger, input)
             let session = debugger.session
             let frames = session.backtrace(limit: min(limit, 10_000))
-            let text = frames.map { "#\($0.level)".padded(4) + StopReport.placeText($0.pc, session) + "\n" }.joined()
+            let text = frames.map { frame in
+                inlined(frame) + "#\(frame.level)".padded(4) + frameText(frame, session) + "\n"
+            }.joined()
             return CommandResult(text, .record(["frames": .list(frames.map { frame in
-                .object([.init(name: "level", value: .int(frame.level))] + StopReport.placeValue(frame.pc, session) + [.init(name: "frame", value: .hex(frame.frame))])
+                .object([.init(name: "level", value: .int(frame.level))] + StopReport.placeValue(frame.pc, session) + [.init(name: "frame", value: .hex(frame.frame)), .init(name: "scopes", value: .list(frame.scopes.map(scopeValue)))])
             })]))
+        },
+        Command(
+            names: ["list", "l"], arguments: "[PLACE]", section: .looking, summary: "show source lines around PLACE, around pc, or those that follow",
+            details: "Files are looked for where the compiler found them; 'directory' names other places.", examples: ["list", "list main", "list main.c:10"],
+            completion: .place, repeats: true) { debugger, input throws(DebugError) in try list(debugger, input) },
+        Command(
+            names: ["directory", "dir"], arguments: "DIRECTORY | FROM TO", section: .looking, summary: "look for source files in DIRECTORY, or below TO instead of FROM",
+            examples: ["directory src", "directory /build/linux /home/me/linux"], completion: .files) { debugger, input throws(DebugError) in
+            switch input.words.count {
+            case 1: debugger.sources.search(input.words[0])
+            case 2: debugger.sources.substitute(input.words[0], input.words[1])
+            default: throw DebugError("write directory DIRECTORY, or directory FROM TO")
+            }
+            return CommandResult()
         },
         Command(
             names: ["translate", "walk"], arguments: "ADDRESS [read|write|execute]", section: .looking, summary: "walk the page tables, level by level: why does this address fault?",
@@ -83,6 +99,48 @@ extension CommandTable {
             return CommandResult()
         },
     ]
+
+    private static func list(_ debugger: Debugger, _ input: CommandInput) throws(DebugError) -> CommandResult {
+        let session = debugger.session
+        let lines: [SourceFile.Line]
+        let file: String
+        if input.text.isEmpty || input.isRepeated, let next = debugger.nextListed {
+            file = next.file
+            lines = debugger.sources.file(file)?.lines(from: next.line, count: 10) ?? []
+            if lines.isEmpty { throw DebugError("\(file) ends at line \(next.line - 1)") }
+        } else {
+            let address = input.text.isEmpty ? session.pc : try session.location(input.text)
+            guard let place = session.symbols?.line(at: address) else { throw DebugError("no line is known for \(session.addressText(address))") }
+            file = place.file
+            guard let source = debugger.sources.file(file) else {
+                throw DebugError("\(file), line \(place.line), is not on this machine; say where it is with 'directory'")
+            }
+            lines = source.around(place.line)
+        }
+        if let last = lines.last { debugger.nextListed = (file, last.number + 1) }
+        return CommandResult(
+            lines.map { "\($0.number)".padded(6) + $0.text + "\n" }.joined(),
+            .record(["file": .string(file), "lines": .list(lines.map { .record(["line": .int($0.number), "text": .string($0.text)]) })]))
+    }
+
+    /// The functions inlined at a frame's place, a line each.
+    private static func inlined(_ frame: CallerFrame) -> String {
+        frame.scopes.filter(\.isInlined).map { scope in
+            "    inlined " + (scope.function ?? "?") + (scope.location.map { " at \($0.file):\($0.line)" } ?? "") + "\n"
+        }.joined()
+    }
+
+    /// The line is the one of the call, not of what follows it.
+    private static func frameText(_ frame: CallerFrame, _ session: DebugSession) -> String {
+        guard let place = frame.scopes.last?.location, place.line > 0 else { return StopReport.placeText(frame.pc, session) }
+        return session.addressText(frame.pc) + " at \(place.file):\(place.line)"
+    }
+
+    private static func scopeValue(_ scope: CodeScope) -> DebugValue {
+        var members: [DebugValue.Member] = [.init(name: "function", value: .string(scope.function ?? "")), .init(name: "inlined", value: .bool(scope.isInlined))]
+        if let place = scope.location { members += [.init(name: "file", value: .string(place.file)), .init(name: "line", value: .int(place.line))] }
+        return .object(members)
+    }
 
     private static func printValue(_ debugger: Debugger, _ input: CommandInput) throws(DebugError) -> CommandResult {
         let session = debugger.session

@@ -6,6 +6,8 @@ public final class Debugger {
     public let session: DebugSession
     /// Symbols loaded by `symbols` and by the command line.
     public let symbols = SymbolTable()
+    /// Where source files are found.
+    public let sources = SourceFiles()
     /// Sends text to the guest's console, for `send`.
     public var sendToGuest: (([UInt8]) -> Void)?
     /// Shown by `info devices` as the board's own name for the guest's end; tells the REPL to end.

@@ -89,6 +89,10 @@ final class RVDebugHart: DebugHart {
     var stackPointer: UInt64 { cpu.x[2] }
     var framePointer: UInt64 { cpu.x[8] }
     var returnAddress: UInt64 { cpu.x[1] }
+    var unwinding: (architecture: UnwindArchitecture, registers: FrameRegisters) {
+        // SAFETY: of the 33 slots behind `x` those of x1 to x31 are read.
+        (.riscv, FrameRegisters(pc: cpu.pc, Dictionary(uniqueKeysWithValues: (1...31).map { ($0, cpu.x[$0]) })))
+    }
     var systemCallNumber: UInt64 { cpu.x[17] }
 
     // MARK: State

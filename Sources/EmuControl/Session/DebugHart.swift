@@ -126,6 +126,8 @@ package protocol DebugHart: AnyObject {
     var stackPointer: UInt64 { get }
     var framePointer: UInt64 { get }
     var returnAddress: UInt64 { get }
+    /// What is needed to find callers, with the registers by their DWARF numbers.
+    var unwinding: (architecture: UnwindArchitecture, registers: FrameRegisters) { get }
     /// Number and arguments of a system call about to be made, or just made.
     var systemCallNumber: UInt64 { get }
 

@@ -6,15 +6,29 @@ public struct CallerFrame: Equatable, Sendable {
     public var pc: UInt64
     /// Its stack pointer or frame address, as far as known.
     public var frame: UInt64
+    /// The function and what was inlined at this place, innermost first; empty when no symbols tell.
+    public var scopes: [CodeScope] = []
 }
 
 /// Who called whom.
 extension DebugSession {
-    /// The selected hart's frames, innermost first.
-    ///
-    /// Follows frame pointers (`s0`, with the caller's return address and frame pointer just below it); the caller of a function that has not
-    /// made a frame yet, or makes none, is what the return-address register says.
+    /// The selected hart's frames, innermost first: by the unwind information and the symbols loaded, or else by frame pointers alone.
     public func backtrace(limit: Int) -> [CallerFrame] {
+        guard limit > 0, let table = symbols as? SymbolTable, !table.isEmpty else { return frameChain(limit: limit) }
+        let (architecture, registers) = hart.unwinding
+        let unwinder = Unwinder(symbols: table, memory: SessionMemory(session: self), architecture: architecture)
+        let trace = Backtrace(registers, unwinder, limit: limit)
+        // Where the symbols know nothing of the code, its frame pointers may still lead on.
+        if trace.frames.count == 1, trace.end != .outermost, trace.frames[0].symbol == nil { return frameChain(limit: limit) }
+        return trace.frames.map { frame in
+            CallerFrame(
+                level: frame.number, pc: frame.pc, frame: frame.cfa ?? frame.registers[architecture.stackPointer] ?? 0, scopes: frame.scopes)
+        }
+    }
+
+    /// Follows frame pointers (`s0`, with the caller's return address and frame pointer just below it); the caller of a function that has
+    /// not made a frame yet, or makes none, is what the return-address register says.
+    private func frameChain(limit: Int) -> [CallerFrame] {
         var frames = [CallerFrame(level: 0, pc: hart.pc, frame: hart.stackPointer)]
         var pointer = hart.framePointer
         var low = hart.stackPointer
@@ -47,4 +61,11 @@ extension DebugSession {
             return before.length == length && before.flow == .call
         }
     }
+}
+
+/// Memory as the selected hart's code sees it.
+struct SessionMemory: FrameMemory {
+    let session: DebugSession
+
+    func read(_ address: UInt64, size: Int) -> UInt64? { try? session.readNumber(address, size) }
 }
