@@ -37,11 +37,12 @@ let package = Package(
             name: "emulate",
             dependencies: ["EmuControl", "EmuMachine", "EmuDevices", "EmuBus", "CHost"]),
 
-        .target(name: "TestSupport", dependencies: ["EmuBus"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["EmuBus", "EmuIR"], path: "Tests/TestSupport"),
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
         .testTarget(name: "EmuIRTests", dependencies: ["EmuIR", "TestSupport"]),
-        .testTarget(name: "EmuJITTests", dependencies: ["EmuJIT"]),
+        // EmuCPU for its arithmetic and the layout of its state.
+        .testTarget(name: "EmuJITTests", dependencies: ["EmuJIT", "EmuIR", "EmuCPU", "TestSupport"]),
         .testTarget(name: "EmuCPUTests", dependencies: ["EmuCPU", "EmuJIT", "EmuIR", "EmuBus", "TestSupport"], exclude: ["Golden", "FuzzCases"]),
         .testTarget(name: "EmuDevicesTests", dependencies: ["EmuDevices", "EmuBus", "TestSupport"]),
         .testTarget(

@@ -1,4 +1,5 @@
 import EmuIR
+import TestSupport
 import Testing
 
 @Suite struct TextTests {

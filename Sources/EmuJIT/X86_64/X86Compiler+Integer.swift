@@ -74,7 +74,10 @@ extension X86Compiler {
             } else {
                 asm.mov(state.field(stateOffset(i)), register(i.b, loadedTo: .rax))
             }
-        case .interpret: callInterpreter(i.guest)
+        case .interpret:
+            callInterpreter(i.guest)
+            // It may have written any f register.
+            boxed = 0
         default: assembleFloat(i)
         }
     }

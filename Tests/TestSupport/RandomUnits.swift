@@ -1,9 +1,8 @@
 import EmuIR
-import TestSupport
 
 /// Random units that keep every rule of the verifier, rich in what the passes look for: few registers, chains of shifts and
 /// additions, repeated bases, constants of all sizes.
-struct RandomUnits {
+package struct RandomUnits {
     private var random: SplitMix
     private var block = IRBlock(offset: 0, guestCount: 1, terminator: .interpret, terminatorGuest: 0)
     private var guest: UInt16 = 0
@@ -22,9 +21,9 @@ struct RandomUnits {
         let temp: Operand
     }
 
-    init(seed: UInt64) { random = SplitMix(seed: seed) }
+    package init(seed: UInt64) { random = SplitMix(seed: seed) }
 
-    static let registers: [UInt8] = [1, 2, 5, 6, 7, 8, 31]
+    package static let registers: [UInt8] = [1, 2, 5, 6, 7, 8, 31]
     private static let floatRegisters: [UInt8] = [0, 1, 31]
     private static let plain = Opcode.allCases.filter { $0.info.shape.syntax == .plain && $0.info.isPure && !$0.info.isGuarded && $0 != .mov && $0 != .pc }
     private static let floats = Opcode.allCases.filter { $0.info.isGuarded && $0.info.shape.syntax == .plain }
@@ -33,14 +32,14 @@ struct RandomUnits {
 
     private static let atomics = OpcodeInfo.table.filter { $0.readsMemory && $0.writesMemory && $0.shape.dst == .register }.map(\.opcode)
 
-    mutating func unit() -> IRUnit {
+    package mutating func unit() -> IRUnit {
         let count = 1 + below(3)
         var offsets: [GuestOffset] = []
         for index in 0..<count { offsets.append(GuestOffset(index * 512 + 2 * below(100))) }
         return IRUnit(blocks: offsets.map { nextBlock(offset: $0, others: offsets) })
     }
 
-    mutating func nextBlock(offset: GuestOffset = 0x100, others: [GuestOffset] = []) -> IRBlock {
+    package mutating func nextBlock(offset: GuestOffset = 0x100, others: [GuestOffset] = []) -> IRBlock {
         block = IRBlock(offset: offset, guestCount: 1 + below(14), terminator: .interpret, terminatorGuest: 0)
         values = []
         probes = []
@@ -269,7 +268,7 @@ extension Operand {
     }
 
     /// A register or a temp.
-    var isVariable: Bool {
+    package var isVariable: Bool {
         switch self {
         case .integer, .temp: true
         default: false
