@@ -13,6 +13,13 @@ public struct LogCategory: OptionSet, Sendable, Hashable {
     public static let execution = LogCategory(rawValue: 1 << 4)
     public static let mmu = LogCategory(rawValue: 1 << 5)
     public static let cpuReset = LogCategory(rawValue: 1 << 6)
+    public static let ir = LogCategory(rawValue: 1 << 7)
+    public static let optimisedIR = LogCategory(rawValue: 1 << 8)
+    public static let hostCode = LogCategory(rawValue: 1 << 9)
+    /// Logs nothing: every translated block returns to the dispatcher.
+    public static let noChaining = LogCategory(rawValue: 1 << 10)
+    /// What is logged of each piece of translated code.
+    public static let translation: LogCategory = [.ir, .optimisedIR, .hostCode]
 
     /// (category, name on the command line, help text)
     public static let all: [(category: LogCategory, name: String, help: String)] = [
@@ -20,7 +27,11 @@ public struct LogCategory: OptionSet, Sendable, Hashable {
         (.unimplemented, "unimp", "features the guest asks for that this machine does not have"),
         (.interrupts, "int", "every trap: cause, pc, value and privilege"),
         (.guestCode, "in_asm", "guest instructions of each block when it is first decoded"),
-        (.execution, "exec", "the start address of every block executed"),
+        (.ir, "ir", "intermediate code of what is translated, as made from guest code"),
+        (.optimisedIR, "ir_opt", "intermediate code of what is translated, after optimisation"),
+        (.hostCode, "out_asm", "host code of what is translated"),
+        (.execution, "exec", "the start address of every block executed (by the interpreter)"),
+        (.noChaining, "nochain", "logs nothing; each translated block returns to the dispatcher instead of jumping to the next"),
         (.mmu, "mmu", "page-table walks and TLB flushes"),
         (.cpuReset, "cpu_reset", "registers of a hart when it is reset"),
     ]
@@ -35,6 +46,19 @@ public enum Log {
     public static var enabled: LogCategory {
         get { LogCategory(rawValue: mask.load(ordering: .relaxed)) }
         set { mask.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    private static let filters = Mutex<[ClosedRange<UInt64>]>([])
+
+    /// `-dfilter`: guest addresses that in_asm, ir, ir_opt, out_asm and exec are logged for; all while empty.
+    public static var filter: [ClosedRange<UInt64>] {
+        get { filters.withLock { $0 } }
+        set { filters.withLock { $0 = newValue } }
+    }
+
+    /// Whether what concerns code at a guest address is to be logged in `category`.
+    public static func isEnabled(_ category: LogCategory, at address: UInt64) -> Bool {
+        isEnabled(category) && filters.withLock { $0.isEmpty || $0.contains { $0.contains(address) } }
     }
 
     /// Sends further lines to `fileDescriptor`, which stays owned by the caller.

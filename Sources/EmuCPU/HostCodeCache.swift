@@ -1,6 +1,7 @@
 import EmuBus
 import EmuIR
 import EmuJIT
+import Glibc
 
 /// The host code made from hot blocks of a machine, and what links it together.
 ///
@@ -36,6 +37,9 @@ package final class HostCodeCache {
     private var segments: [[Int32]]
     private var segment = 0
 
+    /// Where `--perf-map` names units; nil without it.
+    package var perfMap: PerfMap?
+
     /// Figures for `--stats`.
     package private(set) var figures = TranslationFigures()
 
@@ -64,11 +68,20 @@ package final class HostCodeCache {
     // MARK: Making and dropping code
 
     /// Compiles `ir`, whose blocks are `blocks`; they are entered there from now on. False when that is impossible.
-    /// - Parameter loop: what the blocks were found by; nil for a block alone.
-    func install(_ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], loop: LoopFinder? = nil) -> Bool {
+    /// - Parameters:
+    ///   - loop: what the blocks were found by; nil for a block alone.
+    ///   - page: virtual address of the blocks' page, and the hart that runs there, for logs.
+    ///   - started: `now()` when work on the unit began.
+    func install(
+        _ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], loop: LoopFinder? = nil, at page: UInt64, hart: Int, started: UInt64
+    ) -> Bool {
+        defer { count(Self.now() &- started) }
+        let log = TranslationLog(ir, blocks, page: page, hart: hart, isLoop: loop != nil)
+        log?.write(.ir, ir)
         let weights = loop?.weights ?? []
         let probes = !blocks.contains { $0.pointee.failedProbes >= Self.greatestFailedProbes }
         optimizer.run(&ir, cycles: loop?.innerCycles ?? [], probes: probes)
+        log?.write(.optimisedIR, ir)
         let number = freeUnits.popLast() ?? Int32(units.count)
         if Int(number) == units.count { units.append(nil) }
         let addresses = blocks.map { UInt(bitPattern: $0) }
@@ -96,7 +109,29 @@ package final class HostCodeCache {
         figures.blocks += blocks.count
         figures.instructions += blocks.reduce(0) { $0 + Int($1.pointee.count) }
         figures.hostBytes += compiled.range.count
+        log?.write(compiled, backend.buffer)
+        name(compiled, ir, page: page, isLoop: loop != nil)
         return true
+    }
+
+    /// Nanoseconds of the host's monotonic clock.
+    static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+
+    private func count(_ nanoseconds: UInt64) {
+        let seconds = Double(nanoseconds) / 1e9
+        figures.seconds += seconds
+        figures.longest = max(figures.longest, seconds)
+    }
+
+    /// Tells perf which guest code a unit comes from.
+    private func name(_ compiled: CompiledUnit, _ ir: IRUnit, page: UInt64, isLoop: Bool) {
+        guard let perfMap, let first = ir.blocks.first else { return }
+        let start = UInt(bitPattern: backend.buffer.executable(compiled.range.lowerBound))
+        perfMap.add(start: start, size: compiled.range.count, name: "guest \(hex(page | UInt64(first.offset)))" + (isLoop ? " loop" : ""))
     }
 
     /// A block with translated code was overwritten: nothing may enter its unit any more.
@@ -236,8 +271,7 @@ public struct TranslationFigures: Sendable {
     public var evictions = 0
     public var links = 0
     var baseBytes = 0
-    /// Times translated code was left, by `CodeExit`.
-    public var exits = InlineArray<8, Int>(repeating: 0)
-    /// Host seconds spent translating.
+    /// Host seconds spent translating, and the longest that one translation took.
     public var seconds = 0.0
+    public var longest = 0.0
 }

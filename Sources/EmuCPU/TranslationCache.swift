@@ -37,6 +37,16 @@ package struct Block {
     package var crossesPage: Bool { secondPage != 0 }
 }
 
+/// How often rare things happened on the way from block to block, for `--stats`. Trivial, behind a pointer: counting is one addition.
+public struct ExecutionCounts: Sendable {
+    /// Times translated code was left, by `CodeExit`.
+    public var exits = InlineArray<8, Int>(repeating: 0)
+    /// Pages looked up because a TLB did not know them.
+    public var tlbFills = 0
+    /// Blocks looked up because the jump cache did not know them.
+    public var jumpCacheMisses = 0
+}
+
 /// The decoded blocks of a machine, shared by its harts, and the bookkeeping that keeps them true to memory.
 ///
 /// The blocks that begin in a page are chained from the page's record (`GuestRAM.PageRecord`).
@@ -92,11 +102,16 @@ public final class TranslationCache {
     public var blocksDecoded: Int { progress.pointee.blocksDecoded }
     public var blocksInvalidated: Int { progress.pointee.blocksInvalidated }
     public private(set) var flushes = 0
+    public var executionCounts: ExecutionCounts { counts.pointee }
+    /// Lives as long as the cache; only the harts' one thread counts.
+    let counts: UnsafeMutablePointer<ExecutionCounts>
 
     public init(bus: AddressSpace) {
         self.bus = bus
         progress = .allocate(capacity: 1)
         progress.initialize(to: Progress())
+        counts = .allocate(capacity: 1)
+        counts.initialize(to: ExecutionCounts())
         buckets = .allocate(capacity: Self.bucketCount)
         buckets.initialize(repeating: nil, count: Self.bucketCount)
         bus.codeWritten = { [unowned self] address, length in _ = self.invalidate(address, length) }
@@ -107,6 +122,7 @@ public final class TranslationCache {
         blockChunks.forEach { $0.deallocate() }
         buckets.deallocate()
         progress.deallocate()
+        counts.deallocate()
     }
 
     /// Bytes held for decoded instructions and blocks.

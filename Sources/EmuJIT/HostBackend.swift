@@ -138,7 +138,7 @@ public struct Site: Sendable {
 }
 
 /// Why translated code returned.
-public enum CodeExit: UInt32, Sendable {
+public enum CodeExit: UInt32, CaseIterable, Sendable {
     /// The state's `pc` says where to go on.
     case dispatch
     /// A direct jump whose target is not linked yet: `exitSite` is the link's number, `pc` the target.

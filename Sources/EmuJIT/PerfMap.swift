@@ -2,13 +2,13 @@ import Glibc
 
 /// Tells Linux perf the names of generated functions: `/tmp/perf-PID.map`, a line "start size name" per function, in hexadecimal.
 ///
-/// Lines are collected and written when 64 KiB have come together, on `flush()` and at the end of the object's life.
+/// Lines are collected and written when 4 KiB have come together, on `flush()` and at the end of the object's life.
 public final class PerfMap {
     public let path: String
     private let descriptor: Int32
     private var pending: [UInt8] = []
 
-    private static let flushSize = 64 << 10
+    private static let flushSize = 4 << 10
 
     /// - Throws: when the file cannot be made.
     public init() throws(JITHostError) {

@@ -78,8 +78,11 @@ public final class Machine {
         lastHart = nil
     }
 
-    /// Brings every write the guest flushed to the host's files.
-    public func close() throws { try board.flush() }
+    /// Brings every write the guest flushed to the host's files, and the names of translated code to theirs.
+    public func close() throws {
+        cache.hostCode?.perfMap?.flush()
+        try board.flush()
+    }
 
     /// Writes what the guest changed on `snapshot=on` disks to their images, as Ctrl-A s asks for. Only between slices.
     public func commitSnapshots() throws { try board.commitSnapshots() }

@@ -183,6 +183,8 @@ public struct MachineConfig: Sendable {
     public var exitsOnReset = false
     /// `-snapshot`: every drive behaves as if `snapshot=on` were given.
     public var snapshotsDrives = false
+    /// `--perf-map`: tell Linux perf which guest code translated code comes from.
+    public var writesPerfMap = false
     /// `--stats`: print a summary line on exit.
     public var printsStatistics = false
 

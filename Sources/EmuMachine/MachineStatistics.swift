@@ -1,5 +1,6 @@
 import EmuBus
 import EmuCPU
+import EmuJIT
 import Glibc
 
 /// What a run did and cost, for `--stats`.
@@ -15,15 +16,31 @@ public struct MachineStatistics: Sendable {
     /// Bytes held for decoded code, and blocks decoded so far.
     public var cacheBytes: Int
     public var blocksDecoded: Int
+    /// What the translator did, and the bytes its code takes; nil without one.
+    public var translation: TranslationFigures?
+    public var translatedBytes = 0
+    public var counts: ExecutionCounts
 
     /// Million guest instructions per host second.
     public var mips: Double { wallSeconds > 0 ? Double(instructions) / wallSeconds / 1e6 : 0 }
 
-    /// The summary line.
+    /// The summary line, then indented lines: what the translator did.
     public var summary: String {
         "\(instructions) instructions in \(Self.decimal(wallSeconds, 2)) s (\(Self.decimal(mips, 1)) MIPS), "
             + "guest time \(Self.decimal(guestSeconds, 2)) s, peak memory \(peakResident >> 20) MiB, "
-            + "\(blocksDecoded) blocks decoded (\(cacheBytes >> 10) KiB)"
+            + "\(blocksDecoded) blocks decoded (\(cacheBytes >> 10) KiB)\n"
+            + (translation.map(describe) ?? "")
+            + "  TLB misses \(counts.tlbFills), jump cache misses \(counts.jumpCacheMisses)"
+    }
+
+    private func describe(_ translation: TranslationFigures) -> String {
+        let speed = translation.seconds > 0 ? Double(translation.instructions) / translation.seconds : 0
+        let exits = CodeExit.allCases.map { "\($0) \(counts.exits[Int($0.rawValue)])" }.joined(separator: ", ")
+        return "  translated: \(translation.units) units, \(translation.blocks) blocks, \(translation.instructions) instructions, "
+            + "\(Self.decimal(translation.seconds, 3)) s (\(Self.decimal(speed / 1e6, 2)) million/s, longest \(Self.decimal(translation.longest * 1e3, 2)) ms), "
+            + "\(translatedBytes >> 10) KiB in use\n"
+            + "  links \(translation.links), units retired \(translation.retired), evictions \(translation.evictions)\n"
+            + "  exits: \(exits)\n"
     }
 
     private static func decimal(_ value: Double, _ digits: Int) -> String {
@@ -47,6 +64,9 @@ extension Machine {
             guestSeconds: Double(events.now) / 1e9,
             peakResident: UInt64(max(0, usage.ru_maxrss)) << 10,
             cacheBytes: cache.bytes,
-            blocksDecoded: cache.blocksDecoded)
+            blocksDecoded: cache.blocksDecoded,
+            translation: cache.hostCode?.figures,
+            translatedBytes: cache.hostCode?.bytes ?? 0,
+            counts: cache.executionCounts)
     }
 }

@@ -43,6 +43,7 @@ package enum RunCommand: Subcommand {
 
     static func openLog(_ options: RunOptions) throws(CommandEnd) {
         Log.enabled = options.log
+        Log.filter = options.logFilter
         guard let path = options.logFile else { return }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o666)
         guard descriptor >= 0 else { throw .failed("-D \(path)", "cannot create it: \(String(cString: strerror(errno)))") }

@@ -23,6 +23,7 @@ extension RunCommand {
         Row(["machine", "M"], "NAME[,PROPERTY=…]",
             help: "the board ('-machine help' lists them; default: virt)\n"
                 + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
+                + "accel=jit|tcg|interp|lockstep: as -accel\n"
                 + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in
             try setMachine(&options, use)
         },
@@ -44,8 +45,11 @@ extension RunCommand {
             options, use throws(CommandEnd) in
             options.config.forcesLegacyVirtio = try RunCommand.forceLegacy(use)
         },
-        Row(["accel"], "tcg", help: "accepted: guests always run in software") { _, use throws(CommandEnd) in
-            try RunCommand.accelerator(use)
+        Row(["accel"], "jit|tcg|interp|lockstep[,tb-size=MiB]",
+            help: "as --engine; tcg is QEMU's word for jit\n"
+                + "tb-size=MiB: translated code is kept up to this size, 1 to 2047 (default: \(MachineConfig.defaultTranslatedCodeSize >> 20))") {
+            options, use throws(CommandEnd) in
+            try RunCommand.accelerator(&options, use)
         },
         Row(["name"], "TEXT", takesAnyText: true, help: "accepted: a name has no effect") { _, _ in },
     ]
@@ -53,7 +57,7 @@ extension RunCommand {
     private static func setMachine(_ options: inout RunOptions, _ use: OptionUse) throws(CommandEnd) {
         let properties = [
             Property("type", .text, "the board"), Property("aclint", .bool, "ACLINT"), Property("dumpdtb", .text, "FILE"),
-            Property("accel", .choice(["tcg"]), "accepted"), Property("acpi", .choice(["off"]), "this board has no ACPI tables"),
+            Property("accel", .choice(accelerators), "as -accel"), Property("acpi", .choice(["off"]), "this board has no ACPI tables"),
             Property("aia", .choice(["none"]), "this board has a PLIC"),
         ]
         if ["help", "?"].contains(use.value) {
@@ -69,6 +73,7 @@ extension RunCommand {
             options.config.board = board
             options.isBoardGiven = true
         }
+        if let name = list["accel"] { options.config.engine = engine(name) }
         if let value = list.bool("aclint") { options.config.hasACLINT = value }
         if let file = list["dumpdtb"] {
             if file.isEmpty { throw use.failed("dumpdtb needs a file name") }
@@ -131,12 +136,29 @@ extension RunCommand {
         return flag
     }
 
-    private static func accelerator(_ use: OptionUse) throws(CommandEnd) {
-        switch PropertyList.split(use.value)[0].replacingPrefix("accel=", with: "") {
-        case "tcg": return
-        case "help", "?": throw .answered("Accelerators supported:\ntcg\n")
-        case let name: throw use.failed("'\(name)' is not available: guests run in software only, which QEMU calls tcg")
+    /// Names of `-accel`: the engines, and QEMU's word for the translator.
+    private static let accelerators = ExecutionEngine.allCases.map(\.rawValue) + ["tcg"]
+
+    private static func engine(_ accelerator: String) -> ExecutionEngine { ExecutionEngine(rawValue: accelerator) ?? .jit }
+
+    private static func accelerator(_ options: inout RunOptions, _ use: OptionUse) throws(CommandEnd) {
+        let name = PropertyList.split(use.value)[0].replacingPrefix("accel=", with: "")
+        if name == "help" || name == "?" {
+            throw .answered("Accelerators supported:\n" + accelerators.map { "\($0)\n" }.joined())
         }
+        guard accelerators.contains(name) else {
+            throw use.failed(
+                "'\(name)' is not available: guests run in software only, by \(accelerators.joined(separator: ", "))"
+                    + didYouMean(name, among: accelerators))
+        }
+        let list = try PropertyList(
+            use,
+            [
+                Property("accel", .choice(accelerators), "engine"), Property("tb-size", .number(1...2047), "MiB"),
+                Property("thread", .choice(["single"]), "accepted"), Property("one-insn-per-tb", .choice(["off"]), "accepted"),
+            ], implied: "accel")
+        options.config.engine = engine(name)
+        if let size = list.number("tb-size") { options.config.translatedCodeSize = Int(size) << 20 }
     }
 
     // MARK: Boot
@@ -332,12 +354,25 @@ extension RunCommand {
 
     private static let runningOptions: [Row] = [
         Row(["no-reboot"], help: "end when the guest asks for a reset") { options, _ in options.config.exitsOnReset = true },
-        Row(["stats"], help: "print instructions, speed, time and memory on exit") { options, _ in
+        Row(["stats"], help: "print instructions, speed, time, memory and what the translator did on exit") { options, _ in
             options.config.printsStatistics = true
+        },
+        Row(["perf-map"], help: "write /tmp/perf-PID.map, so that Linux perf names translated code by its guest address") { options, _ in
+            options.config.writesPerfMap = true
         },
         Row(["d"], "ITEM[,ITEM…]", help: "log to standard error or the file of -D ('-d help' lists the items)") {
             options, use throws(CommandEnd) in
             options.log.formUnion(try logItems(use))
+        },
+        Row(["dfilter"], "RANGE[,RANGE…]",
+            help: "log in_asm, ir, ir_opt, out_asm and exec for code at these guest addresses only, virtual ones at the time\n"
+                + "RANGE: START+LENGTH, START-LENGTH (the bytes up to START) or START..END, in hexadecimal") { options, use throws(CommandEnd) in
+            for range in use.value.split(separator: ",", omittingEmptySubsequences: false) {
+                guard let found = Values.addressRange(String(range)) else {
+                    throw use.failed("'\(range)' is not START+LENGTH, START-LENGTH or START..END, such as 0x80000000+0x1000")
+                }
+                options.logFilter.append(found)
+            }
         },
         Row(["D"], "FILE", help: "file for the log of -d") { options, use throws(CommandEnd) in options.logFile = try path(use) },
         Row(["h", "help"], help: "show this help") { _, _ throws(CommandEnd) in throw .answered(RunCommand.help) },
@@ -369,7 +404,7 @@ extension RunCommand {
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
         "incoming": "", "trace": "use -d", "plugin": "", "action": "use -no-reboot", "no-shutdown": "", "watchdog": "",
-        "enable-kvm": "guests run in software only", "singlestep": "", "option-rom": "", "tb-size": "", "k": "", "dfilter": "",
+        "enable-kvm": "guests run in software only", "singlestep": "", "option-rom": "", "tb-size": "use -accel jit,tb-size=MiB", "k": "",
         "add-fd": "", "set": "", "msg": "", "only-migratable": "", "mem-path": "", "mem-prealloc": "", "full-screen": "", "tpmdev": "",
         "iscsi": "", "debugcon": "use -serial", "dump-vmstate": "", "compat": "", "preconfig": "", "async-teardown": "", "no-user-config": "",
     ]

@@ -150,7 +150,9 @@ import emulate
          "-global: unknown default 'virtio-mmio.force-legcy'; did you mean 'virtio-mmio.force-legacy'?; "
             + "there is virtio-mmio.force-legacy=true|false"),
         (["-echr", "256"], "-echr: '256' is not a character code from 1 to 255 (0x14 is Ctrl-T)"),
-        (["-accel", "kvm"], "-accel: 'kvm' is not available: guests run in software only, which QEMU calls tcg"),
+        (["-accel", "kvm"], "-accel: 'kvm' is not available: guests run in software only, by jit, interp, lockstep, tcg"),
+        (["-accel", "jit,tb-size=0"], "-accel: tb-size=0: '0' is not a number from 1 to 2047"),
+        (["-dfilter", "0x1000"], "-dfilter: '0x1000' is not START+LENGTH, START-LENGTH or START..END, such as 0x80000000+0x1000"),
         (["-display", "gtk"], "-display: 'gtk' is not available: there is no display, only none; consoles are on -serial"),
         (["-rtc", "base=noon"], "-rtc: base=noon: 'noon' is not utc, localtime or a date such as 2026-08-01T12:00:00"),
         (["-kernel", ""], "-kernel: needs the name of a file"),

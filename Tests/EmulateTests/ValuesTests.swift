@@ -20,6 +20,15 @@ import emulate
     @Test(arguments: ["off", "no", "false", "n"]) func falseValues(text: String) { #expect(Values.bool(text) == false) }
     @Test(arguments: ["", "ON", "1", "0", "maybe"]) func otherWordsAreNoTruthValues(text: String) { #expect(Values.bool(text) == nil) }
 
+    @Test(arguments: [
+        ("0x1000+0x20", 0x1000...0x101f), ("1000+1", 0x1000...0x1000), ("0x1000-0x10", 0xff1...0x1000), ("10-20", 0...0x10),
+        ("8000..8fff", 0x8000...0x8fff), ("ffffffffffffff00+1000", 0xffff_ffff_ffff_ff00...UInt64.max),
+    ] as [(String, ClosedRange<UInt64>)])
+    func addressRangesAreQEMUs(text: String, range: ClosedRange<UInt64>) { #expect(Values.addressRange(text) == range) }
+
+    @Test(arguments: ["", "0x1000", "+10", "1000+0", "9..8", "1000+g", "1000..", "..8"])
+    func malformedAddressRangesAreRefused(text: String) { #expect(Values.addressRange(text) == nil) }
+
     @Test func addressesAreChecked() {
         #expect(Values.isIPv4Address("10.0.2.15"))
         for text in ["10.0.2", "10.0.2.256", "10.0.2.1.1", "a.b.c.d", "10..2.1", ""] { #expect(!Values.isIPv4Address(text)) }

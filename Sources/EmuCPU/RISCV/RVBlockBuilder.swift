@@ -6,6 +6,7 @@ extension RVProcessor {
     /// here, with an exit requested.
     @inline(never)
     func findBlock(_ pc: UInt64) -> UnsafeMutablePointer<Block>? {
+        cache.counts.pointee.jumpCacheMisses &+= 1
         guard let block = locateBlock(pc) else { return nil }
         if block.pointee.isWatched, stopsBefore(pc, block.pointee.physicalPC) { return nil }
         return block
@@ -18,7 +19,7 @@ extension RVProcessor {
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView
         let isChecked = view.pointee.fetches.entry(pc).pointee.tag & TLBEntry.checked != 0
-        if Log.isEnabled(.execution) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
+        if Log.isEnabled(.execution, at: pc) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
         if let block = cache.find(physical, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
             if isChecked {
                 // Links made before memory protection cut through the page know nothing of it.
@@ -40,7 +41,7 @@ extension RVProcessor {
 
     /// Puts a block into the jump cache, unless entering it needs checks each time or the log wants to see each entry.
     private func remember(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64, _ isPlain: Bool) {
-        guard isPlain, !block.pointee.crossesPage, !block.pointee.isWatched, !Log.isEnabled(.execution) else { return }
+        guard isPlain, !block.pointee.crossesPage, !block.pointee.isWatched, !Log.isEnabled([.execution, .noChaining]) else { return }
         let view = h.pointee.fetchView
         view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(key: pc ^ view.pointee.salt, code: jumpCode(block))
         view.pointee.jumpBlocks[TLBView.jumpIndex(pc)] = block
@@ -90,7 +91,7 @@ extension RVProcessor {
             scratch[count] = op
             count += 1
             position += Int(op.length)
-            if Log.isEnabled(.guestCode) { logDecoded(op, pc &+ UInt64(offset)) }
+            if Log.isEnabled(.guestCode, at: pc &+ UInt64(offset)) { logDecoded(op, pc &+ UInt64(offset)) }
             if secondPage != 0 || Self.endsBlock(op) { break }
         }
         scratch[count] = DecodedOp(.blockEnd)

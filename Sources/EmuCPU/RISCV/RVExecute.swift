@@ -77,7 +77,7 @@ extension RVProcessor: Hart {
     @inline(never)
     func successor(of block: UnsafeMutablePointer<Block>, at next: UInt64, from pc: UInt64) -> UnsafeMutablePointer<Block>? {
         guard h.pointee.request == 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
-            !block.pointee.crossesPage, !Log.isEnabled(.execution), !cache.isFull else { return nil }
+            !block.pointee.crossesPage, !Log.isEnabled([.execution, .noChaining]), !cache.isFull else { return nil }
         guard let found = locateBlock(next), !found.pointee.crossesPage, !found.pointee.isWatched,
             h.pointee.fetchView.pointee.fetches.entry(next).pointee.tag & TLBEntry.checked == 0 else { return nil }
         return found

@@ -45,6 +45,7 @@ extension RVProcessor {
         var remaining = h.pointee.remaining
         let comparison = comparison
         let host = comparison.map { $0.allowsTranslatedCode(self) } ?? true ? cache.hostCode : nil
+        let counts = cache.counts
         // The interpreter must execute the next block, translated or not.
         var mustInterpret = false
 
@@ -103,6 +104,7 @@ extension RVProcessor {
                         continue dispatch
                     }
                     let reason = runTranslated(code, host)
+                    counts.pointee.exits[Int(reason.rawValue)] &+= 1
                     remaining = h.pointee.remaining
                     pc = h.pointee.pc
                     switch reason {

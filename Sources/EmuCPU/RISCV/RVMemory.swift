@@ -9,6 +9,7 @@ extension RVProcessor {
     /// Makes `view` know the page of `address`. False when the access faults; the trap is then noted.
     @inline(never)
     func fill(_ view: UnsafeMutablePointer<TLBView>, _ address: UInt64, _ access: RVAccess) -> Bool {
+        cache.counts.pointee.tlbFills &+= 1
         let key = view.pointee.key
         let page: RVPage
         switch walk(address, access, rights: key.rights, space: key.space) {

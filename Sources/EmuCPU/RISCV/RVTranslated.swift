@@ -59,9 +59,10 @@ extension RVProcessor {
             block.pointee.heat = .max
             return nil
         }
+        let started = HostCodeCache.now()
         var translator = RVTranslator(config: config)
         var unit = IRUnit(blocks: [translator.translate(block)])
-        guard host.install(&unit, [block]) else {
+        guard host.install(&unit, [block], at: pc & TLBEntry.pageMask, hart: index, started: started) else {
             block.pointee.heat = .max
             return nil
         }
@@ -77,14 +78,15 @@ extension RVProcessor {
     /// After `CodeExit.link`: lets the jump go straight to the translated code at `pc` next time, if there is any.
     @inline(never)
     func linkExit(to pc: UInt64, _ host: HostCodeCache) {
-        guard h.pointee.request == 0, !cache.isFull, let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
+        guard h.pointee.request == 0, !cache.isFull, !Log.isEnabled(.noChaining), let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
         host.link(unit: Int(truncatingIfNeeded: h.pointee.exitUnit), link: Int(h.pointee.exitSite), to: block)
     }
 
     /// After `CodeExit.budget`: compiles the loop around the block in hand when time is spent there.
     @inline(never)
     func budgetExit(_ host: HostCodeCache) {
-        guard let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
+        guard !Log.isEnabled(.noChaining), let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
+        let started = HostCodeCache.now()
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
         var translator = RVTranslator(config: config)
         let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff)) { offset in
@@ -94,7 +96,7 @@ extension RVProcessor {
         }
         guard let loop else { return }
         var unit = IRUnit(blocks: loop.nodes.map(\.ir))
-        _ = host.install(&unit, loop.nodes.map(\.block), loop: loop)
+        _ = host.install(&unit, loop.nodes.map(\.block), loop: loop, at: h.pointee.pc & TLBEntry.pageMask, hart: index, started: started)
     }
 
     /// What the jump cache holds as a block's host code.

@@ -60,6 +60,7 @@ final class RVCores {
         do {
             let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: context.config.translatedCodeSize)
             context.cache.hostCode = HostCodeCache(cache: context.cache, backend: backend)
+            if context.config.writesPerfMap { context.cache.hostCode?.perfMap = try PerfMap() }
         } catch {
             throw ConfigError("--engine \(context.config.engine.rawValue)", "\(error); --engine interp runs without translated code")
         }

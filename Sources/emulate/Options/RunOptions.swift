@@ -10,6 +10,8 @@ package struct RunOptions {
     package var escape = SerialMux.defaultEscape
     /// `-d`.
     package var log: LogCategory = []
+    /// `-dfilter`; empty for everything.
+    package var logFilter: [ClosedRange<UInt64>] = []
     /// `-D`.
     package var logFile: String?
     /// The word that is no option: a program, kernel or disk to find out about.

@@ -44,6 +44,24 @@ package enum Values {
         return carry ? nil : sum
     }
 
+    /// Addresses as `-dfilter` takes them: `START+LENGTH`, `START-LENGTH` or `START..END`, in hexadecimal with or without `0x`.
+    package static func addressRange(_ text: some StringProtocol) -> ClosedRange<UInt64>? {
+        func number(_ text: Substring) -> UInt64? {
+            let digits = text.hasPrefix("0x") || text.hasPrefix("0X") ? text.dropFirst(2) : text
+            return digits.first?.isHexDigit == true ? UInt64(digits, radix: 16) : nil
+        }
+        let text = text.description
+        if let dots = text.firstRange(of: "..") {
+            guard let start = number(text[..<dots.lowerBound]), let end = number(text[dots.upperBound...]), start <= end else { return nil }
+            return start...end
+        }
+        guard let sign = text.firstIndex(where: { $0 == "+" || $0 == "-" }),
+            let start = number(text[..<sign]), let length = number(text[text.index(after: sign)...]), length > 0
+        else { return nil }
+        if text[sign] == "+" { return start...(start.addingReportingOverflow(length - 1).overflow ? .max : start + (length - 1)) }
+        return (start < length - 1 ? 0 : start - (length - 1))...start
+    }
+
     /// A dotted IPv4 address.
     package static func isIPv4Address(_ text: some StringProtocol) -> Bool {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)

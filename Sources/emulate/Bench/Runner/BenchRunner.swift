@@ -148,7 +148,8 @@ final class BenchRunner {
     }
 
     private static func explain(_ outcome: ProcessOutcome) -> BenchFailure {
-        let message = outcome.errorLines.last { !$0.isEmpty && !$0.contains(" instructions in ") }
+        // What `--stats` prints is no message; its further lines are indented.
+        let message = outcome.errorLines.last { !$0.isEmpty && !$0.hasPrefix("  ") && !$0.contains(" instructions in ") }
         return BenchFailure(outcome.ending.description + (message.map { ": \($0)" } ?? ""))
     }
 
