@@ -35,11 +35,13 @@ struct TranslationLog {
         guard let architecture = HostDisassembler.Architecture.host, let disassembler = HostDisassembler(architecture) else {
             return Log.write(.hostCode, text + "libcapstone cannot list it\n")
         }
-        let start = buffer.executable(compiled.range.lowerBound)
+        // Before the code are the unit's number and its blocks' addresses, a word each.
+        let position = (compiled.range.lowerBound + 8 * (1 + addresses.count) + CodeBuffer.alignment - 1) & -CodeBuffer.alignment
+        let start = buffer.executable(position)
         var labels: [UInt64: UInt64] = [:]
         for (entry, address) in zip(compiled.entries, addresses) { labels[UInt64(UInt(bitPattern: buffer.executable(entry.position)))] = address }
         // SAFETY: the unit has just been placed there and the buffer outlives this call.
-        for line in disassembler.lines(UnsafeRawBufferPointer(start: start, count: compiled.range.count), address: UInt64(UInt(bitPattern: start))) {
+        for line in disassembler.lines(UnsafeRawBufferPointer(start: start, count: compiled.range.upperBound - position), address: UInt64(UInt(bitPattern: start))) {
             if let address = labels[line.address] { text += "block \(hex(address)):\n" }
             text += "  \(line)\n"
         }
