@@ -70,7 +70,7 @@ import Testing
             try block.verify()
             for _ in 0..<2 {
                 let guest = start(&random, singles: FloatOperations.readsSingles(op) || random.below(3) == 0)
-                for weights in [[], [1]] where try check(rig, unit, weights: weights, guest, "\(op), seed \(seed)") != nil { compiled += 1 }
+                for weights in [[], [8]] where try check(rig, unit, weights: weights, guest, "\(op), seed \(seed)") != nil { compiled += 1 }
             }
         }
         #expect(compiled > 80)
@@ -90,7 +90,7 @@ import Testing
         for seed in 0..<UInt64(40) {
             var random = RandomOperations(seed: seed)
             let guest = start(&random, singles: true)
-            for weights in [[], [1]] { try check(rig, unit, weights: weights, guest, "seed \(seed)") }
+            for weights in [[], [8]] { try check(rig, unit, weights: weights, guest, "seed \(seed)") }
         }
     }
 

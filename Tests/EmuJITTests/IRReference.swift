@@ -54,6 +54,12 @@ struct IRReference {
     /// Runs from the start of a block.
     mutating func run(_ unit: IRUnit, from first: Int, bailing: Bail? = nil) throws -> Stop {
         var index = first
+        if let bailing, bailing.block == first, bailing.guest == 0, bailing.remaining == remaining - unit.blocks[first].guestCount,
+            floats.contains(where: { !Self.isBoxed($0) }) {
+            // Entering a loop may ask for all registers it uses as singles.
+            remaining = bailing.remaining
+            return .bail(block: first, guest: 0)
+        }
         while true {
             let block = unit.blocks[index]
             guard remaining >= block.guestCount else { return .budget(block: index) }
@@ -85,11 +91,13 @@ struct IRReference {
         }
     }
 
+    private static func isBoxed(_ bits: UInt64) -> Bool { bits >> 32 == 0xffff_ffff }
+
     private func hasUnboxedSingle(_ block: IRBlock, _ guest: Int) -> Bool {
         block.instructions.contains { i in
             guard Int(i.guest) == guest, FloatOperations.readsSingles(i.op) else { return false }
             return [i.a, i.b, i.c].contains { operand in
-                if case .float(let number) = operand { return floats[Int(number)] >> 32 != 0xffff_ffff }
+                if case .float(let number) = operand { return !Self.isBoxed(floats[Int(number)]) }
                 return false
             }
         }
