@@ -56,8 +56,8 @@ package final class HostCodeCache {
         figures.baseBytes = backend.buffer.used
     }
 
-    /// Bytes of host code in use.
-    package var bytes: Int { backend.buffer.used }
+    /// Bytes of host code in use: of units that may be entered, and of what all share.
+    package var bytes: Int { units.reduce(figures.baseBytes) { $0 + ($1?.compiled.range.count ?? 0) } }
 
     /// What a unit consists of: its blocks, and where its code is in the buffer. Nil when it is gone.
     func contents(unit number: Int32) -> (blocks: [UnsafeMutablePointer<Block>], range: Range<Int>)? {
