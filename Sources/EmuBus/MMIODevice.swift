@@ -9,8 +9,14 @@ public protocol MMIODevice: AnyObject {
     func read(_ offset: UInt64, size: Int) -> UInt64
     /// Writes the low `size` bytes of `value`.
     func write(_ offset: UInt64, _ value: UInt64, size: Int)
+    /// What `read` would return, without any effect of reading; nil when that is not known.
+    func peek(_ offset: UInt64, size: Int) -> UInt64?
     /// Returns every register to its power-on value. Wiring stays.
     func reset()
+}
+
+extension MMIODevice {
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? { nil }
 }
 
 /// The access widths a register block accepts; anything else is an access fault for the guest.

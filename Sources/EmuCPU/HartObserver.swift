@@ -101,7 +101,9 @@ package final class HartWatch {
     }
 
     /// Replaces everything watched. Only between slices.
-    package func set(code: Set<Code>, data: [Data]) {
+    /// - Parameter everyInstruction: each instruction counts as watched for execution; harts run slowly then.
+    package func set(code: Set<Code>, data: [Data], everyInstruction: Bool = false) {
+        cache.watchesEverything = everyInstruction
         let before = Set(virtualCode.values.joined().map { $0.address & 0xfff })
         virtualCode = Dictionary(grouping: code.filter { !$0.isPhysical }, by: { $0.address & TLBEntry.pageMask })
         physicalCode = Set(code.filter(\.isPhysical).map(\.address))

@@ -81,6 +81,7 @@ public final class TranslationCache {
         var blocksUsed = TranslationCache.chunkOps
         var isNearlyFull = false
         var hasBoundaries = false
+        var watchesEverything = false
         var threshold = Int32.max
         var blocksDecoded = 0
         var blocksInvalidated = 0
@@ -92,6 +93,15 @@ public final class TranslationCache {
     }
     /// There are boundaries.
     package var hasBoundaries: Bool { progress.pointee.hasBoundaries }
+    /// Every instruction is a block of its own, and watched: for traces. Blocks are decoded anew when it changes; only between blocks.
+    package var watchesEverything: Bool {
+        get { progress.pointee.watchesEverything }
+        set {
+            guard newValue != watchesEverything else { return }
+            progress.pointee.watchesEverything = newValue
+            flushAll()
+        }
+    }
     package private(set) var views: [TLBViews] = []
     /// Code for the host made from hot blocks; nil when everything is interpreted.
     package var hostCode: HostCodeCache? {
@@ -163,6 +173,7 @@ public final class TranslationCache {
         let block = newBlock()
         block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: progress.pointee.threshold, secondPage: secondPage))
         if hasBoundaries { block.pointee.isWatched = boundaries.contains(address) }
+        if watchesEverything { block.pointee.isWatched = true }
         let bucket = Self.bucket(address)
         block.pointee.hashNext = buckets[bucket]
         buckets[bucket] = block

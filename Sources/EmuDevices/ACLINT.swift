@@ -138,6 +138,8 @@ public final class ACLINT: MMIODevice, Saveable {
 
     // MARK: Registers
 
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? { read(offset, size: size) }
+
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
         let word = offset & ~7
         let value: UInt64

@@ -16,6 +16,13 @@ public protocol CharacterBackend: AnyObject {
     func frontendReady()
 }
 
+/// A device that writes characters, seen from outside: whether the guest says anything.
+public protocol CharacterSource: AnyObject {
+    var name: String { get }
+    /// Characters the guest has written since the machine was created.
+    var charactersWritten: UInt64 { get }
+}
+
 /// The guest's end: a device that takes characters from a `CharacterBackend`.
 public protocol CharacterFrontend: AnyObject {
     /// How many bytes `receive` takes at this moment. The backend keeps the rest until `frontendReady`.

@@ -59,6 +59,8 @@ public final class GoldfishRTC: MMIODevice, Saveable {
 
     // MARK: Registers
 
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? { offset == Register.timeLow ? time & 0xFFFF_FFFF : read(offset, size: size) }
+
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
         switch offset {
         case Register.timeLow:

@@ -5,7 +5,7 @@ import EmuBus
 /// A command is {device 63:56, command 55:48, payload 47:0}. Device 0 ends the run or passes a system call on (write
 /// to standard output and exit; everything else is answered with ENOSYS), device 1 is a console. The mailboxes are
 /// either variables of the guest's program, looked at by `poll`, or registers on the bus (`fromhost` at 0, `tohost` at 8).
-public final class HTIF: MMIODevice, CharacterFrontend, Saveable {
+public final class HTIF: MMIODevice, CharacterFrontend, CharacterSource, Saveable {
     public static let size: UInt64 = 0x1000
     public static let accessSizes: AccessSizes = [.word, .double]
 
@@ -59,6 +59,7 @@ public final class HTIF: MMIODevice, CharacterFrontend, Saveable {
     private let mailboxes: Mailboxes?
     private let request: (PowerRequest) -> Void
     private var current = State()
+    public private(set) var charactersWritten: UInt64 = 0
     public var backend: (any CharacterBackend)? {
         didSet { backend?.frontend = self }
     }
@@ -118,7 +119,9 @@ public final class HTIF: MMIODevice, CharacterFrontend, Saveable {
             } else {
                 systemCall(at: payload)
             }
-        case (Device.console, ConsoleCommand.put): backend?.write(UInt8(truncatingIfNeeded: payload))
+        case (Device.console, ConsoleCommand.put):
+            charactersWritten &+= 1
+            backend?.write(UInt8(truncatingIfNeeded: payload))
         case (Device.console, ConsoleCommand.get):
             if current.wantedCharacters < Self.backlog { current.wantedCharacters += 1 }
             answerConsole()
@@ -150,6 +153,7 @@ public final class HTIF: MMIODevice, CharacterFrontend, Saveable {
                 result = SystemCall.badDescriptor
             } else if let text = bus.memoryPointer(second, third) {
                 // SAFETY: the bus vouches for `third` bytes at `text`, so the count also fits an Int.
+                charactersWritten &+= third
                 backend?.write(UnsafeRawBufferPointer(start: text, count: Int(third)))
                 result = Int64(third)
             } else {
@@ -188,6 +192,8 @@ public final class HTIF: MMIODevice, CharacterFrontend, Saveable {
     }
 
     // MARK: Registers
+
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? { read(offset, size: size) }
 
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
         guard offset < Register.end else {

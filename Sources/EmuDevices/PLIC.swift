@@ -148,6 +148,22 @@ public final class PLIC: MMIODevice, InterruptSink, Saveable {
 
     // MARK: Registers
 
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? {
+        if offset >= Register.context {
+            let (context, register) = contextPosition(offset)
+            if context < contexts.count, register == Register.claim { return UInt64(strongest(context)) }
+        }
+        return read(offset, size: size)
+    }
+
+    /// The sources that can interrupt `context`: enabled there, with a priority above its threshold.
+    public func enabledSources(context: Int) -> [Int] {
+        guard contexts.indices.contains(context) else { return [] }
+        return (1...sources).filter { source in
+            current.enable[context * words + source / 32] >> UInt32(source % 32) & 1 != 0 && current.priority[source] > current.threshold[context]
+        }
+    }
+
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
         switch offset {
         case 0..<Register.pending:

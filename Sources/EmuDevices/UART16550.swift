@@ -4,7 +4,7 @@ import EmuBus
 ///
 /// The line is ideal outwards: a byte written to THR reaches the backend at once, so the transmitter is always empty
 /// again. Inwards the baud rate only sets the length of the receive time-out (4 characters).
-public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
+public final class UART16550: MMIODevice, CharacterFrontend, CharacterSource, Saveable {
     /// Bytes of address space its device-tree node claims.
     public static let size: UInt64 = 0x100
     /// Wider accesses reach the register of the lowest address only.
@@ -87,6 +87,7 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     }
 
     public let name: String
+    public private(set) var charactersWritten: UInt64 = 0
     private let events: EventQueue
     private let interrupt: InterruptLine
     /// Behind a pointer because each use of a class's variable would be checked for exclusivity.
@@ -164,6 +165,17 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         default:
             Log.write(.guestErrors, "\(name): read of unused offset \(hex(offset))")
             return 0
+        }
+    }
+
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? {
+        switch offset {
+        case Register.data where current.pointee.lcr & LCR.divisorAccess == 0: UInt64(current.pointee.received.first ?? 0) & 0xff
+        case Register.interruptIdentity: UInt64(interruptSource() | (usesFIFOs ? IIR.fifos : 0))
+        case Register.lineStatus: UInt64(LSR.transmitEmpty | current.pointee.lineErrors | (current.pointee.received.isEmpty ? 0 : receiverStatus))
+        case Register.modemStatus: UInt64(current.pointee.msr)
+        case 0...Register.scratch: read(offset, size: size)
+        default: 0
         }
     }
 
@@ -252,6 +264,7 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
     // MARK: Transmitter
 
     private func transmit(_ byte: UInt8) {
+        charactersWritten &+= 1
         if isLooped {
             accept(byte, errors: 0)
         } else {
@@ -366,10 +379,14 @@ public final class UART16550: MMIODevice, CharacterFrontend, Saveable {
         return value
     }
 
-    /// What a read of LSR tells of the characters that wait; it clears the errors of the first one.
+    /// What LSR tells of the characters that wait.
+    private var receiverStatus: UInt8 {
+        LSR.dataReady | (usesFIFOs && current.pointee.received.contains { $0 >> 8 != 0 } ? LSR.fifoError : 0)
+    }
+
+    /// The same as a read of LSR has it, which clears the errors of the first one.
     private func readReceiverStatus() -> UInt8 {
-        var value = LSR.dataReady
-        if usesFIFOs, current.pointee.received.contains(where: { $0 >> 8 != 0 }) { value |= LSR.fifoError }
+        let value = receiverStatus
         if let first = current.pointee.received.first, first >> 8 != 0 { current.pointee.received[0] = first & 0xFF }
         return value
     }

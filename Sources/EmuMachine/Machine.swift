@@ -25,6 +25,8 @@ public final class Machine {
     let clock = RunClock()
     /// Hart whose turn is next.
     var nextHart = 0
+    /// Looks at harts at work every so many cycles; nil for nobody. Set between slices.
+    package weak var sampler: (any HartSampler)?
     /// Hart that ran last, to tell a hart when another ran in between.
     var lastHart: Int?
 

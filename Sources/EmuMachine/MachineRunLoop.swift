@@ -15,6 +15,14 @@ final class RunClock {
     }
 }
 
+/// Looks at harts every so many of their cycles.
+package protocol HartSampler: AnyObject {
+    /// Cycles, at least 1, until `didRun` wants to be called for a hart.
+    func cyclesToNextSample(hart: Int) -> Int
+    /// A hart has run for `cycles` and stands still.
+    func didRun(hart: Int, cycles: Int)
+}
+
 /// How the machine divides its one thread: harts take turns by slices of a fixed number of cycles; between slices due events
 /// run, host descriptors are looked at, and requests (power, stop, pause) are served.
 ///
@@ -101,12 +109,30 @@ extension Machine {
         if events.mode == .virtual {
             let start = events.now
             let before = hart.cycles
-            _ = hart.run(budget: min(limit, virtualBudget(start)), clockBase: start)
+            run(hart, budget: min(limit, virtualBudget(start)), clockBase: start)
             events.advanceVirtual(to: start &+ (hart.cycles &- before) &* config.nanosecondsPerCycle)
         } else {
-            _ = hart.run(budget: limit, clockBase: 0)
+            run(hart, budget: limit, clockBase: 0)
         }
         context.runningHart = nil
+    }
+
+    /// A slice, in pieces where a sampler wants to look in between. Budgets are exact, so that the guest does not notice.
+    private func run(_ hart: any Hart, budget: Int, clockBase: UInt64) {
+        guard let sampler else {
+            _ = hart.run(budget: budget, clockBase: clockBase)
+            return
+        }
+        let start = hart.cycles
+        while true {
+            let before = hart.cycles
+            let done = before &- start
+            let piece = max(1, min(budget - Int(done), sampler.cyclesToNextSample(hart: hart.index)))
+            let reason = hart.run(budget: piece, clockBase: clockBase &+ (events.mode == .virtual ? done &* config.nanosecondsPerCycle : 0))
+            let used = Int(hart.cycles &- before)
+            sampler.didRun(hart: hart.index, cycles: used)
+            if reason != .budget || used < piece || Int(done) + used >= budget { return }
+        }
     }
 
     /// Cycles until the quantum ends or the next event is due.

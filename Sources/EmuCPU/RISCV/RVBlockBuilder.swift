@@ -60,6 +60,7 @@ extension RVProcessor {
         var count = 0
         var secondPage: UInt64 = 0
         let hasBoundaries = cache.hasBoundaries
+        let limit = cache.watchesEverything ? 1 : limit
         while count < limit && position < GuestRAM.pageSize {
             if hasBoundaries, count > 0, cache.boundaries.contains(page | UInt64(position)) { break }
             var bits = UInt32(code.loadUnaligned(fromByteOffset: position, as: UInt16.self))

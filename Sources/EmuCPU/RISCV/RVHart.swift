@@ -205,11 +205,11 @@ package enum RVCause {
 
 /// Interrupt numbers: bits of mip and mie.
 package enum RVInterrupt {
-    static let supervisorSoftware = 1
-    static let machineSoftware = 3
-    static let supervisorTimer = 5
-    static let machineTimer = 7
-    static let supervisorExternal = 9
-    static let machineExternal = 11
-    static let counterOverflow = 13
+    package static let supervisorSoftware = 1
+    package static let machineSoftware = 3
+    package static let supervisorTimer = 5
+    package static let machineTimer = 7
+    package static let supervisorExternal = 9
+    package static let machineExternal = 11
+    package static let counterOverflow = 13
 }

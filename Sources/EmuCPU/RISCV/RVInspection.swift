@@ -35,6 +35,18 @@ extension RVProcessor {
 }
 
 extension RVProcessor {
+    /// A hash over all that decides what the hart does next, counters and the clock excepted. Only to be compared within a process.
+    package var stateDigest: Int {
+        var hasher = Hasher()
+        // SAFETY: both ranges lie in the saved part of the state. The slot between them holds what was written to x0.
+        let state = UnsafeRawBufferPointer(start: h, count: Self.savedSize)
+        let swallowed = 32 * MemoryLayout<UInt64>.stride
+        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: state[..<swallowed]))
+        let end = MemoryLayout<RVHart>.offset(of: \.mhpmevent) ?? swallowed
+        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: state[(swallowed + MemoryLayout<UInt64>.stride)..<end]))
+        return hasher.finalize()
+    }
+
     /// `readCSR` without comparing stimecmp anew, so that looking at a guest does not change what it does next.
     package func inspectCSR(_ csr: RVCSR) -> UInt64 {
         switch csr {

@@ -43,6 +43,10 @@ public final class RVProcessor {
             h.pointee.isWatched = newValue != nil
         }
     }
+    /// What is remembered of traps.
+    package var trapHistory: TrapHistory { traps.pointee }
+    /// Behind a pointer because each use of a class's variable would be checked for exclusivity.
+    let traps = UnsafeMutablePointer<TrapHistory>.allocate(capacity: 1)
     /// Behind a flag, because each use of a class's variable is checked for exclusivity.
     private var observation: HartWatch?
     /// Runs translated code and the interpreter side by side; nil when translated code runs alone. Set before the first slice.
@@ -84,6 +88,7 @@ public final class RVProcessor {
             jumps: view.pointee.jumps, helpers: Self.helperAddresses))
         h.pointee.foreignWrites = bus.foreignWriteCount
         h.pointee.processor = Unmanaged.passUnretained(self).toOpaque()
+        traps.initialize(to: TrapHistory())
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
         reset()
@@ -91,8 +96,16 @@ public final class RVProcessor {
 
     deinit {
         h.deallocate()
+        traps.deallocate()
         scratch.deallocate()
         csrs.deallocate()
+    }
+
+    /// A hart in the same state over other memory and another clock: what it does stays there.
+    package func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue, readTime: @escaping () -> UInt64) throws -> RVProcessor {
+        let copy = RVProcessor(index: index, config: config, bus: bus, cache: cache, events: events, readTime: readTime)
+        try copy.restoreState(encodedState())
+        return copy
     }
 
     /// Base of the register file: x0…x31 and the slot that swallows writes to x0.

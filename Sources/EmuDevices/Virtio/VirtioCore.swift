@@ -54,6 +54,8 @@ public final class VirtioCore {
     /// What is left of `byteBudget` in the round of service in hand.
     private var bytesLeft = 0
     public private(set) var configGeneration: UInt32 = 0
+    /// Requests given back to the driver since the machine was created.
+    public private(set) var requestsServed: UInt64 = 0
 
     /// - Parameter notify: tells the transport to interrupt the driver.
     public init(device: any VirtioDevice, memory: AddressSpace, events: EventQueue, isLegacy: Bool, options: VirtioOptions,
@@ -223,6 +225,7 @@ public final class VirtioCore {
     /// Gives requests back, all at once. `signal` tells the driver.
     public func giveBack(_ index: Int, _ used: [(chain: DescriptorChain, written: UInt32)]) {
         guard !isBroken else { return }
+        requestsServed &+= UInt64(used.count)
         do { try queues[index].giveBack(used) } catch { fail("queue \(index): \(error)") }
     }
 

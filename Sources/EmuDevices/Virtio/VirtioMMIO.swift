@@ -151,7 +151,12 @@ public final class VirtioMMIO: MMIODevice, Saveable {
         return index
     }
 
+    /// Requests the device has given back to the driver since the machine was created.
+    public var requestsServed: UInt64 { core?.requestsServed ?? 0 }
+
     // MARK: Reading
+
+    public func peek(_ offset: UInt64, size: Int) -> UInt64? { read(offset, size: size) }
 
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
         if offset >= Register.config { return readConfig(offset - Register.config, size: size) }
