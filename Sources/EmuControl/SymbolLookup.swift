@@ -14,6 +14,11 @@ public protocol SymbolLookup: AnyObject {
     func addresses(file: String, line: Int) -> [UInt64]
 }
 
+extension Optional where Wrapped == any SymbolLookup {
+    /// `0x80000000 <_start>`
+    func addressText(_ address: UInt64) -> String { hexText(address) + (self?.symbol(at: address).map { " <\($0.text)>" } ?? "") }
+}
+
 /// An address as a distance from a symbol.
 public struct SymbolPlace: Equatable, Sendable {
     /// As shown: demangled.

@@ -9,6 +9,8 @@ public final class SerialConsole: IOPoller {
     public var onQuit: (() -> Void)?
     /// Ctrl-A s.
     public var onSync: (() -> Void)? { didSet { for mux in muxes { mux.onSync = onSync } } }
+    /// Ctrl-A w: says why the guest does not move.
+    public var onExplain: (() -> String)? { didSet { for mux in muxes { mux.onExplain = onExplain } } }
     /// Ctrl-C on the terminal; nil leaves it to the guest. For a debugger.
     public var onInterrupt: (() -> Void)? { didSet { standardLine?.onInterrupt = onInterrupt } }
     /// Output of a line was lost for good. Called once per line.
@@ -100,6 +102,7 @@ public final class SerialConsole: IOPoller {
             self?.onQuit?()
         }
         mux.onSync = onSync
+        mux.onExplain = onExplain
         muxes.append(mux)
         polled.append(line)
         if let id = config.id { muxOfID[id] = mux }

@@ -6,6 +6,8 @@ public protocol MonitorTarget: AnyObject {
     var statusLine: String { get }
     func pause()
     func resume()
+    /// Why the guest does not move, in lines.
+    var explanation: String { get }
     /// Resets the machine as its reset button would.
     func reset()
     /// Writes the changes of `-snapshot` disks to their images.
@@ -36,6 +38,7 @@ public final class Monitor: CharacterFrontend {
         },
         Command(names: ["stop", "s"], arguments: "", help: "stop the guest") { monitor, _ in monitor.target?.pause() },
         Command(names: ["cont", "c"], arguments: "", help: "let the guest run on") { monitor, _ in monitor.target?.resume() },
+        Command(names: ["why"], arguments: "", help: "say why the guest does not move") { monitor, _ in monitor.print(monitor.target?.explanation ?? "") },
         Command(names: ["system_reset"], arguments: "", help: "reset the machine") { monitor, _ in monitor.target?.reset() },
         Command(names: ["commit"], arguments: "all", help: "write the changes of -snapshot disks to their images") { monitor, _ in
             monitor.target?.commit()

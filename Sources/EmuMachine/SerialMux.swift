@@ -7,7 +7,7 @@ import Glibc
 public final class SerialMux: CharacterFrontend {
     /// What a key after the escape character does.
     public enum Command: CaseIterable, Sendable {
-        case help, quit, sync, timestamps, sendBreak, switchFocus
+        case help, quit, sync, timestamps, sendBreak, switchFocus, explain
 
         /// The key, lower case.
         public var key: Character {
@@ -18,6 +18,7 @@ public final class SerialMux: CharacterFrontend {
             case .timestamps: "t"
             case .sendBreak: "b"
             case .switchFocus: "c"
+            case .explain: "w"
             }
         }
 
@@ -29,6 +30,7 @@ public final class SerialMux: CharacterFrontend {
             case .timestamps: "toggle console timestamps"
             case .sendBreak: "send break (magic sysrq)"
             case .switchFocus: "switch between console and monitor"
+            case .explain: "say why the guest does not move"
             }
         }
     }
@@ -69,6 +71,8 @@ public final class SerialMux: CharacterFrontend {
     public var onQuit: (() -> Void)?
     /// Ctrl-A s.
     public var onSync: (() -> Void)?
+    /// Ctrl-A w: what is to be printed.
+    public var onExplain: (() -> String)?
 
     private let line: any CharacterBackend
     private let escape: UInt8
@@ -157,6 +161,7 @@ public final class SerialMux: CharacterFrontend {
             atLineStart = true
         case .sendBreak: receiveBreak()
         case .switchFocus: switchFocus()
+        case .explain: if let onExplain { print("\r\n" + onExplain().replacing("\n", with: "\r\n")) }
         case nil: break  // as QEMU: an unknown key is swallowed with the escape character
         }
     }

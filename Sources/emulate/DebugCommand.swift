@@ -97,6 +97,7 @@ private final class DebugRun {
     private let machine: Machine
     private let session: DebugSession
     private let debugger: Debugger
+    private let explainer: GuestExplainer
 
     init(_ options: DebugOptions) throws {
         self.options = options
@@ -111,14 +112,21 @@ private final class DebugRun {
         if let monitor = options.run.monitor { try console.makeMonitor(monitor) }
         session = try DebugSession(machine)
         debugger = Debugger(session)
+        explainer = GuestExplainer(machine, options.run, stopper) { [debugger] in debugger.symbols }
+        explainer.hold()
+        console.onExplain = { [explainer] in explainer.text }
         signals.onTermination = { [stopper] in stopper.requestStop(signal: $0) }
         signals.onInterrupt = { [session] in session.interrupt() }
         console.onInterrupt = { [session] in session.interrupt() }
         console.onQuit = { [stopper] in stopper.requestStop(.user) }
         console.onFailure = { [stopper] in stopper.requestStop(.error("\($0)")) }
         debugger.sendToGuest = { [console] in _ = console.type($0) }
-        session.willRun = { [console] in console.start() }
-        session.didStop = { [console, options] in
+        session.willRun = { [console, explainer] in
+            console.start()
+            explainer.release()
+        }
+        session.didStop = { [console, options, explainer] in
+            explainer.hold()
             console.finish()
             if !console.isAtLineStart, !options.writesJSON { _ = HostStartup.printOut("\n") }
         }
@@ -132,7 +140,9 @@ private final class DebugRun {
         loadSymbols()
         let repl = REPL(debugger, scripts: options.scripts, writesJSON: options.writesJSON, isBatch: options.isBatch) { HostSignals.takeInterrupt() }
         for (path, slide) in options.symbols { try debugger.loadSymbols(path, slide: slide) }
+        try debugger.recordings.start(options.run.recording)
         var code = repl.run()
+        if !debugger.recordings.finishAll() { code = 1 }
         do {
             try machine.close()
         } catch {
@@ -146,8 +156,6 @@ private final class DebugRun {
 
     /// Programs that are ELF files bring their own symbols; others have none to offer, which is no mistake.
     private func loadSymbols() {
-        var files = [options.run.config.kernel].compactMap { $0 }
-        if case .file(let path) = options.run.config.firmware { files.append(path) }
-        for path in files { _ = try? debugger.loadSymbols(path) }
+        for path in options.run.config.programs { _ = try? debugger.loadSymbols(path) }
     }
 }

@@ -1,4 +1,5 @@
 import EmuBus
+import EmuControl
 import EmuMachine
 import Glibc
 
@@ -57,6 +58,7 @@ private final class MachineRun: MonitorTarget {
     private let console: SerialConsole
     private let stopper = MachineStopper()
     private let machine: Machine
+    private let explainer: GuestExplainer
 
     init(_ options: RunOptions) throws {
         self.options = options
@@ -69,6 +71,13 @@ private final class MachineRun: MonitorTarget {
         host.pollers = [signals, console]
         defer { progress?.clear() }
         machine = try Machine(options.config, host: host)
+        // Read when there is something to explain, which is rare.
+        var table: SymbolTable?
+        explainer = GuestExplainer(machine, options, stopper) {
+            let symbols = table ?? GuestExplainer.symbols(of: options.config)
+            table = symbols
+            return symbols
+        }
         if let monitor = options.monitor { try console.makeMonitor(monitor) }
         signals.onTermination = { [stopper] in stopper.requestStop(signal: $0) }
         console.onQuit = { [stopper] in stopper.requestStop(.user) }
@@ -84,20 +93,23 @@ private final class MachineRun: MonitorTarget {
         }
         console.monitor?.target = self
         console.onSync = { [weak self] in self?.commit() }
+        console.onExplain = { [explainer] in explainer.text }
+        let symbols = options.recording.isEmpty ? nil : GuestExplainer.symbols(of: options.config)
+        let recorder = try symbols.map { try GuestRecorder(machine, $0, options.recording) }
         console.start()
-        var status = machine.run()
+        var status = recorder?.run() ?? machine.run()
         do {
             try machine.close()
         } catch {
             status = .error("\(error)")
         }
         console.finish()
-        return report(status)
+        return report(status, hasAllFiles: recorder?.recordings.finishAll() ?? true)
     }
 
-    private func report(_ status: ExitStatus) -> Int32 {
+    private func report(_ status: ExitStatus, hasAllFiles: Bool) -> Int32 {
         if options.config.printsStatistics { HostStartup.printError(machine.statistics.summary) }
-        let isLogComplete = reportLog()
+        let isComplete = reportLog() && hasAllFiles
         switch status.reason {
         case .poweroff, .failure, .reset, .user: break
         case .error(let message): HostStartup.printError(message)
@@ -105,7 +117,7 @@ private final class MachineRun: MonitorTarget {
             HostStartup.printError("terminating on signal \(number) (\(String(cString: strsignal(number))))")
             HostSignals.die(by: number)
         }
-        return status.code == 0 && !isLogComplete ? 1 : status.code
+        return status.code == 0 && !isComplete ? 1 : status.code
     }
 
     /// Says so when lines of the log file are missing; false then.
@@ -120,6 +132,7 @@ private final class MachineRun: MonitorTarget {
     var statusLine: String { machine.isPaused ? "paused" : "running" }
     func pause() { machine.isPaused = true }
     func resume() { machine.isPaused = false }
+    var explanation: String { explainer.text }
     func reset() { machine.requestReset() }
     func quit() { stopper.requestStop(.user) }
 

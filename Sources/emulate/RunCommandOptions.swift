@@ -360,6 +360,15 @@ extension RunCommand {
         Row(["perf-map"], help: "write /tmp/perf-PID.map, so that Linux perf names translated code by its guest address") { options, _ in
             options.config.writesPerfMap = true
         },
+        Row(["watchdog"], "SECONDS[,exit=CODE]",
+            help: "explain a guest that makes no progress for so long (as Ctrl-A w does) on standard error, and go on\n"
+                + "progress: console output, requests to devices, code not run before; computing and waiting for a timer or input are fine\n"
+                + "exit=CODE: end with this exit code (1 to 255) after that") { options, use throws(CommandEnd) in
+            let list = try PropertyList(
+                use, [Property("seconds", .number(1...1_000_000), "without progress"), Property("exit", .number(1...255), "exit code")], implied: "seconds")
+            guard let seconds = list.number("seconds") else { throw use.failed("needs a number of seconds: --watchdog 30") }
+            options.watchdog = (seconds, list.number("exit").map { Int32($0) })
+        },
         Row(["d"], "ITEM[,ITEM…]", help: "log to standard error or the file of -D ('-d help' lists the items)") {
             options, use throws(CommandEnd) in
             options.log.formUnion(try logItems(use))
@@ -377,7 +386,7 @@ extension RunCommand {
         Row(["D"], "FILE", help: "file for the log of -d") { options, use throws(CommandEnd) in options.logFile = try path(use) },
         Row(["h", "help"], help: "show this help") { _, _ throws(CommandEnd) in throw .answered(RunCommand.help) },
         Row(["version", "V"], help: "show the version") { _, _ throws(CommandEnd) in throw .answered(Version.text) },
-    ]
+    ] + RecordingOptions.rows
 
     private static func logItems(_ use: OptionUse) throws(CommandEnd) -> LogCategory {
         var result: LogCategory = []
@@ -403,7 +412,7 @@ extension RunCommand {
         "object": "", "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
-        "incoming": "", "trace": "use -d", "plugin": "", "action": "use -no-reboot", "no-shutdown": "", "watchdog": "",
+        "incoming": "", "plugin": "", "action": "use -no-reboot", "no-shutdown": "",
         "enable-kvm": "guests run in software only", "singlestep": "", "option-rom": "", "tb-size": "use -accel jit,tb-size=MiB", "k": "",
         "add-fd": "", "set": "", "msg": "", "only-migratable": "", "mem-path": "", "mem-prealloc": "", "full-screen": "", "tpmdev": "",
         "iscsi": "", "debugcon": "use -serial", "dump-vmstate": "", "compat": "", "preconfig": "", "async-teardown": "", "no-user-config": "",

@@ -57,6 +57,33 @@ import emulate
         #expect(run.wait() == .code(0))
     }
 
+    @Test func keysAndMonitorSayWhyTheGuestDoesNotMove() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-bios", "none", "-kernel", guest])
+        try #require(run.waitFor(">"))
+        run.send("\u{1}w")
+        #expect(run.waitFor("uart0+0x5 at 0x10000005"))
+        #expect(run.waitFor("uart0: 1 character written so far"))
+        run.send("\u{1}cwhy\rquit\r")
+        #expect(run.outputToEnd().contains("executes the same 3 instructions over and over"))
+        #expect(run.wait() == .code(0))
+    }
+
+    @Test func theWatchdogExplainsAndEndsWithTheCodeAskedFor() throws {
+        let guest = try directory.program("spin.bin", [0x0000_006f])
+        let run = try Subprocess(["-bios", "none", "-kernel", guest, "--watchdog", "1,exit=3"])
+        let errors = run.errorsToEnd()
+        #expect(errors.hasPrefix("emulate: --watchdog: the guest made no progress for 1 s\nthe guest does not get any further\nhart 0: executes one instruction"))
+        #expect(errors.hasSuffix("emulate: --watchdog: ends here with exit code 3\n"))
+        #expect(run.wait() == .code(3))
+    }
+
+    @Test(arguments: ["", "0", "soon", "5,exit=0", "5,exit=256", "5,code=1"]) func theWatchdogWantsSeconds(value: String) throws {
+        let run = try Subprocess(["-watchdog", value, "-kernel", "/nonexistent"])
+        #expect(run.errorsToEnd().hasPrefix("emulate: -watchdog: "))
+        #expect(run.wait() == .code(1))
+    }
+
     @Test func theEndOfInputDoesNotEndTheGuest() throws {
         let guest = try directory.program("echo.bin", TestGuest.echo)
         let run = try Subprocess(["-bios", "none", "-kernel", guest])

@@ -100,6 +100,15 @@ final class MemoryDevice: CharacterFrontend {
         #expect(first.text == "z")
     }
 
+    @Test func escapeWPrintsAnExplanation() {
+        line.type("\u{1}w")
+        #expect(line.text == "")
+        mux.onExplain = { "it sleeps\nwell\n" }
+        line.type("\u{1}w")
+        #expect(line.text == "\r\nit sleeps\r\nwell\r\n")
+        #expect(first.text == "")
+    }
+
     @Test(arguments: ["h", "?"]) func helpListsEveryKey(key: String) {
         line.type("\u{1}" + key)
         for command in SerialMux.Command.allCases { #expect(line.text.contains("C-a \(command.key)    \(command.summary)\r\n")) }
@@ -164,6 +173,7 @@ final class MemoryDevice: CharacterFrontend {
     final class Target: MonitorTarget {
         var calls: [String] = []
         var statusLine: String { "running" }
+        var explanation: String { "it sleeps\n" }
         func pause() { calls.append("pause") }
         func resume() { calls.append("resume") }
         func reset() { calls.append("reset") }
@@ -218,7 +228,7 @@ final class MemoryDevice: CharacterFrontend {
     @Test func helpListsTheCommandsOrShowsOne() {
         line.type("help\r")
         let all = line.take()
-        for name in ["help", "info", "stop", "cont", "system_reset", "quit"] { #expect(all.contains("\r\n\(name)|") || all.contains("\r\n\(name) ")) }
+        for name in ["help", "info", "stop", "cont", "why", "system_reset", "quit"] { #expect(all.contains("\r\n\(name)|") || all.contains("\r\n\(name) ")) }
         line.type("help q\r")
         #expect(line.take() == "help q\r\nquit|q -- end the emulator\r\n(emulate) ")
     }

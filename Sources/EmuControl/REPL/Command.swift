@@ -4,6 +4,7 @@ struct Command: Sendable {
         case running = "Running and stopping"
         case breakpoints = "Breakpoints, watchpoints and events"
         case looking = "Looking at the guest"
+        case recording = "Recording what the guest does"
         case changing = "Changing the guest"
         case debugger = "The debugger itself"
     }

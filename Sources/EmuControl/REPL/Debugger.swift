@@ -8,6 +8,8 @@ public final class Debugger {
     public let symbols = SymbolTable()
     /// Where source files are found.
     public let sources = SourceFiles()
+    /// Traces, profiles and coverage.
+    public private(set) lazy var recordings = Recordings(session, symbols)
     /// Sends text to the guest's console, for `send`.
     public var sendToGuest: (([UInt8]) -> Void)?
     /// Shown by `info devices` as the board's own name for the guest's end; tells the REPL to end.

@@ -283,13 +283,9 @@ enum InfoTable {
     private static func events(_ debugger: Debugger) -> CommandResult {
         let queue = debugger.session.machine.events
         let now = queue.now
-        func seconds(_ time: UInt64) -> String {
-            let digits = String(time % 1_000_000_000)
-            return "\(time / 1_000_000_000)." + String(repeating: "0", count: 9 - digits.count) + digits
-        }
         let pending = queue.pending
-        var text = "guest time \(seconds(now)) s\n"
-        for event in pending { text += "  \(event.name.padded(16)) in \(event.deadline > now ? seconds(event.deadline - now) : "0") s\n" }
+        var text = "guest time \(secondsText(now)) s\n"
+        for event in pending { text += "  \(event.name.padded(16)) in \(event.deadline > now ? secondsText(event.deadline - now) : "0") s\n" }
         return CommandResult(text, .record([
             "now": .hex(now), "events": .list(pending.map { .record(["name": .string($0.name), "deadline": .hex($0.deadline)]) }),
         ]))

@@ -85,8 +85,12 @@ enum StopReport {
 enum Listing {
     /// `0x80000000 <main+0x4>:  13 01 01 ff   addi  sp,sp,-16`
     static func line(_ instruction: DebugInstruction, _ session: DebugSession, showsBytes: Bool = false) -> String {
+        line(instruction, session.symbols, showsBytes: showsBytes)
+    }
+
+    static func line(_ instruction: DebugInstruction, _ symbols: (any SymbolLookup)?, showsBytes: Bool = false) -> String {
         let parts = instruction.text.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
-        var text = "\(session.addressText(instruction.address)):\t"
+        var text = "\(symbols.addressText(instruction.address)):\t"
         if showsBytes {
             let digits = instruction.bytes.reversed().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             text += digits.padded(10)

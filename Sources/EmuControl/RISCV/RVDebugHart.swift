@@ -3,7 +3,7 @@ import EmuCPU
 
 /// A RISC-V hart as the debugger sees it.
 final class RVDebugHart: DebugHart {
-    private let cpu: RVProcessor
+    let cpu: RVProcessor
     private let bus: AddressSpace
     private let disassembler: RVDisassembler
     let registers: [RegisterDescription]
@@ -105,6 +105,7 @@ final class RVDebugHart: DebugHart {
     }
     var isWaiting: Bool { cpu.isWaiting }
     var space: UInt64 { cpu.privilege == 3 ? cpu.presentRights(.load).space : cpu.inspectCSR(.satp) }
+    var privilege: UInt8 { cpu.privilege }
     var privilegeName: String { privilegeName(cpu.privilege) }
     func privilegeName(_ privilege: UInt8) -> String { ["U", "S", "2", "M"][Int(privilege & 3)] }
 

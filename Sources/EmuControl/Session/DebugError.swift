@@ -14,6 +14,12 @@ func hexColumn(_ value: UInt64, digits: Int = 16) -> String {
     return "0x" + String(repeating: "0", count: max(0, digits - text.count)) + text
 }
 
+/// Seconds with nine decimals.
+func secondsText(_ nanoseconds: UInt64) -> String {
+    let digits = String(nanoseconds % 1_000_000_000)
+    return "\(nanoseconds / 1_000_000_000)." + String(repeating: "0", count: 9 - digits.count) + digits
+}
+
 extension String {
     /// Followed by spaces up to `width` characters.
     func padded(_ width: Int) -> String { count >= width ? self : self + String(repeating: " ", count: width - count) }

@@ -1,4 +1,6 @@
+import EmuBus
 import EmuCPU
+import EmuMachine
 
 /// A register as a debugger shows it.
 public struct RegisterDescription: Sendable, Equatable {
@@ -114,6 +116,16 @@ public struct TLBPage: Sendable, Equatable {
     public var isCurrent: Bool
 }
 
+/// An interrupt that a hart has enabled, and whether it can come.
+public struct WakeUp: Sendable, Equatable {
+    public var name: String
+    public var canCome: Bool
+    /// It would enter a handler now; otherwise it only ends a wait.
+    public var entersHandler: Bool
+    /// When, or why not.
+    public var text: String
+}
+
 /// A processor as the debugger sees it; one implementation per guest architecture. Reading changes nothing in the guest.
 /// Only to be used while the machine is stopped, reading registers and memory excepted.
 package protocol DebugHart: AnyObject {
@@ -142,6 +154,7 @@ package protocol DebugHart: AnyObject {
 
     /// The translation register by which pages are found now, 0 without translation.
     var space: UInt64 { get }
+    var privilege: UInt8 { get }
     /// "M", "S", "U".
     var privilegeName: String { get }
     func privilegeName(_ privilege: UInt8) -> String
@@ -170,4 +183,20 @@ package protocol DebugHart: AnyObject {
     func privilege(named text: String) -> UInt8?
     /// What a hart that waits or is stuck could be woken by, one fact a line.
     var interruptFacts: [String] { get }
+
+    // For those who explain what a guest does.
+
+    /// The interrupts enabled.
+    /// - Parameter othersRun: some other hart runs, and could send one.
+    func wakeUps(_ machine: Machine, othersRun: Bool) -> [WakeUp]
+    /// What is remembered of traps.
+    var traps: TrapHistory { get }
+    /// Where traps to `privilege` go, and the name of the register that says so.
+    func trapHandler(_ privilege: UInt8) -> (register: String, address: UInt64)
+    /// True for an instruction fetch that was refused, whatever by.
+    func isFetchFault(_ cause: UInt64) -> Bool
+    /// A hart in the same state over other memory.
+    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue) throws -> any DebugHart
+    /// A hash over all that decides what the hart does next, the time excepted.
+    var stateDigest: Int { get }
 }

@@ -90,8 +90,12 @@ extension DebugSession {
             case .pending: break
             }
         }
+        for instrument in instruments {
+            data += instrument.watchedData
+            events.formUnion(instrument.watchedEvents)
+        }
         watch.events = events
-        watch.set(code: code, data: data)
+        watch.set(code: code, data: data, everyInstruction: instruments.contains { $0.wantsInstructions })
     }
 
     // MARK: Judging
@@ -126,6 +130,13 @@ extension DebugSession {
 
 extension DebugSession: HartObserver {
     package func stops(hart index: Int, before pc: UInt64, physical: UInt64) -> Bool {
+        if breaks(hart: index, before: pc, physical: physical) { return true }
+        for instrument in instruments where instrument.wantsInstructions { instrument.willExecute(harts[index], pc: pc, physical: physical) }
+        return false
+    }
+
+    /// A breakpoint stops the hart here.
+    private func breaks(hart index: Int, before pc: UInt64, physical: UInt64) -> Bool {
         if passes[index] == pc {
             passes[index] = nil
             return false
@@ -147,6 +158,7 @@ extension DebugSession: HartObserver {
 
     package func observe(hart index: Int, _ event: HartEvent) -> Bool {
         let hart = harts[index]
+        for instrument in instruments { instrument.observe(hart, event) }
         if case .access(let access) = event { return observe(access, hart) }
         let ids = breakpoints.filter { $0.isEnabled && matches($0, event, hart) }.map(\.id)
         let hit = hits(ids, hart)

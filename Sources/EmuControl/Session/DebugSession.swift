@@ -36,6 +36,9 @@ public final class DebugSession {
     public var willRun: (() -> Void)?
     public var didStop: (() -> Void)?
 
+    /// What listens in while the guest runs.
+    package internal(set) var instruments: [any Instrument] = []
+
     // While the guest runs.
     var pendingStop: Stop?
     var isInterrupted = false
@@ -51,11 +54,7 @@ public final class DebugSession {
     /// - Throws: `DebugError` when the machine's harts are of no architecture the debugger knows.
     public init(_ machine: Machine) throws(DebugError) {
         self.machine = machine
-        var harts: [any DebugHart] = []
-        for hart in machine.harts {
-            guard let cpu = hart as? RVProcessor else { throw DebugError("the debugger does not know this kind of processor") }
-            harts.append(RVDebugHart(cpu, bus: machine.bus))
-        }
+        let harts = try machine.debugHarts()
         guard let first = harts.first else { throw DebugError("the machine has no harts") }
         self.harts = harts
         lastStop = Stop(reason: .start, hart: 0, pc: first.pc)
@@ -133,5 +132,17 @@ public final class DebugSession {
     public func symbolText(_ address: UInt64) -> String? { symbols?.symbol(at: address)?.text }
 
     /// `0x80000000 <_start>`
-    public func addressText(_ address: UInt64) -> String { hexText(address) + (symbolText(address).map { " <\($0)>" } ?? "") }
+    public func addressText(_ address: UInt64) -> String { symbols.addressText(address) }
+}
+
+extension Machine {
+    /// The harts as a debugger sees them.
+    func debugHarts() throws(DebugError) -> [any DebugHart] {
+        var list: [any DebugHart] = []
+        for hart in harts {
+            guard let cpu = hart as? RVProcessor else { throw DebugError("the debugger does not know this kind of processor") }
+            list.append(RVDebugHart(cpu, bus: bus))
+        }
+        return list
+    }
 }

@@ -234,6 +234,20 @@ public final class DebugInfo {
 
     // MARK: By line
 
+    /// Calls `body` with every row of every line table.
+    func forEachLine(_ body: (LineEntry) -> Void) {
+        var seen: Set<UInt64> = []
+        for unit in units {
+            // Units may share a table.
+            guard let offset = unit.lineTable, seen.insert(offset).inserted, let table = lineTable(unit) else { continue }
+            table.forEachSequence { rows in
+                for index in rows.indices.dropLast() {
+                    if let entry = entry(rows[index], rows[index + 1].address, table) { body(entry) }
+                }
+            }
+        }
+    }
+
     private func indexFiles() -> [String: [Int]] {
         var result: [String: [Int]] = [:]
         var seen: Set<UInt64> = []

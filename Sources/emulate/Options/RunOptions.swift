@@ -14,6 +14,9 @@ package struct RunOptions {
     package var logFilter: [ClosedRange<UInt64>] = []
     /// `-D`.
     package var logFile: String?
+    /// `--watchdog`: seconds without progress until the guest's state is explained, and the exit code if that ends the run.
+    package var watchdog: (seconds: UInt64, exitCode: Int32?)?
+    package var recording = RecordingOptions()
     /// The word that is no option: a program, kernel or disk to find out about.
     package var path: String?
 

@@ -1,0 +1,76 @@
+import EmuBus
+import EmuCPU
+import EmuDevices
+import EmuMachine
+
+/// What a diagnosis asks of a RISC-V hart.
+extension RVDebugHart {
+    private enum Cause {
+        static let fetchMisaligned: UInt64 = 0, fetchAccess: UInt64 = 1, fetchPage: UInt64 = 12
+    }
+
+    private enum Status {
+        static let sie: UInt64 = 1 << 1, mie: UInt64 = 1 << 3
+    }
+
+    var traps: TrapHistory { cpu.trapHistory }
+    var stateDigest: Int { cpu.stateDigest }
+    func isFetchFault(_ cause: UInt64) -> Bool { [Cause.fetchMisaligned, Cause.fetchAccess, Cause.fetchPage].contains(cause) }
+
+    func trapHandler(_ privilege: UInt8) -> (register: String, address: UInt64) {
+        privilege == 3 ? ("mtvec", cpu.inspectCSR(.mtvec) & ~3) : ("stvec", cpu.inspectCSR(.stvec) & ~3)
+    }
+
+    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue) throws -> any DebugHart {
+        let ticks = cpu.readTime(), start = events.now
+        let period = max(1, 1_000_000_000 / max(1, cpu.config.timebase))
+        let copy = try cpu.copy(bus: bus, cache: cache, events: events) { ticks &+ (events.now &- start) / period }
+        return RVDebugHart(copy, bus: bus)
+    }
+
+    func wakeUps(_ machine: Machine, othersRun: Bool) -> [WakeUp] {
+        let enabled = cpu.inspectCSR(.mie)
+        let pending = cpu.inspectCSR(.mip)
+        return (0..<64).filter { enabled >> UInt64($0) & 1 != 0 }.map { number in
+            var (canCome, text) = source(number, machine, othersRun)
+            if pending >> UInt64(number) & 1 != 0 { (canCome, text) = (true, "pending") }
+            return WakeUp(name: causeName(1 << 63 | UInt64(number)), canCome: canCome, entersHandler: isTaken(number), text: text)
+        }
+    }
+
+    /// Where interrupt `number` would come from.
+    private func source(_ number: Int, _ machine: Machine, _ othersRun: Bool) -> (canCome: Bool, text: String) {
+        switch number {
+        case RVInterrupt.machineTimer: return timer(["clint hart \(index)"], machine)
+        case RVInterrupt.supervisorTimer:
+            if cpu.inspectCSR(.menvcfg) >> 63 != 0 { return timer(["stimecmp\(index)"], machine) }
+            return (othersRun, "without Sstc only M-mode software raises it")
+        case RVInterrupt.machineSoftware, RVInterrupt.supervisorSoftware:
+            return (othersRun, othersRun ? "another hart may send it" : "no other hart runs that could send it")
+        case RVInterrupt.machineExternal, RVInterrupt.supervisorExternal: return external(number == RVInterrupt.machineExternal ? 0 : 1, machine)
+        default: return (false, "nothing raises it while the hart waits")
+        }
+    }
+
+    private func timer(_ names: [String], _ machine: Machine) -> (canCome: Bool, text: String) {
+        guard let event = machine.events.pending.first(where: { names.contains($0.name) }) else { return (false, "its timer is not set") }
+        let now = machine.events.now
+        return (true, event.deadline > now ? "its timer ends in \(secondsText(event.deadline - now)) s" : "its timer has ended")
+    }
+
+    private func external(_ context: Int, _ machine: Machine) -> (canCome: Bool, text: String) {
+        let controllers = machine.regions.compactMap { $0.device as? PLIC }
+        guard let controller = controllers.first else { return (false, "the board has no interrupt controller") }
+        let sources = controller.enabledSources(context: 2 * index + context)
+        guard !sources.isEmpty else { return (false, "no source is enabled in the \(controller.name)") }
+        return (true, "the \(controller.name) lets source\(sources.count == 1 ? "" : "s") \(sources.map(String.init).joined(separator: ", ")) through")
+    }
+
+    /// Interrupt `number` would be taken if it were pending.
+    private func isTaken(_ number: Int) -> Bool {
+        let status = cpu.inspectCSR(.mstatus)
+        let isSupervisors = cpu.inspectCSR(.mideleg) >> UInt64(number) & 1 != 0
+        if isSupervisors { return cpu.privilege == 0 || cpu.privilege == 1 && status & Status.sie != 0 }
+        return cpu.privilege < 3 || status & Status.mie != 0
+    }
+}
