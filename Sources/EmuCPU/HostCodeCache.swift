@@ -78,18 +78,17 @@ package final class HostCodeCache {
         defer { count(Self.now() &- started) }
         let log = TranslationLog(ir, blocks, page: page, hart: hart, isLoop: loop != nil)
         log?.write(.ir, ir)
-        let weights = loop?.weights ?? []
-        let probes = !blocks.contains { $0.pointee.failedProbes >= Self.greatestFailedProbes }
-        optimizer.run(&ir, cycles: loop?.innerCycles ?? [], probes: probes)
+        let probes = blocks.map(\.pointee.probes).min() ?? .shared
+        optimizer.run(&ir, cycles: loop?.shape.cycles ?? [], probes: probes)
         log?.write(.optimisedIR, ir)
         let number = freeUnits.popLast() ?? Int32(units.count)
         if Int(number) == units.count { units.append(nil) }
         let addresses = blocks.map { UInt(bitPattern: $0) }
         let windows = takeWindows(for: ir)
-        var compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights, windows: windows)
+        var compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, loop: loop?.shape, windows: windows)
         if compiled == nil {
             openNextSegment()
-            compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, weights: weights, windows: windows)
+            compiled = backend.compile(ir, number: UInt64(number), blockAddresses: addresses, loop: loop?.shape, windows: windows)
         }
         guard let compiled else {
             freeUnits.append(number)
@@ -103,7 +102,7 @@ package final class HostCodeCache {
             block.pointee.isPlain = false
         }
         units[Int(number)] = Unit(compiled: compiled, blocks: blocks, targets: Array(repeating: -1, count: compiled.links.count),
-            windows: windows, samples: weights.isEmpty ? 0 : nil)
+            windows: windows, samples: loop == nil ? 0 : nil)
         segments[segment].append(number)
         figures.units += 1
         figures.blocks += blocks.count
@@ -228,14 +227,20 @@ package final class HostCodeCache {
 
     // MARK: Learning from failures
 
-    /// Failed probes after which a block is translated again without shared checks: it accesses a device, or its data crosses pages.
+    /// Failed probes after which a block is translated again with less use of them, if they came more often than once in so many cycles:
+    /// its data crosses pages, or it accesses a device.
     private static let greatestFailedProbes: UInt8 = 16
+    private static let cyclesPerFailure: UInt64 = 1000
 
-    /// Translated code was left because a probe in `block` failed.
-    package func probeFailed(_ block: UnsafeMutablePointer<Block>) {
-        guard block.pointee.failedProbes < Self.greatestFailedProbes else { return }
+    /// Translated code was left because a probe in `block` failed, when the hart had run `cycles` cycles.
+    package func probeFailed(_ block: UnsafeMutablePointer<Block>, cycles: UInt64) {
         block.pointee.failedProbes += 1
-        guard block.pointee.failedProbes == Self.greatestFailedProbes, block.pointee.unit >= 0 else { return }
+        guard block.pointee.failedProbes == Self.greatestFailedProbes else { return }
+        let elapsed = cycles &- block.pointee.failuresSince
+        block.pointee.failedProbes = 0
+        block.pointee.failuresSince = cycles
+        guard elapsed < Self.cyclesPerFailure * UInt64(Self.greatestFailedProbes), block.pointee.unit >= 0 else { return }
+        block.pointee.probes = block.pointee.probes == .shared ? .single : .none
         dissolve(block.pointee.unit)
         block.pointee.heat = 0
     }

@@ -16,9 +16,9 @@ struct LoopFinder {
 
     /// The blocks of the loop, the hot one first.
     private(set) var nodes: [Node] = []
-    /// By block: the positions of the blocks on the shortest cycle through it, and how often it is expected to run, relative to the others.
-    private(set) var cycles: [[Int]] = []
-    private(set) var weights: [Int] = []
+    /// By block: the positions of the blocks on the shortest cycle through it.
+    private var cycles: [[Int]] = []
+    private(set) var shape = LoopShape(weights: [], cycles: [])
 
     /// - Parameter node: the block at an offset of the page and its IR; nil when there is none worth compiling.
     /// - Returns: nil when the block at `start` is not part of a loop.
@@ -59,9 +59,6 @@ struct LoopFinder {
         findCycles()
     }
 
-    /// The cycles of the blocks expected to run often, none for the others.
-    var innerCycles: [[Int]] { zip(cycles, weights).map { $1 > 1 ? $0 : [] } }
-
     private mutating func findCycles() {
         let successors = nodes.map(\.successors)
         var predecessors = Array(repeating: [Int](), count: nodes.count)
@@ -73,7 +70,9 @@ struct LoopFinder {
             cycles.append(nodes.indices.filter { $0 == i || (there[$0] ?? .max / 2) + (back[$0] ?? .max / 2) == length + 1 })
         }
         // Innermost: nothing on the cycle has a shorter one.
-        weights = cycles.map { cycle in cycle.allSatisfy { cycles[$0].count >= cycle.count } ? Self.innerWeight : 1 }
+        let isInner = cycles.map { cycle in cycle.allSatisfy { cycles[$0].count >= cycle.count } }
+        shape.weights = isInner.map { $0 ? Self.innerWeight : 1 }
+        shape.cycles = zip(cycles, isInner).map { $1 ? $0 : [] }
     }
 
     /// Edges from `start` to each node; nil where there is no way.
@@ -91,16 +90,5 @@ struct LoopFinder {
             }
         }
         return result
-    }
-}
-
-extension Terminator {
-    /// Addresses it may go to that are known.
-    var targets: [GuestOffset] {
-        switch self {
-        case .jump(let target): [target]
-        case .branch(_, _, _, let taken, let next): [taken, next]
-        case .indirect, .interpret: []
-        }
     }
 }

@@ -1,4 +1,5 @@
 import EmuBus
+import EmuIR
 import Glibc
 
 /// A straight run of decoded guest instructions, keyed by the physical address it starts at.
@@ -22,8 +23,10 @@ package struct Block {
     /// Its translation: the code's host address and the unit it belongs to.
     var hostCode: UnsafeRawPointer?
     var unit: Int32 = -1
-    /// Times its translation was left because accesses that share a check could not.
+    /// Times its translation was left because a probe failed, since the hart had run so many cycles; and what its probes may still be used for.
     var failedProbes: UInt8 = 0
+    var failuresSince: UInt64 = 0
+    var probes = IROptimizer.ProbeUse.shared
     /// Physical page of the last instruction's second half when it straddles two pages, else 0.
     let secondPage: UInt64
     /// Blocks of the same page this one continues with: at its jump's target, and after its end.

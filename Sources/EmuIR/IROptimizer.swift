@@ -11,6 +11,17 @@ public struct IROptimizer {
         case steadyProbes = "steady-probes"
     }
 
+    /// How accesses may be answered by probes, at the price of going on in the interpreter where one fails.
+    public enum ProbeUse: UInt8, Comparable, Sendable {
+        case none
+        /// In loops, for one access each.
+        case single
+        /// Several accesses share one.
+        case shared
+
+        public static func < (a: ProbeUse, b: ProbeUse) -> Bool { a.rawValue < b.rawValue }
+    }
+
     /// What runs, in this order.
     public let passes: [Pass]
 
@@ -26,13 +37,12 @@ public struct IROptimizer {
     /// - Parameters:
     ///   - unit: one that verifies; it still does afterwards.
     ///   - cycles: when its blocks form a loop, for each the blocks of the innermost loop around it, or none where that runs rarely.
-    ///   - probes: accesses may share checks, at the price of going on in the interpreter where one fails.
-    public mutating func run(_ unit: inout IRUnit, cycles: [[Int]] = [], probes: Bool = true, afterEach: (Pass, IRUnit) -> Void = { _, _ in }) {
+    public mutating func run(_ unit: inout IRUnit, cycles: [[Int]] = [], probes: ProbeUse = .shared, afterEach: (Pass, IRUnit) -> Void = { _, _ in }) {
         for pass in passes {
             switch pass {
-            case .sharedProbes where !probes: continue
+            case .sharedProbes where probes < .shared: continue
             case .steadyProbes:
-                guard !cycles.isEmpty && probes else { continue }
+                guard !cycles.isEmpty && probes > .none else { continue }
                 steadyProbes.run(&unit, cycles: cycles)
             default:
                 for index in unit.blocks.indices { run(pass, &unit.blocks[index]) }

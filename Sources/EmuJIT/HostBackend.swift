@@ -44,13 +44,16 @@ public struct StateLayout: Sendable {
     /// Temporaries of a block: `temporaryCount` words of 8 bytes.
     public var temporaries: Int
     public var temporaryCount: Int
-    /// What steady probes remember, `windowCount` of them, 24 bytes each: page, page offsets below which it holds (0: nothing), host
-    /// address less guest address.
+    /// What steady probes remember, `windowCount` of them, 32 bytes each: page, page offsets below which it holds (0: nothing), host
+    /// address less guest address, and for the loop the window is named after, times round before `run` is tried again (Int32).
     public var windows: Int
     public var windowCount: Int
     /// The windows that hold something: their number (UInt64), and which (UInt16 each).
     public var filledWindowCount: Int
     public var filledWindows: Int
+    /// In a loop's unchecked copy: the cycles it was let run for, and those kept back meanwhile (Int64).
+    public var run: Int
+    public var reserve: Int
     /// Addresses of the helpers, in the order of `HelperCall`.
     public var helpers: Int
     /// TLB: log2 of an entry's size, and where its tag and addend are.
@@ -66,7 +69,7 @@ public struct StateLayout: Sendable {
     public init(
         integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
         exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
-        filledWindowCount: Int, filledWindows: Int, helpers: Int, tlbEntryShift: Int,
+        filledWindowCount: Int, filledWindows: Int, run: Int, reserve: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
         self.integers = integers
@@ -100,6 +103,8 @@ public struct StateLayout: Sendable {
         self.windowCount = windowCount
         self.filledWindowCount = filledWindowCount
         self.filledWindows = filledWindows
+        self.run = run
+        self.reserve = reserve
         self.helpers = helpers
         self.tlbEntryShift = tlbEntryShift
         self.tlbTag = tlbTag
@@ -204,10 +209,10 @@ public protocol HostBackend: AnyObject {
     /// - Parameters:
     ///   - number: what exits report as `exitUnit`.
     ///   - blockAddresses: for each block, what helpers and exits receive as its identity.
-    ///   - weights: for a loop, how often each block is expected to run, relative to the others; empty for a block alone.
+    ///   - loop: what is known of the loops in it; nil for a block alone.
     ///   - windows: numbers of windows for its steady probes; those beyond remember nothing.
     /// - Returns: nil when the buffer has no room.
-    func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int], windows: [Int]) -> CompiledUnit?
+    func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], loop: LoopShape?, windows: [Int]) -> CompiledUnit?
     /// Makes a link jump to `entry`, or back to its stub.
     func link(_ link: CompiledUnit.Link, to entry: Int?)
     /// Makes the code at `entry` leave for the dispatcher from now on.

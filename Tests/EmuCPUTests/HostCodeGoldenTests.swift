@@ -57,7 +57,7 @@ import Testing
         text += "-- optimised IR\n\(unit)"
         let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: 1 << 20)
         let compiled = try #require(
-            backend.compile(unit, number: 1, blockAddresses: [0x10], weights: isLoop ? [8] : [], windows: Array(0..<8)))
+            backend.compile(unit, number: 1, blockAddresses: [0x10], loop: isLoop ? LoopShape(weights: [8], cycles: [[0]]) : nil, windows: Array(0..<8)))
         return text + "-- host code\n" + (try hostCode(compiled, backend))
     }
 

@@ -382,14 +382,14 @@ import Testing
         var buffer: CodeBuffer { inner.buffer }
         var enter: UnsafeRawPointer { inner.enter }
         var dispatchExit: UnsafeRawPointer { inner.dispatchExit }
-        func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int], windows: [Int]) -> CompiledUnit? {
+        func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], loop: LoopShape?, windows: [Int]) -> CompiledUnit? {
             var unit = unit
             for block in unit.blocks.indices {
                 for index in unit.blocks[block].instructions.indices where unit.blocks[block].instructions[index].op == .sub {
                     unit.blocks[block].instructions[index].op = .add
                 }
             }
-            return inner.compile(unit, number: number, blockAddresses: blockAddresses, weights: weights, windows: windows)
+            return inner.compile(unit, number: number, blockAddresses: blockAddresses, loop: loop, windows: windows)
         }
         func link(_ link: CompiledUnit.Link, to entry: Int?) { inner.link(link, to: entry) }
         func retire(_ entry: CompiledUnit.Entry) { inner.retire(entry) }

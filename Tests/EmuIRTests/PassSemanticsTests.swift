@@ -72,7 +72,7 @@ import Testing
         var generator = RandomUnits(seed: 1)
         var unit = generator.unit()
         var seen: [IROptimizer.Pass] = []
-        optimizer.run(&unit, cycles: cycles(unit), probes: false) { pass, _ in seen.append(pass) }
+        optimizer.run(&unit, cycles: cycles(unit), probes: .none) { pass, _ in seen.append(pass) }
         #expect(seen == [.constantFolding, .copyPropagation, .fusion, .deadWrites])
         seen = []
         optimizer.run(&unit) { pass, _ in seen.append(pass) }

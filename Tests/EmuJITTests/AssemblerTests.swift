@@ -34,11 +34,10 @@ private func bytes(_ emit: (inout X86Assembler) -> Void) -> [UInt8] {
     #expect(bytes { $0.mov(.rax, .rsi, .byte) } == [0x40, 0x88, 0xf0])
     #expect(bytes { $0.unary(.neg, .rax, .byte) } == [0xf6, 0xd8])
     #expect(bytes { $0.set(.e, .rbx) } == [0x0f, 0x94, 0xc3])
-    #expect(bytes { $0.scalar(.add, .double, XMMRegister(1), XMMRegister(2)) } == [0xf2, 0x0f, 0x58, 0xca])
     // The two-byte VEX prefix, and what forces the three-byte one: a register above 7 in the r/m field, or another opcode map.
     let (low, high) = (XMMRegister(1), XMMRegister(9))
-    #expect(bytes { $0.vscalar(.add, .double, high, high, low) } == [0xc5, 0x33, 0x58, 0xc9])
-    #expect(bytes { $0.vscalar(.add, .double, low, low, high) } == [0xc4, 0xc1, 0x73, 0x58, 0xc9])
+    #expect(bytes { $0.scalar(.add, .double, high, high, low) } == [0xc5, 0x33, 0x58, 0xc9])
+    #expect(bytes { $0.scalar(.add, .double, low, low, high) } == [0xc4, 0xc1, 0x73, 0x58, 0xc9])
     #expect(bytes { $0.andn(.rax, .rcx, .rdx, .long) } == [0xc4, 0xe2, 0x70, 0xf2, 0xc2])
 }
 

@@ -11,16 +11,16 @@ import Testing
 
     /// - Returns: why the host's code ended.
     @discardableResult
-    private func check(_ rig: BackendRig, _ unit: IRUnit, weights: [Int], from first: Int = 0, _ start: IRReference, _ context: String) throws -> CodeExit? {
+    private func check(_ rig: BackendRig, _ unit: IRUnit, loop: LoopShape?, from first: Int = 0, _ start: IRReference, _ context: String) throws -> CodeExit? {
         // Too many temps at a time: the interpreter's case.
-        guard let compiled = rig.compile(unit, weights: weights) else { return nil }
+        guard let compiled = rig.compile(unit, loop: loop) else { return nil }
         var actual = start
         let (stop, exit) = try rig.run(unit, compiled, from: first, &actual)
         var bailing: IRReference.Bail?
         if case .bail(let block, let guest) = stop { bailing = IRReference.Bail(block: block, guest: guest, remaining: actual.remaining) }
         var expected = start
         let right = try expected.run(unit, from: first, bailing: bailing)
-        let place = "\(context), \(weights.isEmpty ? "canonical" : "weights \(weights)")\n\(unit)"
+        let place = "\(context), \(loop.map { "weights \($0.weights)" } ?? "canonical")\n\(unit)"
         #expect(stop == right, "\(place)")
         var wrong: [String] = []
         func compare(_ name: String, _ is: UInt64, _ shouldBe: UInt64, _ was: UInt64) {
@@ -44,6 +44,9 @@ import Testing
         guest.remaining = 1000
         return guest
     }
+
+    /// A block that may be a loop.
+    private static let single = LoopShape(weights: [8], cycles: [[0]])
 
     /// Atomics and words of the state are the guest's business; blocks of the guest's instructions test them.
     private static let opcodes = Opcode.allCases.filter { op in
@@ -70,7 +73,7 @@ import Testing
             try block.verify()
             for _ in 0..<2 {
                 let guest = start(&random, singles: FloatOperations.readsSingles(op) || random.below(3) == 0)
-                for weights in [[], [8]] where try check(rig, unit, weights: weights, guest, "\(op), seed \(seed)") != nil { compiled += 1 }
+                for loop in [nil, Self.single] where try check(rig, unit, loop: loop, guest, "\(op), seed \(seed)") != nil { compiled += 1 }
             }
         }
         #expect(compiled > 80)
@@ -90,8 +93,85 @@ import Testing
         for seed in 0..<UInt64(40) {
             var random = RandomOperations(seed: seed)
             let guest = start(&random, singles: true)
-            for weights in [[], [8]] { try check(rig, unit, weights: weights, guest, "seed \(seed)") }
+            for loop in [nil, Self.single] { try check(rig, unit, loop: loop, guest, "seed \(seed)") }
         }
+    }
+
+    // MARK: Loops
+
+    /// Loops that walk through memory in steps, forwards and backwards, across pages and into what may not be accessed.
+    @Test func loopsWithUncheckedCopiesDoWhatTheySay() throws {
+        let rig = try BackendRig()
+        var exits: [CodeExit: Int] = [:]
+        var unchecked = 0
+        for seed in 0..<UInt64(1500) {
+            var random = RandomOperations(seed: seed)
+            let unit = try Self.loop(&random)
+            try unit.verify()
+            var guest = start(&random, singles: true)
+            for base in 10...12 {
+                guest.integers[base] = random.pick(SparseMemory.direct) + random.pick([0, 1024, 4000]) + UInt64(random.below(9)) * random.pick([1, 8])
+            }
+            guest.integers[15] = random.pick(SparseMemory.readWrite)
+            guest.integers[6] = UInt64(random.pick([2, 12, 100, 700]))
+            guest.remaining = random.pick([40, 300, 8000])
+            let all = Array(unit.blocks.indices)
+            let shape = LoopShape(weights: all.map { _ in 16 }, cycles: all.map { _ in all })
+            // Twice: the second time windows hold something from the start.
+            for _ in 0..<2 {
+                if let exit = try check(rig, unit, loop: shape, guest, "seed \(seed)") { exits[exit, default: 0] += 1 }
+                if rig.field(rig.layout.run) != 0 { unchecked += 1 }
+            }
+        }
+        #expect(unchecked > 1000)
+        for exit in [CodeExit.link, .budget, .bail] { #expect(exits[exit, default: 0] > 100, "\(exits)") }
+    }
+
+    /// One block, or a condition and what depends on it; x6 counts, x10 to x12 walk, x15 is the start of a page.
+    private static func loop(_ random: inout RandomOperations) throws -> IRUnit {
+        var temps = 0
+        func accesses(_ random: inout RandomOperations, from guest: Int) -> (text: String, count: Int) {
+            var lines: [String] = []
+            var position = guest
+            for _ in 0..<random.pick([1, 2, 4]) {
+                let base = random.pick(["x10", "x11", "x12"]), displacement = random.pick(["+ 0", "+ 8", "- 8", "+ 5"])
+                let bytes = random.pick([1, 4, 8])
+                if random.below(3) == 0 {
+                    lines.append("\(position): t\(temps) = probe.ws [\(base) \(displacement), \(bytes)]")
+                    lines.append("\(position): store.\(8 * bytes) [\(base) \(displacement)] = x\(5 + random.below(2)) via t\(temps)")
+                } else {
+                    lines.append("\(position): t\(temps) = probe.rs [\(base) \(displacement), \(bytes)]")
+                    lines.append("\(position): x13 = load.\(["u8", "u32", "64"][bytes.trailingZeroBitCount / 2 + (bytes == 8 ? 1 : 0)]) [\(base) \(displacement)] via t\(temps)")
+                }
+                temps += 1
+                position += 1
+                if random.below(3) == 0 {
+                    lines.append("\(position): x14 = and x13, 0x7f8")
+                    lines.append("\(position + 1): x14 = add x14, x15")
+                    lines.append("\(position + 2): x5 = load.u16 [x14 + 2]")
+                    position += 3
+                }
+                if random.below(2) == 0 {
+                    lines.append("\(position): \(base) = add \(base), \(random.pick([1, 8, 16, 24, 56, -8, -24]))")
+                    position += 1
+                }
+            }
+            return (lines.map { "  " + $0 }.joined(separator: "\n"), position)
+        }
+        func block(_ offset: String, _ body: (text: String, count: Int), _ last: String) -> String {
+            defer { temps = 0 }
+            return "block \(offset) count \(body.count + 1) temps \(temps)\n\(body.text)\n  \(body.count): \(last)\n"
+        }
+        func step(_ body: (text: String, count: Int)) -> (text: String, count: Int) {
+            (body.text + "\n  \(body.count): x6 = add x6, -1", body.count + 1)
+        }
+        if random.below(2) == 0 {
+            return try IRUnit(text: "unit\n" + block("0x100", step(accesses(&random, from: 0)), "branch.ne x6, 0 -> 0x100, 0x900"))
+        }
+        return try IRUnit(text: "unit\n"
+            + block("0x100", step(accesses(&random, from: 0)), "branch.ltu x13, x6 -> 0x300, 0x200")
+            + block("0x200", accesses(&random, from: 0), "jump -> 0x300")
+            + block("0x300", accesses(&random, from: 0), "branch.ne x6, 0 -> 0x100, 0x900"))
     }
 
     @Test func randomUnitsDoWhatTheySay() throws {
@@ -106,8 +186,10 @@ import Testing
             guest.remaining = random.pick([3, 20, 300])
             if random.below(10) == 0 { guest.rounding = nil }
             let first = random.below(unit.blocks.count)
-            for weights in [[], unit.blocks.map { _ in random.pick([1, 8]) }] {
-                if let exit = try check(rig, unit, weights: weights, from: first, guest, "seed \(seed)") { exits[exit, default: 0] += 1 }
+            let weights = unit.blocks.map { _ in random.pick([1, 8]) }
+            let inner = weights.indices.filter { weights[$0] > 1 }
+            for loop in [nil, LoopShape(weights: weights, cycles: weights.map { $0 > 1 ? inner : [] })] {
+                if let exit = try check(rig, unit, loop: loop, from: first, guest, "seed \(seed)") { exits[exit, default: 0] += 1 }
             }
         }
         // The random units are of use only if they end in every way.

@@ -101,14 +101,15 @@ final class BackendRig {
     static func identity(_ index: Int) -> UInt { 0xb10c_0000 + UInt(index) * 16 }
     private static func block(_ identity: UInt) -> Int { Int(identity - 0xb10c_0000) / 16 }
 
-    /// - Parameter weights: empty for the canonical assignment.
-    func compile(_ unit: IRUnit, weights: [Int] = [], number: UInt64 = 7) -> CompiledUnit? {
+    /// - Parameter loop: nil for the canonical assignment.
+    func compile(_ unit: IRUnit, loop: LoopShape? = nil, number: UInt64 = 7) -> CompiledUnit? {
         let identities = unit.blocks.indices.map(Self.identity)
         let windows = Array(0..<8)
         set(layout.filledWindowCount, 0)
-        for offset in 0..<windows.count * 24 { state.storeBytes(of: 0, toByteOffset: layout.windows + offset, as: UInt8.self) }
+        set(layout.run, 0)
+        for offset in 0..<windows.count * 32 { state.storeBytes(of: 0, toByteOffset: layout.windows + offset, as: UInt8.self) }
         func compile() -> CompiledUnit? {
-            backend.compile(unit, number: number, blockAddresses: identities, weights: weights, windows: windows)
+            backend.compile(unit, number: number, blockAddresses: identities, loop: loop, windows: windows)
         }
         if let compiled = compile() { return compiled }
         backend.buffer.openSegment(0)

@@ -131,12 +131,21 @@ package struct RVHart {
     var storeValue: UInt64 = 0
     var temporaries = InlineArray<32, UInt64>(repeating: 0)
     /// What steady probes remember: page, limit and addend each; and which of them do.
-    var windows = InlineArray<768, UInt64>(repeating: 0)
+    var windows = InlineArray<1024, UInt64>(repeating: 0)
     var filledWindowCount: UInt64 = 0
+    /// See `StateLayout`.
+    var run = 0
+    var reserve = 0
     var filledWindows = InlineArray<256, UInt16>(repeating: 0)
     /// `TLBViews.changes` and the data view when the windows were last known to be true.
     var windowChanges: UInt64 = 0
     var windowView: UnsafeMutablePointer<TLBView>?
+    /// The last table of leaf entries a walk came to: for which satp and which bits 21 and up of the address, where it is, and
+    /// `TLBViews.changes` then.
+    var walkSpace: UInt64 = 0
+    var walkRegion: UInt64 = 0
+    var walkTable: UInt64 = 0
+    var walkChanges: UInt64 = 0
     /// C functions, by `HelperCall`.
     var helpers = InlineArray<5, UInt>(repeating: 0)
     /// The `RVProcessor` this is the state of; unretained.

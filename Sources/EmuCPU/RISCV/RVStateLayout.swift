@@ -15,7 +15,7 @@ extension RVProcessor {
             exitUnit: field(\.exitUnit), reservedAddress: field(\.reservedAddress), reservedLength: field(\.reservedLength), reservedWrites: field(\.reservedWrites),
             foreignWrites: field(\.foreignWrites), privilege: field(\.csrLevel), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
             temporaries: field(\.temporaries), temporaryCount: 32, windows: field(\.windows), windowCount: 256,
-            filledWindowCount: field(\.filledWindowCount), filledWindows: field(\.filledWindows), helpers: field(\.helpers),
+            filledWindowCount: field(\.filledWindowCount), filledWindows: field(\.filledWindows), run: field(\.run), reserve: field(\.reserve), helpers: field(\.helpers),
             tlbEntryShift: MemoryLayout<TLBEntry>.stride.trailingZeroBitCount, tlbTag: entry(\.tag),
             tlbAddend: entry(\.addend),
             jumpEntryShift: MemoryLayout<JumpCacheEntry>.stride.trailingZeroBitCount, jumpEntryCount: TLBView.jumpCount,

@@ -108,7 +108,7 @@ extension RVProcessor {
     /// What steady probes remember was true for another view, or before pages were forgotten or protected.
     @inline(never)
     private func emptyWindows() {
-        for position in 0..<Int(h.pointee.filledWindowCount) { h.pointee.windows[3 * Int(h.pointee.filledWindows[position]) + 1] = 0 }
+        for position in 0..<Int(h.pointee.filledWindowCount) { h.pointee.windows[4 * Int(h.pointee.filledWindows[position]) + 1] = 0 }
         h.pointee.filledWindowCount = 0
         h.pointee.windowChanges = views.changes
         h.pointee.windowView = h.pointee.dataView
@@ -120,8 +120,10 @@ extension RVProcessor {
         guard let block = UnsafeMutablePointer<Block>(bitPattern: UInt(h.pointee.exitUnit)) else { return h.pointee.pc }
         let site = Site(rawValue: h.pointee.exitSite)
         let position = site.guest
-        if site.op == .probe { cache.hostCode?.probeFailed(block) }
         remaining &+= Int(block.pointee.count) &- position
+        if site.op == .probe {
+            cache.hostCode?.probeFailed(block, cycles: h.pointee.sliceStart &+ UInt64(truncatingIfNeeded: h.pointee.sliceBudget &- remaining))
+        }
         return h.pointee.pageBase &+ (block.pointee.physicalPC & 0xfff) &+ UInt64(block.pointee.ops[position].offset)
     }
 

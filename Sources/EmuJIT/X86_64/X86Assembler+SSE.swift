@@ -5,14 +5,9 @@ public enum X86Scalar: UInt8, CaseIterable, Sendable {
     case sqrt = 0x51, add = 0x58, mul, sub = 0x5c, min, div, max
 }
 
-/// Bitwise logic on 128 bits; the raw value is the opcode. `andn` is `~destination & source`.
+/// Bitwise logic on 128 bits; the raw value is the opcode. `andn` is `~first & second`.
 public enum X86FloatLogic: UInt8, CaseIterable, Sendable {
     case and = 0x54, andn, or, xor
-}
-
-/// Packed-integer instructions with two operands; the raw value is the opcode.
-public enum X86Packed: UInt8, CaseIterable, Sendable {
-    case punpckldq = 0x62, pcmpeqd = 0x76, pand = 0xdb, por = 0xeb, pxor = 0xef
 }
 
 /// The fused operations; the raw value times 2 is their distance in opcodes.
@@ -31,12 +26,6 @@ public enum X86FMAOrder: UInt8, CaseIterable, Sendable {
     case o231 = 0x20
 }
 
-/// How `round` rounds; the raw value is the immediate. All but `current` ignore MXCSR; `exact` forms do not raise inexact.
-public enum X86Rounding: UInt8, CaseIterable, Sendable {
-    case nearestEven, down, up, towardZero, current
-    case quietNearestEven = 8, quietDown, quietUp, quietTowardZero, quietCurrent
-}
-
 extension X86Float {
     /// The mandatory prefix of scalar instructions.
     fileprivate var prefix: UInt8 { self == .double ? 0xf2 : 0xf3 }
@@ -44,73 +33,57 @@ extension X86Float {
     fileprivate var packedPrefix: UInt8 { self == .double ? 0x66 : 0 }
 }
 
+/// All in VEX encoding: the legacy one keeps the upper half of the destination, for which the host waits for whatever wrote it.
 extension X86Assembler {
     // MARK: Moves
 
-    /// 64 bits; clears the upper half.
+    /// 64 bits; clears the rest.
     public mutating func movq(_ destination: XMMRegister, _ source: X86Register) {
-        emit(0x6e, map: .of, prefix: 0x66, rex: Self.rexW, reg: destination.number, rm: source.encoding)
+        emitVEX(0x6e, map: .of, prefix: 0x66, wide: true, reg: destination.number, rm: source.encoding)
     }
 
     public mutating func movq(_ destination: X86Register, _ source: XMMRegister) {
-        emit(0x7e, map: .of, prefix: 0x66, rex: Self.rexW, reg: source.number, rm: destination.encoding)
+        emitVEX(0x7e, map: .of, prefix: 0x66, wide: true, reg: source.number, rm: destination.encoding)
     }
 
-    /// 64 bits from a vector register or memory; clears the upper half.
+    /// 64 bits from a vector register or memory; clears the rest.
     public mutating func movq(_ destination: XMMRegister, _ source: some X86VectorOperand) {
-        emit(0x7e, map: .of, prefix: 0xf3, reg: destination.number, rm: source.encoding)
+        emitVEX(0x7e, map: .of, prefix: 0xf3, wide: false, reg: destination.number, rm: source.encoding)
     }
 
     public mutating func movq(_ destination: X86Memory, _ source: XMMRegister) {
-        emit(0xd6, map: .of, prefix: 0x66, reg: source.number, rm: destination.encoding)
+        emitVEX(0xd6, map: .of, prefix: 0x66, wide: false, reg: source.number, rm: destination.encoding)
     }
 
     /// 32 bits; clears the rest.
     public mutating func movd(_ destination: XMMRegister, _ source: X86Register) {
-        emit(0x6e, map: .of, prefix: 0x66, reg: destination.number, rm: source.encoding)
+        emitVEX(0x6e, map: .of, prefix: 0x66, wide: false, reg: destination.number, rm: source.encoding)
     }
 
     /// 32 bits; clears the upper half.
     public mutating func movd(_ destination: X86Register, _ source: XMMRegister) {
-        emit(0x7e, map: .of, prefix: 0x66, reg: source.number, rm: destination.encoding)
+        emitVEX(0x7e, map: .of, prefix: 0x66, wide: false, reg: source.number, rm: destination.encoding)
     }
 
     /// movss or movsd: loads and clears the rest.
     public mutating func movs(_ format: X86Float, _ destination: XMMRegister, _ source: X86Memory) {
-        emit(0x10, map: .of, prefix: format.prefix, reg: destination.number, rm: source.encoding)
+        emitVEX(0x10, map: .of, prefix: format.prefix, wide: false, reg: destination.number, rm: source.encoding)
     }
 
     /// movss or movsd: stores.
     public mutating func movs(_ format: X86Float, _ destination: X86Memory, _ source: XMMRegister) {
-        emit(0x11, map: .of, prefix: format.prefix, reg: source.number, rm: destination.encoding)
+        emitVEX(0x11, map: .of, prefix: format.prefix, wide: false, reg: source.number, rm: destination.encoding)
     }
 
     /// All 128 bits.
     public mutating func movaps(_ destination: XMMRegister, _ source: XMMRegister) {
-        emit(0x28, map: .of, reg: destination.number, rm: source.encoding)
-    }
-
-    /// All 128 bits; memory of any alignment.
-    public mutating func movups(_ destination: XMMRegister, _ source: X86Memory) {
-        emit(0x10, map: .of, reg: destination.number, rm: source.encoding)
-    }
-
-    /// All 128 bits; memory of any alignment.
-    public mutating func movups(_ destination: X86Memory, _ source: XMMRegister) {
-        emit(0x11, map: .of, reg: source.number, rm: destination.encoding)
+        emitVEX(0x28, map: .of, prefix: 0, wide: false, reg: destination.number, rm: source.encoding)
     }
 
     // MARK: Arithmetic
 
-    /// `destination = destination op source`; the upper bits of the destination stay. For `sqrt` the old value is only that.
+    /// `destination = first op second`, for `sqrt` of `second` alone; the upper bits come from `first`.
     public mutating func scalar(
-        _ operation: X86Scalar, _ format: X86Float, _ destination: XMMRegister, _ source: some X86VectorOperand
-    ) {
-        emit(operation.rawValue, map: .of, prefix: format.prefix, reg: destination.number, rm: source.encoding)
-    }
-
-    /// `destination = first op second`; the upper bits come from `first`. Needs AVX.
-    public mutating func vscalar(
         _ operation: X86Scalar, _ format: X86Float, _ destination: XMMRegister, _ first: XMMRegister,
         _ second: some X86VectorOperand
     ) {
@@ -129,111 +102,82 @@ extension X86Assembler {
             reg: first.number, second: second.number, rm: third.encoding)
     }
 
-    /// Rounds to an integral value. Needs SSE4.1.
-    public mutating func round(
-        _ format: X86Float, _ destination: XMMRegister, _ source: some X86VectorOperand, _ rounding: X86Rounding
-    ) {
-        emit(0x0a | format.rawValue, map: .of3a, prefix: 0x66, reg: destination.number, rm: source.encoding)
-        put8(rounding.rawValue)
-    }
-
     /// Compares: ZF, PF, CF = 111 unordered, 000 greater, 001 less, 100 equal. Only signalling NaNs are invalid.
     public mutating func ucomis(_ format: X86Float, _ first: XMMRegister, _ second: some X86VectorOperand) {
-        emit(0x2e, map: .of, prefix: format.packedPrefix, reg: first.number, rm: second.encoding)
+        emitVEX(0x2e, map: .of, prefix: format.packedPrefix, wide: false, reg: first.number, rm: second.encoding)
     }
 
     /// Compares as `ucomis`; every NaN is invalid.
     public mutating func comis(_ format: X86Float, _ first: XMMRegister, _ second: some X86VectorOperand) {
-        emit(0x2f, map: .of, prefix: format.packedPrefix, reg: first.number, rm: second.encoding)
+        emitVEX(0x2f, map: .of, prefix: format.packedPrefix, wide: false, reg: first.number, rm: second.encoding)
     }
 
     // MARK: Conversions
 
-    /// Signed integer to floating point; the upper bits of the destination stay, and so does the dependency on them.
+    /// Signed integer to floating point; the upper bits come from `upper`.
     public mutating func cvtsi2s(
-        _ format: X86Float, _ destination: XMMRegister, _ source: some X86IntegerOperand, _ width: X86Width = .quad
+        _ format: X86Float, _ destination: XMMRegister, upper: XMMRegister, _ source: some X86IntegerOperand, _ width: X86Width = .quad
     ) {
-        emitConversion(0x2a, format, destination.number, source.encoding, width)
+        emitConversion(0x2a, format, destination.number, upper.number, source.encoding, width)
     }
 
     /// Floating point to signed integer by the rounding of MXCSR; out of range gives the most negative integer.
     public mutating func cvts2si(
         _ format: X86Float, _ destination: X86Register, _ source: some X86VectorOperand, _ width: X86Width = .quad
     ) {
-        emitConversion(0x2d, format, destination.rawValue, source.encoding, width)
+        emitConversion(0x2d, format, destination.rawValue, 0, source.encoding, width)
     }
 
     /// Floating point to signed integer toward zero; out of range gives the most negative integer.
     public mutating func cvtts2si(
         _ format: X86Float, _ destination: X86Register, _ source: some X86VectorOperand, _ width: X86Width = .quad
     ) {
-        emitConversion(0x2c, format, destination.rawValue, source.encoding, width)
+        emitConversion(0x2c, format, destination.rawValue, 0, source.encoding, width)
     }
 
     private mutating func emitConversion(
-        _ opcode: UInt8, _ format: X86Float, _ reg: UInt8, _ rm: X86OperandEncoding, _ width: X86Width
+        _ opcode: UInt8, _ format: X86Float, _ reg: UInt8, _ second: UInt8, _ rm: X86OperandEncoding, _ width: X86Width
     ) {
         precondition(width.rawValue >= X86Width.long.rawValue)
-        emit(opcode, map: .of, prefix: format.prefix, rex: width == .quad ? Self.rexW : 0, reg: reg, rm: rm)
+        emitVEX(opcode, map: .of, prefix: format.prefix, wide: width == .quad, reg: reg, second: second, rm: rm)
     }
 
-    public mutating func cvtsd2ss(_ destination: XMMRegister, _ source: some X86VectorOperand) {
-        emit(0x5a, map: .of, prefix: 0xf2, reg: destination.number, rm: source.encoding)
+    /// Double to single; the upper bits come from `upper`.
+    public mutating func cvtsd2ss(_ destination: XMMRegister, upper: XMMRegister, _ source: some X86VectorOperand) {
+        emitVEX(0x5a, map: .of, prefix: 0xf2, wide: false, reg: destination.number, second: upper.number, rm: source.encoding)
     }
 
-    public mutating func cvtss2sd(_ destination: XMMRegister, _ source: some X86VectorOperand) {
-        emit(0x5a, map: .of, prefix: 0xf3, reg: destination.number, rm: source.encoding)
+    /// Single to double; the upper bits come from `upper`.
+    public mutating func cvtss2sd(_ destination: XMMRegister, upper: XMMRegister, _ source: some X86VectorOperand) {
+        emitVEX(0x5a, map: .of, prefix: 0xf3, wide: false, reg: destination.number, second: upper.number, rm: source.encoding)
     }
 
-    // MARK: 128 bits. Memory must be aligned to 16 bytes.
+    // MARK: 128 bits
 
-    /// andps, andnps, orps, xorps.
-    public mutating func logic(_ operation: X86FloatLogic, _ destination: XMMRegister, _ source: some X86VectorOperand) {
-        emit(operation.rawValue, map: .of, reg: destination.number, rm: source.encoding)
-    }
-
-    public mutating func packed(_ operation: X86Packed, _ destination: XMMRegister, _ source: some X86VectorOperand) {
-        emit(operation.rawValue, map: .of, prefix: 0x66, reg: destination.number, rm: source.encoding)
-    }
-
-    /// Shifts both 64-bit halves right; 64 and more give 0.
-    public mutating func psrlq(_ register: XMMRegister, by count: UInt8) {
-        emit(0x73, map: .of, prefix: 0x66, reg: 2, rm: register.encoding)
-        put8(count)
-    }
-
-    /// Shifts both 64-bit halves left; 64 and more give 0.
-    public mutating func psllq(_ register: XMMRegister, by count: UInt8) {
-        emit(0x73, map: .of, prefix: 0x66, reg: 6, rm: register.encoding)
-        put8(count)
+    /// `destination = first op second`; see `X86FloatLogic`.
+    public mutating func logic(_ operation: X86FloatLogic, _ destination: XMMRegister, _ first: XMMRegister, _ second: some X86VectorOperand) {
+        emitVEX(operation.rawValue, map: .of, prefix: 0, wide: false, reg: destination.number, second: first.number, rm: second.encoding)
     }
 
     /// - Parameter order: two bits per 32-bit element of the destination, lowest first: which element of the source it gets.
     public mutating func pshufd(_ destination: XMMRegister, _ source: some X86VectorOperand, _ order: UInt8) {
-        emit(0x70, map: .of, prefix: 0x66, reg: destination.number, rm: source.encoding)
+        emitVEX(0x70, map: .of, prefix: 0x66, wide: false, reg: destination.number, rm: source.encoding)
         put8(order)
     }
 
-    /// Carry-less product of two 64-bit halves: bit 0 of `halves` picks that of the destination, bit 4 that of the source. Needs PCLMULQDQ.
-    public mutating func pclmulqdq(_ destination: XMMRegister, _ source: some X86VectorOperand, _ halves: UInt8) {
-        emit(0x44, map: .of3a, prefix: 0x66, reg: destination.number, rm: source.encoding)
+    /// Carry-less product of two 64-bit halves: bit 0 of `halves` picks that of `first`, bit 4 that of `second`. Needs PCLMULQDQ.
+    public mutating func pclmulqdq(_ destination: XMMRegister, _ first: XMMRegister, _ second: some X86VectorOperand, _ halves: UInt8) {
+        emitVEX(0x44, map: .of3a, prefix: 0x66, wide: false, reg: destination.number, second: first.number, rm: second.encoding)
         put8(halves)
     }
 
     // MARK: State
 
     public mutating func ldmxcsr(_ source: X86Memory) {
-        emit(0xae, map: .of, reg: 2, rm: source.encoding)
+        emitVEX(0xae, map: .of, prefix: 0, wide: false, reg: 2, rm: source.encoding)
     }
 
     public mutating func stmxcsr(_ destination: X86Memory) {
-        emit(0xae, map: .of, reg: 3, rm: destination.encoding)
-    }
-
-    /// Needs AVX.
-    public mutating func vzeroupper() {
-        reserve()
-        put8(0xc5)
-        put16(0x77f8)
+        emitVEX(0xae, map: .of, prefix: 0, wide: false, reg: 3, rm: destination.encoding)
     }
 }

@@ -205,9 +205,9 @@ extension X86Assembler {
     /// Any VEX instruction of 128 bits or less with a ModR/M byte, without its immediate.
     /// - Parameters:
     ///   - prefix: the legacy prefix it stands for: 66, F2 or F3, 0 for none.
-    ///   - second: the register of the vvvv field.
+    ///   - second: the register of the vvvv field; 0 where there is none.
     mutating func emitVEX(
-        _ opcode: UInt8, map: Map, prefix: UInt8, wide: Bool, reg: UInt8, second: UInt8, rm: X86OperandEncoding
+        _ opcode: UInt8, map: Map, prefix: UInt8, wide: Bool, reg: UInt8, second: UInt8 = 0, rm: X86OperandEncoding
     ) {
         reserve()
         let implied: UInt8 =

@@ -18,6 +18,8 @@ struct X86Assignment: Equatable {
     private(set) var floatHome: [XMMRegister?] = Array(repeating: nil, count: 32)
     /// f registers, by bit, that hold boxed singles throughout; entering the unit checks it.
     private(set) var singles: UInt32 = 0
+    /// Host registers without a guest register, for what the windows of an unchecked loop add to addresses.
+    private(set) var addendHomes: [X86Register] = []
 
     /// What holds at every edge between units: one assignment, so that units jump to each other without moving anything.
     /// The registers compilers use most: arguments, stack pointer, first saved ones.
@@ -32,13 +34,18 @@ struct X86Assignment: Equatable {
 
     /// The assignment for a loop: the registers it uses most have homes. Those with a canonical home keep it, so that entering and
     /// leaving moves little.
-    init(for unit: IRUnit, weights: [Int]) {
+    /// - Parameter addends: host registers wanted for `addendHomes`; they go before guest registers that innermost loops do not use.
+    init(for unit: IRUnit, weights: [Int], addends: Int) {
         var integers = Array(repeating: 0, count: 32)
         var floats = Array(repeating: 0, count: 32)
+        var isInner = Array(repeating: false, count: 32)
+        let greatest = weights.max() ?? 1
         for (block, weight) in zip(unit.blocks, weights) {
             func count(_ operand: Operand) {
                 switch operand {
-                case .integer(let guest): integers[Int(guest)] += weight
+                case .integer(let guest):
+                    integers[Int(guest)] += weight
+                    if weight == greatest { isInner[Int(guest)] = true }
                 case .float(let guest): floats[Int(guest)] += weight
                 case .none, .temp, .constant: break
                 }
@@ -57,11 +64,13 @@ struct X86Assignment: Equatable {
             case .jump, .interpret: break
             }
         }
-        let used = (0..<32).filter { integers[$0] > 0 }.sorted { integers[$0] > integers[$1] }.prefix(Self.available.count)
+        let places = min(Self.available.count, max(Self.available.count - addends, isInner.count { $0 }))
+        let used = (0..<32).filter { integers[$0] > 0 }.sorted { integers[$0] > integers[$1] }.prefix(places)
         let canonical = Self.canonical
         for guest in used { if let home = canonical.integerHome[guest] { integerHome[guest] = home } }
         var free = Self.available.filter { host in !integerHome.contains(host) }
         for guest in used where integerHome[guest] == nil { integerHome[guest] = free.removeLast() }
+        while addendHomes.count < addends, let host = free.popLast() { addendHomes.append(host) }
         // A canonical register the loop does not touch stays where it is.
         for guest in 0..<32 where integerHome[guest] == nil {
             if let home = canonical.integerHome[guest], free.contains(home) { integerHome[guest] = home }
@@ -113,6 +122,15 @@ extension Opcode {
         case .loadf32, .faddS, .fsubS, .fmulS, .fdivS, .fsqrtS, .fmaddS, .fmsubS, .fnmsubS, .fnmaddS, .fsgnjS, .fsgnjnS, .fsgnjxS, .fminS, .fmaxS,
             .fcvtI32toS, .fcvtI64toS, .fcvtU32toS, .fcvtDtoS, .movX32toF:
             true
+        default: false
+        }
+    }
+
+    /// Arithmetic whose result is a NaN if an operand is one, and never a signalling one.
+    var isFloatArithmetic: Bool {
+        switch self {
+        case .faddS, .fsubS, .fmulS, .fdivS, .fsqrtS, .faddD, .fsubD, .fmulD, .fdivD, .fsqrtD, .fmaddS, .fmsubS, .fnmsubS, .fnmaddS, .fmaddD, .fmsubD,
+            .fnmsubD, .fnmaddD: true
         default: false
         }
     }

@@ -54,9 +54,10 @@ public final class X86Backend: HostBackend {
         return position
     }
 
-    public func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], weights: [Int], windows: [Int]) -> CompiledUnit? {
-        let assignment = weights.isEmpty ? X86Assignment.canonical : X86Assignment(for: unit, weights: weights)
-        guard compiler.assemble(unit, number: number, blockAddresses: blockAddresses, windows: windows, assignment), let position = place(&compiler.asm) else { return nil }
+    public func compile(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], loop: LoopShape?, windows: [Int]) -> CompiledUnit? {
+        let loops = loop?.innerLoops(in: unit) ?? []
+        let assignment = loop.map { X86Assignment(for: unit, weights: $0.weights, addends: X86Compiler.addendCount(loops, unit)) } ?? .canonical
+        guard compiler.assemble(unit, number: number, blockAddresses: blockAddresses, windows: windows, loops: loops, assignment), let position = place(&compiler.asm) else { return nil }
         return compiler.result(at: position)
     }
 

@@ -53,12 +53,12 @@ extension X86Compiler {
         case .fcvtI64toD, .fcvtU32toD: fromInteger(.double, .quad, i)
         case .fcvtStoD:
             checkBoxed(i.a, i.guest)
-            asm.cvtss2sd(XMMRegister(0), floatPlace(i.a))
+            asm.cvtss2sd(XMMRegister(0), upper: XMMRegister(0), floatPlace(i.a))
             finishNumber(.double, XMMRegister(0), i)
         case .fcvtDtoS:
             asm.mov(.rax, immediate: -1)
             asm.movq(XMMRegister(0), .rax)
-            asm.cvtsd2ss(XMMRegister(0), floatPlace(i.a))
+            asm.cvtsd2ss(XMMRegister(0), upper: XMMRegister(0), floatPlace(i.a))
             finishNumber(.single, XMMRegister(0), i)
         case .movFtoX:
             if let home = floatHome(i.a) {
@@ -93,6 +93,8 @@ extension X86Compiler {
     // MARK: Guards
 
     private mutating func guardFloat(_ i: Instruction) {
+        // Live from the start of a run on: nothing in it calls a helper.
+        if run != nil { return }
         let entry = asm.newLabel(), back = asm.newLabel()
         asm.alu(.cmp, state.field(layout.floatLive), immediate: 0, .long)
         asm.jcc(.e, entry)
@@ -136,8 +138,50 @@ extension X86Compiler {
         if format == .single { boxed |= 1 << UInt32(register) } else { boxed &= ~(1 << UInt32(register)) }
     }
 
+    /// The instructions whose result, if it is a NaN, only other arithmetic sees before it is overwritten: they propagate it, and what they
+    /// make of it is checked.
+    func unseenResults(_ ir: IRBlock) -> Set<Int> {
+        var unseen: Set<Int> = []
+        guard ir.instructions.contains(where: { $0.op == .guardFloat }) else { return unseen }
+        let leaves = mayLeave(ir)
+        for (position, each) in ir.instructions.enumerated() where each.op.isFloatArithmetic {
+            for next in (position + 1)..<max(position + 1, ir.instructions.count) {
+                let user = ir.instructions[next]
+                let isRead = user.a == each.dst || user.b == each.dst || user.c == each.dst
+                if leaves[next] || (isRead && !user.op.isFloatArithmetic) { break }
+                if user.dst == each.dst {
+                    unseen.insert(position)
+                    break
+                }
+            }
+        }
+        return unseen
+    }
+
+    /// By instruction: whether it may leave the block, for a single that is not boxed among other reasons.
+    private func mayLeave(_ ir: IRBlock) -> [Bool] {
+        var known = assumedBoxed
+        return ir.instructions.map { each in
+            var leaves = each.op.info.mayLeave && each.host == .none
+            if each.op.readsSingles {
+                for case .float(let register) in [each.a, each.b, each.c] where known >> UInt32(register) & 1 == 0 {
+                    leaves = true
+                    known |= 1 << UInt32(register)
+                }
+            }
+            if case .float(let register) = each.dst {
+                if each.op.writesSingle { known |= 1 << UInt32(register) } else { known &= ~(1 << UInt32(register)) }
+            }
+            return leaves
+        }
+    }
+
     /// Writes a result, with any NaN replaced by the canonical one.
     private mutating func finishNumber(_ format: X86Float, _ result: XMMRegister, _ i: Instruction) {
+        if unseen.contains(position) {
+            finish(i.dst, result)
+            return noteFormat(i.dst, format)
+        }
         let entry = asm.newLabel(), back = asm.newLabel()
         asm.ucomis(format, result, result)
         asm.jcc(.p, entry)
@@ -160,7 +204,7 @@ extension X86Compiler {
         check(format, i)
         let result = floatHome(i.dst) ?? XMMRegister(0)
         let a = floatRegister(i.a, loadedTo: XMMRegister(1))
-        asm.vscalar(operation, format, result, a, floatPlace(i.b))
+        asm.scalar(operation, format, result, a, floatPlace(i.b))
         finishNumber(format, result, i)
     }
 
@@ -168,7 +212,7 @@ extension X86Compiler {
         check(format, i)
         let result = floatHome(i.dst) ?? XMMRegister(0)
         let a = floatRegister(i.a, loadedTo: XMMRegister(1))
-        asm.vscalar(.sqrt, format, result, a, a)
+        asm.scalar(.sqrt, format, result, a, a)
         finishNumber(format, result, i)
     }
 
@@ -206,7 +250,7 @@ extension X86Compiler {
         asm.jcc(.p, canonical)
         // The product of two numbers is a NaN only then; its own flags do not count.
         asm.stmxcsr(state.field(layout.floatControl))
-        asm.vscalar(.mul, format, product, product, floatPlace(i.b))
+        asm.scalar(.mul, format, product, product, floatPlace(i.b))
         asm.ucomis(format, product, product)
         asm.jcc(.p, invalid)
         asm.ldmxcsr(state.field(layout.floatControl))
@@ -262,10 +306,10 @@ extension X86Compiler {
         asm.ucomis(format, result, b)
         asm.jcc(.p, entry)
         asm.jcc(.ne, differ)
-        asm.logic(zeros, result, b)
+        asm.logic(zeros, result, result, b)
         asm.jmp(done)
         asm.bind(differ)
-        asm.scalar(operation, format, result, b)
+        asm.scalar(operation, format, result, result, b)
         asm.bind(done)
         finish(i.dst, result)
         asm.bind(back)
@@ -323,7 +367,7 @@ extension X86Compiler {
         // Fills the upper part: boxes a single, and cuts the dependence on what the register held.
         asm.mov(.rax, immediate: -1)
         asm.movq(result, .rax)
-        asm.cvtsi2s(format, result, .rcx, width)
+        asm.cvtsi2s(format, result, upper: result, .rcx, width)
         finish(i.dst, result)
         noteFormat(i.dst, format)
     }

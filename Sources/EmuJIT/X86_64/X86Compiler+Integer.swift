@@ -284,7 +284,7 @@ extension X86Compiler {
         let a = XMMRegister(0), b = XMMRegister(1)
         asm.movq(a, register(i.a, loadedTo: .rax))
         asm.movq(b, register(i.b, loadedTo: .rcx))
-        asm.pclmulqdq(a, b, 0)
+        asm.pclmulqdq(a, a, b, 0)
         if i.op != .clmulh { asm.movq(.rax, a) }
         if i.op != .clmul {
             asm.pshufd(a, a, 0b1110_1110)

@@ -24,6 +24,7 @@ extension X86Compiler {
     private mutating func hostAddress(_ i: Instruction, _ table: (entries: Int, mask: Int), miss: X86Label) -> X86Memory {
         if i.host != .none {
             // Its probe has been there.
+            if let addend = addendHome(i.host) { return X86Memory(register(i.a, loadedTo: .rax), index: addend, .by1, i.displacement) }
             if tempInRCX != i.host {
                 asm.mov(.rcx, memory(i.host))
                 tempInRCX = i.host
@@ -47,7 +48,7 @@ extension X86Compiler {
         case .loadf32:
             if let home = floatHome(i.dst) {
                 asm.movs(.single, home, source)
-                asm.logic(.or, home, X86Assignment.box)
+                asm.logic(.or, home, home, X86Assignment.box)
             } else {
                 box32(source)
                 finishFloatBits(i.dst)
@@ -131,11 +132,10 @@ extension X86Compiler {
 
     /// Leaves the temp's value in rcx, and in memory unless the next instruction is its only use.
     mutating func probe(_ i: Instruction, before next: Instruction) {
-        guard case .temp(let temp) = i.dst else { return }
+        if isAnsweredByRun(i.dst) { return }
         let miss = asm.newLabel(), back = asm.newLabel()
         addressToRAX(i.a, i.displacement)
-        if i.rights.contains(.steady), let number = windows.popLast() {
-            temporaryWindows[block][Int(temp)] = Int16(number)
+        if let number = window(of: i.dst, in: block) {
             let window = state.window(number)
             asm.alu(.sub, .rax, window.page)
             asm.alu(.cmp, .rax, window.limit)
@@ -151,6 +151,23 @@ extension X86Compiler {
             add(.probe(i, first: next.op, window: nil, entry: miss, back: back))
         }
         tempInRCX = i.dst
+    }
+
+    /// Gives steady probes windows while there are any.
+    mutating func assignWindows(_ unit: IRUnit, _ windows: [Int]) {
+        var windows = windows
+        temporaryWindows = unit.blocks.map { ir in
+            var numbers = Array(repeating: Int16(-1), count: ir.tempCount)
+            for each in ir.instructions where each.op == .probe && each.rights.contains(.steady) {
+                if case .temp(let temp) = each.dst, let number = windows.popLast() { numbers[Int(temp)] = Int16(number) }
+            }
+            return numbers
+        }
+    }
+
+    func window(of temp: Operand, in block: Int) -> Int? {
+        guard case .temp(let temp) = temp, temporaryWindows[block][Int(temp)] >= 0 else { return nil }
+        return Int(temporaryWindows[block][Int(temp)])
     }
 
     /// rcx = TLB entry for the probe at the address in rax, rdx = its page.
@@ -229,7 +246,7 @@ extension X86Compiler {
 
 extension Instruction {
     /// Of a probe: what must be allowed, and for how many bytes.
-    fileprivate var rights: ProbeRights {
+    var rights: ProbeRights {
         if case .constant(let bits) = c { return ProbeRights(rawValue: bits) }
         return []
     }

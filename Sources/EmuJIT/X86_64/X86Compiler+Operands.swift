@@ -40,8 +40,7 @@ extension X86Compiler {
         case .integer(let guest): state.integer(guest)
         case .float(let guest): state.float(guest)
         case .temp(let number):
-            temporaryWindows[block][Int(number)] >= 0
-                ? state.window(Int(temporaryWindows[block][Int(number)])).addend : state.temporary(Int(temporarySlots[block][Int(number)]))
+            window(of: operand, in: block).map { state.window($0).addend } ?? state.temporary(Int(temporarySlots[block][Int(number)]))
         case .none, .constant: preconditionFailure("operand without a place")
         }
     }

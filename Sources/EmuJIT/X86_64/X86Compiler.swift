@@ -26,6 +26,12 @@ struct X86Compiler: ~Copyable {
         case budget(count: Int32, offset: GuestOffset, entry: X86Label)
         /// Divisions by zero and by −1.
         case division(Instruction, zero: X86Label, minusOne: X86Label, back: X86Label)
+        /// Lets a loop run unchecked if it may.
+        case startRun(loop: Int, entry: X86Label)
+        /// Leaves a loop's unchecked copy: for an address, for a place in the checked copy, or because the run is over.
+        case leaveRun(GuestOffset, entry: X86Label)
+        case resume(X86Label, entry: X86Label)
+        case endRun(count: Int32, entry: X86Label)
     }
 
     let state: X86State
@@ -44,19 +50,27 @@ struct X86Compiler: ~Copyable {
     private var retired: [X86Label] = []
     /// Position of the displacement, stub and target of each link.
     private var links: [(site: Int, stub: X86Label, target: GuestOffset)] = []
-    /// With the position of their block.
-    private var stubs: [(block: Int, stub: Stub)] = []
-    /// Block in hand.
+    /// With the position of their block, and of the unchecked loop they belong to.
+    private var stubs: [(block: Int, run: Int?, stub: Stub)] = []
+    /// Block in hand, its instruction, and the block whose code follows.
     var block = 0
+    var position = 0
+    /// Its instructions whose result needs no replacement of NaNs.
+    var unseen: Set<Int> = []
+    private var following: Int?
+    /// Innermost loops that have an unchecked copy, and which copy is in hand.
+    var runs: [UncheckedLoop] = []
+    var run: Int?
+    /// By block of such a loop: where each instruction's checked code begins.
+    var checked: [Int: [X86Label]] = [:]
     /// By block: the slots of its temps.
     var temporarySlots: [[Int8]] = []
-    /// Windows left for steady probes, and by block and temp, the window that keeps its value.
-    var windows: [Int] = []
+    /// By block and temp: the window that keeps its value, or -1.
     var temporaryWindows: [[Int16]] = []
     /// The temp whose value is in rcx at this point, if one is.
     var tempInRCX: Operand = .none
     /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
-    private var assumedBoxed: UInt32 = 0
+    private(set) var assumedBoxed: UInt32 = 0
     /// f registers known to be NaN-boxed at this point of the block.
     var boxed: UInt32 = 0
 
@@ -65,9 +79,8 @@ struct X86Compiler: ~Copyable {
     // MARK: Units
 
     /// Assembles a unit; false when it cannot be compiled.
-    mutating func assemble(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], windows: [Int], _ assignment: X86Assignment) -> Bool {
+    mutating func assemble(_ unit: IRUnit, number: UInt64, blockAddresses: [UInt], windows: [Int], loops: [InnerLoop], _ assignment: X86Assignment) -> Bool {
         asm.reset()
-        self.windows = windows
         assumedBoxed = assignment.singles
         self.assignment = assignment
         isCanonical = assignment == .canonical
@@ -76,7 +89,7 @@ struct X86Compiler: ~Copyable {
         links.removeAll(keepingCapacity: true)
         stubs.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
-        temporaryWindows.removeAll(keepingCapacity: true)
+        assignWindows(unit, windows)
         words.removeAll(keepingCapacity: true)
         words.append(asm.here())
         asm.data(number)
@@ -88,18 +101,24 @@ struct X86Compiler: ~Copyable {
         labels = unit.blocks.map { _ in asm.newLabel() }
         retired = unit.blocks.map { _ in asm.newLabel() }
         entries = isCanonical ? labels : unit.blocks.map { _ in asm.newLabel() }
+        run = nil
+        prepareRuns(loops, unit)
         for index in unit.blocks.indices {
             block = index
-            guard assemble(unit.blocks[index], in: unit) else { return false }
+            guard assignTemporaries(unit.blocks[index]) else { return false }
+            assemble(unit.blocks[index], in: unit, isFollowedBy: index + 1)
         }
+        assembleRuns(unit)
         var next = 0
         // Stubs may add stubs.
         while next < stubs.count {
-            let (owner, stub) = stubs[next]
-            block = owner
-            assemble(stub)
+            let stub: Stub
+            (block, run, stub) = stubs[next]
+            following = nil
+            assemble(stub, in: unit)
             next += 1
         }
+        run = nil
         if !isCanonical { assembleEdges(unit) }
         for index in unit.blocks.indices {
             asm.bind(retired[index])
@@ -150,17 +169,20 @@ struct X86Compiler: ~Copyable {
             links: links.map { CompiledUnit.Link(site: position + $0.site, stub: place($0.stub), target: $0.target) })
     }
 
-    private mutating func assemble(_ ir: IRBlock, in unit: IRUnit) -> Bool {
-        guard assignTemporaries(ir) else { return false }
+    mutating func assemble(_ ir: IRBlock, in unit: IRUnit, isFollowedBy following: Int?) {
+        self.following = following
         boxed = assumedBoxed
-        asm.bind(labels[block])
-        let budget = asm.newLabel()
-        asm.alu(.sub, .r15, immediate: Int32(ir.guestCount))
+        asm.bind(label(of: block))
+        if run == nil { considerRun() }
+        let budget = asm.newLabel(), count = Int32(ir.guestCount)
+        asm.alu(.sub, .r15, immediate: count)
         asm.jcc(.l, budget)
-        add(.budget(count: Int32(ir.guestCount), offset: ir.offset, entry: budget))
-        temporaryWindows.append(Array(repeating: -1, count: ir.tempCount))
+        add(run == nil ? .budget(count: count, offset: ir.offset, entry: budget) : .endRun(count: count, entry: budget))
         tempInRCX = .none
+        unseen = unseenResults(ir)
         for (position, instruction) in ir.instructions.enumerated() {
+            self.position = position
+            if run == nil, let places = checked[block] { asm.bind(places[position]) }
             if instruction.op == .probe {
                 probe(instruction, before: ir.instructions[position + 1])
             } else {
@@ -169,8 +191,10 @@ struct X86Compiler: ~Copyable {
             }
         }
         terminate(ir, in: unit)
-        return true
     }
+
+    /// Where jumps inside the unit enter a block: in the copy in hand, if the block is part of it.
+    private func label(of block: Int) -> X86Label { run.flatMap { runs[$0].labels[block] } ?? labels[block] }
 
     /// Gives each temp a slot in the state from its first to its last use; false when there are not enough.
     private mutating func assignTemporaries(_ ir: IRBlock) -> Bool {
@@ -209,8 +233,12 @@ struct X86Compiler: ~Copyable {
             jump(target, in: unit)
         case .branch(let relation, let a, let b, let taken, let next):
             let condition = compare(relation, a, b)
-            if let index = unit.index(of: taken) {
-                asm.jcc(condition, labels[index])
+            if leavesRun(taken, unit) {
+                let entry = asm.newLabel()
+                asm.jcc(condition, entry)
+                add(.leaveRun(taken, entry: entry))
+            } else if let index = unit.index(of: taken) {
+                asm.jcc(condition, label(of: index))
             } else if isInPage(taken) && isCanonical {
                 let stub = asm.newLabel()
                 add(.leave(taken, link: links.count, entry: stub))
@@ -235,9 +263,22 @@ struct X86Compiler: ~Copyable {
 
     private func isInPage(_ target: GuestOffset) -> Bool { target >= 0 && target < 4096 }
 
+    /// Whether a jump goes out of the unchecked loop in hand.
+    private func leavesRun(_ target: GuestOffset, _ unit: IRUnit) -> Bool {
+        guard let run else { return false }
+        return unit.index(of: target).flatMap { runs[run].labels[$0] } == nil
+    }
+
     private mutating func jump(_ target: GuestOffset, in unit: IRUnit) {
-        if let index = unit.index(of: target) {
-            if index != block + 1 { asm.jmp(labels[index]) }
+        if leavesRun(target, unit) {
+            leaveRun()
+            let inside = run
+            run = nil
+            following = nil
+            jump(target, in: unit)
+            run = inside
+        } else if let index = unit.index(of: target) {
+            if index != following { asm.jmp(label(of: index)) }
         } else {
             leave(to: target)
         }
@@ -285,7 +326,7 @@ struct X86Compiler: ~Copyable {
 
     // MARK: Out of line
 
-    private mutating func assemble(_ stub: Stub) {
+    private mutating func assemble(_ stub: Stub, in unit: IRUnit) {
         switch stub {
         case .load(let instruction, let entry, let back):
             asm.bind(entry)
@@ -348,6 +389,20 @@ struct X86Compiler: ~Copyable {
             }
         case .division(let instruction, let zero, let minusOne, let back):
             assembleDivisionCorners(instruction, zero, minusOne, back)
+        case .startRun(let loop, let entry):
+            asm.bind(entry)
+            startRun(loop)
+        case .leaveRun(let target, let entry):
+            asm.bind(entry)
+            jump(target, in: unit)
+        case .resume(let place, let entry):
+            asm.bind(entry)
+            leaveRun()
+            asm.jmp(place)
+        case .endRun(let count, let entry):
+            asm.bind(entry)
+            endRun(count)
+            asm.jmp(runs.first { $0.loop.head == block }?.checkedHead ?? labels[block])
         }
     }
 
@@ -360,7 +415,20 @@ struct X86Compiler: ~Copyable {
 
     mutating func callInterpreter(_ guest: UInt16) { call(.interpret, Site(guest: guest, .interpret)) }
 
-    mutating func add(_ stub: Stub) { stubs.append((block, stub)) }
+    /// Code of an unchecked loop never calls a helper nor the interpreter: the checked copy goes on at the instruction in hand.
+    mutating func add(_ stub: Stub) {
+        var stub = stub
+        if run != nil {
+            switch stub {
+            case .load(_, let entry, _), .store(_, let entry, _), .interpret(_, let entry, _), .bail(_, _, let entry), .enableFloat(_, let entry, _),
+                .probe(_, _, _, let entry, _):
+                guard let places = checked[block] else { preconditionFailure("an unchecked loop has a checked copy") }
+                stub = .resume(places[position], entry: entry)
+            case .canonicalNaN, .fusedNaN, .division, .leave, .budget, .startRun, .leaveRun, .resume, .endRun: break
+            }
+        }
+        stubs.append((block, run, stub))
+    }
 }
 
 extension Relation {
