@@ -1,5 +1,3 @@
-import Glibc
-
 /// Where guest time comes from.
 public enum ClockMode: String, Sendable, CaseIterable {
     /// Guest time follows the host's monotonic clock.
@@ -41,7 +39,7 @@ public final class EventQueue {
     public init(mode: ClockMode) {
         self.mode = mode
         clock = .allocate(capacity: 1)
-        clock.initialize(to: Clock(hostStart: Self.hostMonotonic(), deadlines: .allocate(capacity: 0)))
+        clock.initialize(to: Clock(hostStart: HostClock.now(), deadlines: .allocate(capacity: 0)))
     }
 
     deinit {
@@ -53,7 +51,7 @@ public final class EventQueue {
     public var now: UInt64 {
         if mode == .virtual { return clock.pointee.virtualNow }
         let held = clock.pointee.heldAt
-        return held == .max ? Self.hostMonotonic() &- clock.pointee.hostStart : held
+        return held == .max ? HostClock.now() &- clock.pointee.hostStart : held
     }
 
     /// Host mode: guest time stands still while true, so that a guest a debugger has stopped misses nothing. (Virtual time only
@@ -65,7 +63,7 @@ public final class EventQueue {
             if newValue {
                 clock.pointee.heldAt = now
             } else {
-                clock.pointee.hostStart = Self.hostMonotonic() &- clock.pointee.heldAt
+                clock.pointee.hostStart = HostClock.now() &- clock.pointee.heldAt
                 clock.pointee.heldAt = .max
             }
         }
@@ -130,12 +128,6 @@ public final class EventQueue {
             for each in 0..<clock.pointee.timerCount { earliest = min(earliest, clock.pointee.deadlines[each]) }
             clock.pointee.nextDeadline = earliest
         }
-    }
-
-    private static func hostMonotonic() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 }
 

@@ -1,7 +1,6 @@
 import EmuBus
 import EmuIR
 import EmuJIT
-import Glibc
 
 /// The host code made from hot blocks of a machine, and what links it together.
 ///
@@ -71,11 +70,11 @@ package final class HostCodeCache {
     /// - Parameters:
     ///   - loop: what the blocks were found by; nil for a block alone.
     ///   - page: virtual address of the blocks' page, and the hart that runs there, for logs.
-    ///   - started: `now()` when work on the unit began.
+    ///   - started: `HostClock.now()` when work on the unit began.
     func install(
         _ ir: inout IRUnit, _ blocks: [UnsafeMutablePointer<Block>], loop: LoopFinder? = nil, at page: UInt64, hart: Int, started: UInt64
     ) -> Bool {
-        defer { count(Self.now() &- started) }
+        defer { count(HostClock.now() &- started) }
         let log = TranslationLog(ir, blocks, page: page, hart: hart, isLoop: loop != nil)
         log?.write(.ir, ir)
         let probes = blocks.map(\.pointee.probes).min() ?? .shared
@@ -107,17 +106,9 @@ package final class HostCodeCache {
         figures.units += 1
         figures.blocks += blocks.count
         figures.instructions += blocks.reduce(0) { $0 + Int($1.pointee.count) }
-        figures.hostBytes += compiled.range.count
         log?.write(compiled, backend.buffer)
         name(compiled, ir, page: page, isLoop: loop != nil)
         return true
-    }
-
-    /// Nanoseconds of the host's monotonic clock.
-    static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
     private func count(_ nanoseconds: UInt64) {
@@ -271,7 +262,6 @@ public struct TranslationFigures: Sendable {
     public var blocks = 0
     /// Guest instructions translated.
     public var instructions = 0
-    public var hostBytes = 0
     public var retired = 0
     public var evictions = 0
     public var links = 0

@@ -28,8 +28,8 @@ public struct InnerLoop: Hashable, Sendable {
     public let shortest: Int
     /// Positions of the blocks that every way round passes.
     public let certain: Set<Int>
-    /// By integer register: the least and the most that is added to it each time round; nil when something else happens to it.
-    public let steps: [ClosedRange<Int64>?]
+    /// By integer register: what is added to it each time round; nil when something else happens to it.
+    private let steps: [Step?]
 
     public var head: Int { blocks[0] }
 
@@ -89,20 +89,94 @@ public struct InnerLoop: Hashable, Sendable {
         return result
     }
 
-    private static func steps(_ blocks: [Int], _ unit: IRUnit) -> [ClosedRange<Int64>?] {
-        var steps: [ClosedRange<Int64>?] = Array(repeating: 0...0, count: 32)
-        for position in blocks {
-            for each in unit.blocks[position].instructions {
-                guard case .integer(let register) = each.dst else { continue }
-                let known = steps[Int(register)]
-                steps[Int(register)] = nil
+    private static func steps(_ blocks: [Int], _ unit: IRUnit) -> [Step?] {
+        var steps: [Step?] = Array(repeating: Step(), count: 32)
+        for each in blocks.flatMap({ unit.blocks[$0].instructions }) {
+            guard case .integer(let register) = each.dst else { continue }
+            let known = steps[Int(register)]
+            steps[Int(register)] = nil
+            guard var step = known, each.op == .add, each.a == each.dst || each.b == each.dst else { continue }
+            switch each.a == each.dst ? each.b : each.a {
+            case .constant(let constant):
                 // Constants of additions have 32 bits: the sums do not overflow.
-                if let known, each.op == .add, each.a == each.dst, case .constant(let step) = each.b {
-                    steps[Int(register)] = known.lowerBound + min(step, 0)...known.upperBound + max(step, 0)
-                }
+                step.least += min(constant, 0)
+                step.most += max(constant, 0)
+            case .integer(let other) where step.isNone && other != register: step.register = other
+            default: continue
             }
+            if step.register == nil || step.least == 0 && step.most == 0 { steps[Int(register)] = step }
         }
-        return steps
+        // What is added must stay the same.
+        return steps.map { step in
+            guard let other = step?.register else { return step }
+            return steps[Int(other)]?.isNone == true ? step : nil
+        }
+    }
+
+    // MARK: Walks
+
+    /// How the base of an instruction in a certain block moves; nil when that is not foreseeable.
+    public func walk(of position: Int, in block: IRBlock) -> Walk? {
+        guard case .integer(let base) = block.instructions[position].a else { return nil }
+        if let step = steps[Int(base)] { return Walk([(base, 0)], [step]) }
+        // Computed anew each time round, from what moves by steps.
+        guard let source = block.instructions[..<position].last(where: { $0.dst == .integer(base) }) else { return nil }
+        switch (source.op, source.a, source.b, source.c) {
+        case (.mov, .integer(let a), _, _): return walk([(a, 0)])
+        case (.add, .integer(let a), .constant(let constant), _): return walk([(a, 0)], constant)
+        case (.add, .integer(let a), .integer(let b), _): return walk([(a, 0), (b, 0)])
+        case (.shladd, .integer(let a), .integer(let b), .constant(let amount)): return walk([(a, UInt8(truncatingIfNeeded: amount)), (b, 0)])
+        default: return nil
+        }
+    }
+
+    private func walk(_ terms: [Walk.Term], _ constant: Int64 = 0) -> Walk? {
+        let known = terms.compactMap { steps[Int($0.register)] }
+        return known.count == terms.count ? Walk(terms, known, constant) : nil
+    }
+}
+
+/// What is added to a register each time round a loop: something between two constants, or what another register holds, or,
+/// where there are ways round without it, nothing.
+struct Step: Hashable, Sendable {
+    var least: Int64 = 0
+    var most: Int64 = 0
+    var register: UInt8?
+
+    var isNone: Bool { least == 0 && most == 0 && register == nil }
+}
+
+/// An address that moves by steps: at some time round a loop it lies between so many of the least and of the most steps, that time
+/// included, from what the terms gave at the head of the first.
+public struct Walk: Hashable, Sendable {
+    /// A register, shifted left.
+    public typealias Term = (register: UInt8, shift: UInt8)
+
+    private let first: UInt8, second: UInt8?
+    private let firstShift: UInt8
+    public let constant: Int64
+    public let least: Int64
+    public let most: Int64
+    /// A register whose value is added each time round at most once, besides.
+    public let register: UInt8?
+
+    /// - Parameter steps: of the terms. Nil when more than one register is added.
+    init?(_ terms: [Term], _ steps: [Step], _ constant: Int64 = 0) {
+        let registers = steps.compactMap(\.register)
+        guard let first = terms.first, registers.count <= 1, registers.isEmpty || terms.allSatisfy({ $0.shift == 0 }) else { return nil }
+        self.first = first.register
+        firstShift = first.shift
+        second = terms.count > 1 ? terms[1].register : nil
+        self.constant = constant
+        least = zip(terms, steps).reduce(0) { $0 + $1.1.least << Int64($1.0.shift) }
+        most = zip(terms, steps).reduce(0) { $0 + $1.1.most << Int64($1.0.shift) }
+        register = registers.first
+    }
+
+    /// Their sum and the constant is the address.
+    public var terms: [Term] {
+        guard let second else { return [(first, firstShift)] }
+        return [(first, firstShift), (second, 0)]
     }
 }
 

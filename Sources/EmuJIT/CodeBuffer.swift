@@ -1,19 +1,6 @@
 import CHost
+import EmuBus
 import Glibc
-
-/// A host call that failed on behalf of the translator: what was attempted and the host's reason.
-public struct JITHostError: Error, CustomStringConvertible, Sendable {
-    public let action: String
-    /// errno.
-    public let code: Int32
-
-    public init(_ action: String, _ code: Int32) {
-        self.action = action
-        self.code = code
-    }
-
-    public var description: String { "\(action): \(String(cString: strerror(code)))" }
-}
 
 /// Memory for generated code: one anonymous file mapped twice, for writing and for execution, and nowhere for both.
 ///
@@ -23,7 +10,7 @@ public struct JITHostError: Error, CustomStringConvertible, Sendable {
 public final class CodeBuffer {
     /// Bytes, a multiple of the page size.
     public let capacity: Int
-    /// Bytes handed out since the last `reset()`, gaps for alignment included.
+    /// Where the last allocation ended.
     public private(set) var used = 0
     /// Segments the buffer is emptied by, see `openSegment`.
     public let segmentCount = 8
@@ -37,30 +24,28 @@ public final class CodeBuffer {
     /// What `allocate(_:)` aligns to, in bytes.
     public static let alignment = 16
 
-    /// - Parameters:
-    ///   - capacity: bytes of address space, rounded up to pages.
-    ///   - address: where the executable view should be near to, if it can: code within 2 GiB is reached by direct calls.
+    /// - Parameter capacity: bytes of address space, rounded up to pages.
     /// - Throws: when the host refuses the memory or executable mappings.
-    public init(capacity: Int, near address: UInt? = nil) throws(JITHostError) {
+    public init(capacity: Int) throws(HostError) {
         let page = Int(getpagesize())
         precondition(capacity > 0 && capacity <= Int(Int32.max))
         let capacity = (capacity + page - 1) & -page
         let descriptor = host_memfd_create("translated-code")
-        guard descriptor >= 0 else { throw JITHostError("memfd_create for translated code", errno) }
+        guard descriptor >= 0 else { throw HostError("memfd_create for translated code", errno) }
         defer { close(descriptor) }
         guard ftruncate(descriptor, capacity) == 0 else {
-            throw JITHostError("reserving \(capacity >> 10) KiB for translated code", errno)
+            throw HostError("reserving \(capacity >> 10) KiB for translated code", errno)
         }
         let flags = MAP_SHARED | MAP_NORESERVE
         let writable = mmap(nil, capacity, PROT_READ | PROT_WRITE, flags, descriptor, 0)
         guard let writable, writable != MAP_FAILED else {
-            throw JITHostError("mapping \(capacity >> 10) KiB for translated code", errno)
+            throw HostError("mapping \(capacity >> 10) KiB for translated code", errno)
         }
-        let code = mmap(Self.hint(near: address, capacity), capacity, PROT_READ | PROT_EXEC, flags, descriptor, 0)
+        let code = mmap(nil, capacity, PROT_READ | PROT_EXEC, flags, descriptor, 0)
         guard let code, code != MAP_FAILED else {
             let reason = errno
             munmap(writable, capacity)
-            throw JITHostError("mapping \(capacity >> 10) KiB of translated code for execution", reason)
+            throw HostError("mapping \(capacity >> 10) KiB of translated code for execution", reason)
         }
         self.capacity = capacity
         end = capacity
@@ -71,21 +56,6 @@ public final class CodeBuffer {
     deinit {
         munmap(writable, capacity)
         munmap(code, capacity)
-    }
-
-    /// An address well below the given one: behind a program lies its heap, before it nothing. The kernel takes another where this
-    /// one is not free.
-    private static func hint(near address: UInt?, _ capacity: Int) -> UnsafeMutableRawPointer? {
-        let distance = UInt(capacity) + (256 << 20)
-        guard let address, address > distance else { return nil }
-        return UnsafeMutableRawPointer(bitPattern: (address - distance) & ~0x1f_ffff)
-    }
-
-    /// Whether a direct jump reaches the address from everywhere in the buffer, and the other way round.
-    public func isNear(_ address: UInt) -> Bool {
-        let base = UInt(bitPattern: code)
-        // One of the two differences is the distance, the other wraps around.
-        return min(address &- base, base &- address) < UInt(Int32.max) - UInt(capacity)
     }
 
     /// The offset of `count` fresh bytes, a multiple of `alignment`; nil when they do not fit.
@@ -103,24 +73,17 @@ public final class CodeBuffer {
         openSegment(0)
     }
 
-    /// Empties a segment and allocates from it until the next call. No code in it may run any more.
+    /// Empties a segment, gives its memory back and allocates from it until the next call. No code in it may run any more.
     public func openSegment(_ index: Int) {
         let size = (capacity - first) / segmentCount & -Self.alignment
         let start = first + index * size
         used = start
         end = index == segmentCount - 1 ? capacity : start + size
+        release(start..<end)
     }
 
-    /// Starts over: everything is free and no code in here may run any more. Gives all memory back.
-    public func reset() {
-        release(0..<capacity)
-        used = 0
-        end = capacity
-    }
-
-    /// Gives the memory of the pages that lie wholly inside back to the host. They read as zeroes and can be written again.
-    public func release(_ range: Range<Int>) {
-        precondition(range.lowerBound >= 0 && range.upperBound <= capacity)
+    /// Gives the memory of the pages that lie wholly inside back to the host.
+    private func release(_ range: Range<Int>) {
         let page = Int(getpagesize())
         let first = (range.lowerBound + page - 1) & -page
         let end = range.upperBound & -page

@@ -7,12 +7,6 @@ import Glibc
 final class RunClock {
     var started: UInt64?
     var lastPoll: UInt64 = 0
-
-    static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
 }
 
 /// Looks at harts every so many of their cycles.
@@ -36,7 +30,7 @@ extension Machine {
 
     /// Runs until the guest, the user or the host ends the run.
     public func run() -> ExitStatus {
-        if clock.started == nil { clock.started = RunClock.now() }
+        if clock.started == nil { clock.started = HostClock.now() }
         while true {
             if let status = step() { return status }
         }
@@ -44,7 +38,7 @@ extension Machine {
 
     /// Runs until `isDone` or the end of the run, whichever comes first; nil in the former case. For tests and tools.
     public func run(until isDone: () -> Bool) -> ExitStatus? {
-        if clock.started == nil { clock.started = RunClock.now() }
+        if clock.started == nil { clock.started = HostClock.now() }
         while !isDone() {
             if let status = step() { return status }
         }
@@ -147,7 +141,7 @@ extension Machine {
     // MARK: Descriptors and idleness
 
     func pollIfDue() {
-        let now = events.mode == .virtual ? events.now : RunClock.now()
+        let now = events.mode == .virtual ? events.now : HostClock.now()
         guard now &- clock.lastPoll >= Self.pollInterval else { return }
         clock.lastPoll = now
         pollers.wait(timeout: 0)
@@ -168,7 +162,7 @@ extension Machine {
         } else {
             let now = events.now
             pollers.wait(timeout: deadline == .max ? .max : deadline > now ? deadline - now : 0)
-            clock.lastPoll = RunClock.now()
+            clock.lastPoll = HostClock.now()
         }
         return nil
     }

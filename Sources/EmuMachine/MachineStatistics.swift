@@ -60,7 +60,7 @@ extension Machine {
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return MachineStatistics(
             instructions: harts.reduce(0) { $0 &+ $1.retired },
-            wallSeconds: clock.started.map { Double(RunClock.now() &- $0) / 1e9 } ?? 0,
+            wallSeconds: clock.started.map { Double(HostClock.now() &- $0) / 1e9 } ?? 0,
             guestSeconds: Double(events.now) / 1e9,
             peakResident: UInt64(max(0, usage.ru_maxrss)) << 10,
             cacheBytes: cache.bytes,

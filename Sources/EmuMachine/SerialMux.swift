@@ -91,18 +91,12 @@ public final class SerialMux: CharacterFrontend {
     ///   - now: host time in nanoseconds, for the timestamps.
     public init(
         line: any CharacterBackend, escape: UInt8 = SerialMux.defaultEscape,
-        now: @escaping () -> UInt64 = SerialMux.hostTime
+        now: @escaping () -> UInt64 = HostClock.now
     ) {
         self.line = line
         self.escape = escape
         self.now = now
         line.frontend = self
-    }
-
-    public static func hostTime() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
     /// A further user of the line. The first has the focus at the start.

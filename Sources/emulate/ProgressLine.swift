@@ -1,3 +1,4 @@
+import EmuBus
 import EmuMachine
 import Glibc
 
@@ -7,7 +8,7 @@ final class ProgressLine {
     private static let delay: UInt64 = 400_000_000
     private static let interval: UInt64 = 100_000_000
 
-    private var next = SerialMux.hostTime() &+ ProgressLine.delay
+    private var next = HostClock.now() &+ ProgressLine.delay
     private var isShown = false
 
     /// - Returns: nil when standard error is no terminal.
@@ -16,7 +17,7 @@ final class ProgressLine {
     }
 
     func show(_ path: String, _ done: UInt64, _ total: UInt64) {
-        let now = SerialMux.hostTime()
+        let now = HostClock.now()
         guard now >= next, total > 0 else { return }
         next = now &+ Self.interval
         isShown = true

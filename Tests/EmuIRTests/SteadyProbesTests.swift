@@ -28,10 +28,15 @@ import Testing
     }
 
     @Test(arguments: [
-        "x6 = load.64 [12 + 0]", "x6 = mul x7, 8", "x6 = add x6, 1025", "x6 = add x6, x7", "x6 = shl x7, x8",
+        "x6 = load.64 [12 + 0]", "x6 = mul x7, 8", "x6 = add x6, 1025", "x6 = sub x6, x7", "x6 = add x6, x6", "x6 = shl x7, x8",
     ])
     func otherBasesAreNot(assignment: String) throws {
         #expect(try lines(assignment, "x5 = load.64 [x6 + 8]") == [assignment, "x5 = load.64 [x6 + 8]"])
+    }
+
+    @Test func aStepThatStaysTheSameIsSteady() throws {
+        #expect(try lines("x5 = load.u8 [x6 + 0]", "x6 = add x7, x6").first == "t0 = probe.rs [x6 + 0, 1]")
+        #expect(try lines("x5 = load.u8 [x6 + 0]", "x6 = add x6, x7", "x7 = add x7, 1").first == "x5 = load.u8 [x6 + 0]")
     }
 
     @Test func whatIsComputedFromOtherRegistersIsNot() throws {

@@ -113,6 +113,9 @@ import Testing
                 guest.integers[base] = random.pick(SparseMemory.direct) + random.pick([0, 1024, 4000]) + UInt64(random.below(9)) * random.pick([1, 8])
             }
             guest.integers[15] = random.pick(SparseMemory.readWrite)
+            guest.integers[17] = UInt64(random.pick([0, 8, 1000]))
+            guest.integers[18] = UInt64(random.below(300))
+            guest.integers[19] = UInt64(bitPattern: random.pick([0, 8, 40, 4096, -8]))
             guest.integers[6] = UInt64(random.pick([2, 12, 100, 700]))
             guest.remaining = random.pick([40, 300, 8000])
             let all = Array(unit.blocks.indices)
@@ -127,15 +130,20 @@ import Testing
         for exit in [CodeExit.link, .budget, .bail] { #expect(exits[exit, default: 0] > 100, "\(exits)") }
     }
 
-    /// One block, or a condition and what depends on it; x6 counts, x10 to x12 walk, x15 is the start of a page.
+    /// One block, or a condition and what depends on it; x6 counts, x10 to x12 and x18 walk, x15 is the start of a page, x16 computed from
+    /// others, x17 and x19 stay.
     private static func loop(_ random: inout RandomOperations) throws -> IRUnit {
         var temps = 0
         func accesses(_ random: inout RandomOperations, from guest: Int) -> (text: String, count: Int) {
             var lines: [String] = []
             var position = guest
             for _ in 0..<random.pick([1, 2, 4]) {
-                let base = random.pick(["x10", "x11", "x12"]), displacement = random.pick(["+ 0", "+ 8", "- 8", "+ 5"])
+                let base = random.pick(["x10", "x11", "x12", "x16"]), displacement = random.pick(["+ 0", "+ 8", "- 8", "+ 5"])
                 let bytes = random.pick([1, 4, 8])
+                if base == "x16" {
+                    lines.append("\(position): x16 = \(random.pick(["add x10, x17", "shladd x18, x15, 3", "add x11, 24", "mov x12"]))")
+                    position += 1
+                }
                 if random.below(3) == 0 {
                     lines.append("\(position): t\(temps) = probe.ws [\(base) \(displacement), \(bytes)]")
                     lines.append("\(position): store.\(8 * bytes) [\(base) \(displacement)] = x\(5 + random.below(2)) via t\(temps)")
@@ -152,7 +160,8 @@ import Testing
                     position += 3
                 }
                 if random.below(2) == 0 {
-                    lines.append("\(position): \(base) = add \(base), \(random.pick([1, 8, 16, 24, 56, -8, -24]))")
+                    let step = random.pick(["1", "8", "16", "24", "56", "-8", "-24", "x19"])
+                    lines.append("\(position): \(base == "x16" ? "x18 = add x18, \(random.pick([1, 2, -1]))" : "\(base) = add \(base), \(step)")")
                     position += 1
                 }
             }

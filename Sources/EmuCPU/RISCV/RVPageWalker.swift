@@ -66,14 +66,32 @@ extension RVProcessor {
     /// faults, as Svade and Svadu have it.
     package func walk(_ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64) -> RVTranslation {
         guard space != 0 else { return .page(RVPage(physicalPage: address & ~0xfff)) }
+        let region = address >> 21
+        if region == h.pointee.walkRegion && space == h.pointee.walkSpace && views.changes == h.pointee.walkChanges {
+            // The entries above were read since the last fence, as the TLB's were.
+            return walk(address, access, rights: rights, table: h.pointee.walkTable, level: 0)
+        }
         let levels = Int(space >> 60) - 5
         guard 3...5 ~= levels else { return .fault(access.pageFault) }
         // All bits above the highest translated one must equal it.
         let unused = 64 - UInt64(12 + 9 * levels)
         guard UInt64(bitPattern: Int64(bitPattern: address << unused) >> Int64(unused)) == address else { return .fault(access.pageFault) }
 
-        var table = (space & PTE.pageNumberMask) << 12
-        var level = levels - 1
+        return walk(address, access, rights: rights, table: (space & PTE.pageNumberMask) << 12, level: levels - 1) { table in
+            h.pointee.walkSpace = space
+            h.pointee.walkRegion = region
+            h.pointee.walkTable = table
+            h.pointee.walkChanges = views.changes
+        }
+    }
+
+    /// Goes on with a walk at a table of some level.
+    /// - Parameter remember: is told the table of level 0 if the walk gets there.
+    @inline(__always)
+    private func walk(
+        _ address: UInt64, _ access: RVAccess, rights: UInt64, table: UInt64, level: Int, remember: (UInt64) -> Void = { _ in }
+    ) -> RVTranslation {
+        var table = table, level = level
         while level >= 0 {
             let position = table | (address >> UInt64(12 + 9 * level) & 0x1ff) << 3
             guard let entry = pageTableEntry(position) else { return .fault(access.accessFault) }
@@ -87,6 +105,7 @@ extension RVProcessor {
             guard entry & (PTE.napot | PTE.memoryType | PTE.user | PTE.accessed | PTE.dirty) == 0 else { return .fault(access.pageFault) }
             table = (entry >> 10 & PTE.pageNumberMask) << 12
             level -= 1
+            if level == 0 { remember(table) }
         }
         return .fault(access.pageFault)
     }

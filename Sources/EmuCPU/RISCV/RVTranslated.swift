@@ -59,7 +59,7 @@ extension RVProcessor {
             block.pointee.heat = .max
             return nil
         }
-        let started = HostCodeCache.now()
+        let started = HostClock.now()
         var translator = RVTranslator(config: config)
         var unit = IRUnit(blocks: [translator.translate(block)])
         guard host.install(&unit, [block], at: pc & TLBEntry.pageMask, hart: index, started: started) else {
@@ -86,7 +86,7 @@ extension RVProcessor {
     @inline(never)
     func budgetExit(_ host: HostCodeCache) {
         guard !Log.isEnabled(.noChaining), let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
-        let started = HostCodeCache.now()
+        let started = HostClock.now()
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
         var translator = RVTranslator(config: config)
         let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff)) { offset in
@@ -250,34 +250,16 @@ extension RVProcessor {
     private func translatedLoad(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .load) { return bail(site, block) }
-        let value: UInt64
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
-        switch op {
-        case .load8u:
-            guard let bits = loadSlow(address, 1, ip) else { return trap(ip) }
-            value = bits & 0xff
-        case .load8s:
-            guard let bits = loadSlow(address, 1, ip) else { return trap(ip) }
-            value = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: bits)))
-        case .load16u:
-            guard let bits = loadSlow(address, 2, ip) else { return trap(ip) }
-            value = bits & 0xffff
-        case .load16s:
-            guard let bits = loadSlow(address, 2, ip) else { return trap(ip) }
-            value = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: bits)))
-        case .load32u:
-            guard let bits = loadSlow(address, 4, ip) else { return trap(ip) }
-            value = bits & 0xffff_ffff
-        case .load32s:
-            guard let bits = loadSlow(address, 4, ip) else { return trap(ip) }
-            value = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits)))
-        case .loadf32:
-            guard let bits = loadSlow(address, 4, ip) else { return trap(ip) }
-            value = bits | 0xffff_ffff_0000_0000
-        default:
-            guard let bits = loadSlow(address, 8, ip) else { return trap(ip) }
-            value = bits
-        }
+        guard let bits = loadSlow(address, UInt64(op.info.accessBytes), ip) else { return trap(ip) }
+        let value =
+            switch op {
+            case .load8s: UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: bits)))
+            case .load16s: UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: bits)))
+            case .load32s: UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits)))
+            case .loadf32: bits | 0xffff_ffff_0000_0000
+            default: bits
+            }
         if h.pointee.request != 0 {
             // The instruction is complete, but the next one must not follow unseen: write its register here.
             switch ip.pointee.rv {
@@ -293,14 +275,8 @@ extension RVProcessor {
     private func translatedStore(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .store) { return bail(site, block) }
-        let size: UInt64 =
-            switch Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .store64 {
-            case .store8: 1
-            case .store16: 2
-            case .store32, .storef32: 4
-            default: 8
-            }
-        guard storeSlow(address, size, h.pointee.storeValue, ip) else { return trap(ip) }
+        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .store64
+        guard storeSlow(address, UInt64(op.info.accessBytes), h.pointee.storeValue, ip) else { return trap(ip) }
         if h.pointee.request != 0 { leave(.dispatch, ip) }
         return 0
     }

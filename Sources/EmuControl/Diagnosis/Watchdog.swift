@@ -23,7 +23,7 @@ public final class Watchdog: IOPoller {
     ///   - now: host time in nanoseconds.
     ///   - report: gets the text.
     public init(
-        _ machine: Machine, seconds: UInt64, symbols: @escaping () -> (any SymbolLookup)? = { nil }, now: @escaping () -> UInt64 = SerialMux.hostTime,
+        _ machine: Machine, seconds: UInt64, symbols: @escaping () -> (any SymbolLookup)? = { nil }, now: @escaping () -> UInt64 = HostClock.now,
         report: @escaping (String) -> Void
     ) {
         self.machine = machine

@@ -9,6 +9,7 @@ struct SteadyProbes {
 
     /// By integer register.
     private var isSteady = [Bool](repeating: true, count: 32)
+    private var isWritten = [Bool](repeating: false, count: 32)
 
     /// - Parameter cycles: by block, the innermost loop it is part of; empty where accesses are not worth it.
     mutating func run(_ unit: inout IRUnit, cycles: [[Int]]) {
@@ -20,7 +21,13 @@ struct SteadyProbes {
 
     /// Assumes all are, and takes back what contradicts until nothing does.
     private mutating func findSteadyRegisters(_ unit: IRUnit, in part: [Int]) {
-        for register in isSteady.indices { isSteady[register] = true }
+        for register in isSteady.indices {
+            isSteady[register] = true
+            isWritten[register] = false
+        }
+        for each in part.lazy.flatMap({ unit.blocks[$0].instructions }) {
+            if case .integer(let register) = each.dst { isWritten[Int(register)] = true }
+        }
         var hasChanged = true
         while hasChanged {
             hasChanged = false
@@ -42,10 +49,13 @@ struct SteadyProbes {
             if case .constant = instruction.b { return isSteady(instruction.a) }
             return false
         case .add, .addw, .sub, .subw:
-            // A step of its own must be small and known; a sum of others moves as they do.
+            // A step of its own must be small, or always the same, which will rarely be much; a sum of others moves as they do.
             if instruction.a == instruction.dst || instruction.b == instruction.dst {
-                guard case .constant(let step) = instruction.b else { return false }
-                return step.magnitude <= Self.greatestStep
+                switch instruction.a == instruction.dst ? instruction.b : instruction.a {
+                case .constant(let step): return step.magnitude <= Self.greatestStep
+                case .integer(let step): return instruction.op == .add && !isWritten[Int(step)]
+                default: return false
+                }
             }
             return isSteady(instruction.a) && isSteady(instruction.b)
         default:

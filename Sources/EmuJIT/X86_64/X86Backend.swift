@@ -1,4 +1,6 @@
+import EmuBus
 import EmuIR
+import Glibc
 
 /// The x86-64 back end: owns the code buffer, the runtime at its start, and the compiler.
 public final class X86Backend: HostBackend {
@@ -15,7 +17,7 @@ public final class X86Backend: HostBackend {
 
     /// - Parameter capacity: bytes the buffer may grow to.
     /// - Throws: when the host refuses executable memory.
-    public init(layout: StateLayout, capacity: Int) throws(JITHostError) {
+    public init(layout: StateLayout, capacity: Int) throws(HostError) {
         buffer = try CodeBuffer(capacity: capacity)
         state = X86State(layout: layout)
         compiler = X86Compiler(state)
@@ -25,10 +27,10 @@ public final class X86Backend: HostBackend {
     public var enter: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.enter).unsafelyUnwrapped }
     public var dispatchExit: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.dispatchExit).unsafelyUnwrapped }
 
-    private func assembleRuntime() throws(JITHostError) {
+    private func assembleRuntime() throws(HostError) {
         var asm = X86Assembler()
         let labels = state.assembleRuntime(&asm)
-        guard let position = place(&asm) else { throw JITHostError("room for the translator's own code", 12) }
+        guard let position = place(&asm) else { throw HostError("room for the translator's own code", ENOMEM) }
         let addresses = labels.map { UInt(bitPattern: buffer.executable(position + (asm.offset(of: $0) ?? 0))) }
         runtime.enter = addresses[0]
         runtime.dispatchExit = addresses[1]
@@ -40,7 +42,7 @@ public final class X86Backend: HostBackend {
         for helper in HelperCall.allCases {
             asm.reset()
             state.helperCall(&asm, helper, .canonical, helperExit: runtime.helperExit)
-            guard let position = place(&asm) else { throw JITHostError("room for the translator's own code", 12) }
+            guard let position = place(&asm) else { throw HostError("room for the translator's own code", ENOMEM) }
             runtime.calls.append(UInt(bitPattern: buffer.executable(position)))
         }
         buffer.keepUsed()

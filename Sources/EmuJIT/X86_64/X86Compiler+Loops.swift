@@ -18,8 +18,7 @@ struct UncheckedLoop {
         let instruction: Instruction
         let window: Int
         let addend: X86Register?
-        /// What the base register moves by each time round.
-        let step: ClosedRange<Int64>
+        let walk: Walk
     }
 }
 
@@ -34,11 +33,11 @@ extension X86Compiler {
     static func addendCount(_ loops: [InnerLoop], _ unit: IRUnit) -> Int { loops.reduce(0) { max($0, foreseeable($1, unit).count) } }
 
     /// The steady probes of a loop that every time round performs, with bases that move by known steps.
-    private static func foreseeable(_ loop: InnerLoop, _ unit: IRUnit) -> [(block: Int, probe: Instruction, step: ClosedRange<Int64>)] {
+    private static func foreseeable(_ loop: InnerLoop, _ unit: IRUnit) -> [(block: Int, probe: Instruction, walk: Walk)] {
         loop.blocks.filter(loop.certain.contains).flatMap { block in
-            unit.blocks[block].instructions.compactMap { each in
-                guard each.op == .probe, each.rights.contains(.steady), case .integer(let base) = each.a, let step = loop.steps[Int(base)] else { return nil }
-                return (block, each, step)
+            unit.blocks[block].instructions.enumerated().compactMap { position, each in
+                guard each.op == .probe, each.rights.contains(.steady), let walk = loop.walk(of: position, in: unit.blocks[block]) else { return nil }
+                return (block, each, walk)
             }
         }
     }
@@ -48,9 +47,9 @@ extension X86Compiler {
         checked.removeAll()
         for loop in loops {
             var homes = assignment.addendHomes[...]
-            let probes = Self.foreseeable(loop, unit).compactMap { block, probe, step in
+            let probes = Self.foreseeable(loop, unit).compactMap { block, probe, walk in
                 window(of: probe.dst, in: block).map {
-                    UncheckedLoop.Probe(block: block, instruction: probe, window: $0, addend: homes.popFirst(), step: step)
+                    UncheckedLoop.Probe(block: block, instruction: probe, window: $0, addend: homes.popFirst(), walk: walk)
                 }
             }
             if probes.isEmpty { continue }
@@ -121,26 +120,53 @@ extension X86Compiler {
 
     /// Lowers `times` to how often a probe's window is certain to hold; jumps to `fails` where it does not hold now.
     private mutating func limitRun(_ probe: UncheckedLoop.Probe, _ times: X86Memory, _ fails: X86Label) {
-        let window = state.window(probe.window)
-        func distance() {
-            addressToRAX(probe.instruction.a, probe.instruction.displacement)
-            asm.alu(.sub, .rax, window.page)
-        }
-        distance()
+        let window = state.window(probe.window), walk = probe.walk
+        distanceToRAX(probe)
         asm.alu(.cmp, .rax, window.limit)
         asm.jcc(.ae, fails)
         // The base may have moved up to a whole step by the time of the probe.
-        if probe.step.lowerBound < 0 { limit(times, to: -probe.step.lowerBound) }
-        if probe.step.upperBound > 0 {
-            distance()
+        if walk.least < 0 {
+            divide(by: -walk.least)
+            limit(times)
+        }
+        if walk.most > 0 || walk.register != nil {
+            if walk.least < 0 { distanceToRAX(probe) }
             asm.unary(.not, .rax)
             asm.alu(.add, .rax, window.limit)
-            limit(times, to: probe.step.upperBound)
+            if let register = walk.register {
+                load(.integer(register), to: .rcx)
+                asm.test(.rcx, .rcx)
+                asm.jcc(.le, fails)
+                if walk.most > 0 { asm.alu(.add, .rcx, immediate: Int32(walk.most)) }
+                asm.alu(.xor, .rdx, .rdx, .long)
+                asm.unary(.div, .rcx)
+            } else {
+                divide(by: walk.most)
+            }
+            limit(times)
         }
     }
 
-    /// times = min(times, rax / step), unsigned.
-    private mutating func limit(_ times: X86Memory, to step: Int64) {
+    /// rax = how far into its window a probe's address lies, seen from the head of the loop.
+    private mutating func distanceToRAX(_ probe: UncheckedLoop.Probe) {
+        let displacement = Int64(probe.instruction.displacement) + probe.walk.constant
+        for (number, term) in probe.walk.terms.enumerated() {
+            let place: X86Register = number == 0 ? .rax : .rcx
+            load(.integer(term.register), to: place)
+            if term.shift > 0 { asm.shift(.shl, place, by: term.shift) }
+            if number > 0 { asm.alu(.add, .rax, .rcx) }
+        }
+        if let small = Int32(exactly: displacement) {
+            if small != 0 { asm.alu(.add, .rax, immediate: small) }
+        } else {
+            asm.mov(.rcx, immediate: displacement)
+            asm.alu(.add, .rax, .rcx)
+        }
+        asm.alu(.sub, .rax, state.window(probe.window).page)
+    }
+
+    /// rax = rax / step, unsigned.
+    private mutating func divide(by step: Int64) {
         if step & (step - 1) == 0 {
             if step > 1 { asm.shift(.shr, .rax, by: UInt8(step.trailingZeroBitCount)) }
         } else {
@@ -148,6 +174,10 @@ extension X86Compiler {
             asm.alu(.xor, .rdx, .rdx, .long)
             asm.unary(.div, .rcx)
         }
+    }
+
+    /// times = min(times, rax), unsigned.
+    private mutating func limit(_ times: X86Memory) {
         asm.alu(.cmp, .rax, times)
         asm.cmov(.a, .rax, times)
         asm.mov(times, .rax)

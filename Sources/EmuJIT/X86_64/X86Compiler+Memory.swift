@@ -32,7 +32,7 @@ extension X86Compiler {
             return X86Memory(register(i.a, loadedTo: .rax), index: .rcx, .by1, i.displacement)
         }
         addressToRAX(i.a, i.displacement)
-        findEntry(table, i.op.accessLength, miss: miss)
+        findEntry(table, Int32(i.op.info.accessBytes), miss: miss)
         asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
         return X86Memory(.rax, index: .rcx)
     }
@@ -254,17 +254,5 @@ extension Instruction {
     fileprivate var probeLength: Int32 {
         if case .constant(let bytes) = b { return Int32(truncatingIfNeeded: bytes) }
         return 1
-    }
-}
-
-extension Opcode {
-    /// Bytes a load or store touches.
-    var accessLength: Int32 {
-        switch self {
-        case .load8s, .load8u, .store8: 1
-        case .load16s, .load16u, .store16: 2
-        case .load32s, .load32u, .loadf32, .store32, .storef32: 4
-        default: 8
-        }
     }
 }

@@ -43,7 +43,6 @@ struct X86Compiler: ~Copyable {
     /// Helper calls of a unit that is not canonical.
     private var calls: [X86Label] = []
 
-    private var number: UInt64 = 0
     private var words: [X86Label] = []
     private var labels: [X86Label] = []
     private var entries: [X86Label] = []
@@ -85,7 +84,6 @@ struct X86Compiler: ~Copyable {
         self.assignment = assignment
         isCanonical = assignment == .canonical
         calls = isCanonical ? [] : HelperCall.allCases.map { _ in asm.newLabel() }
-        self.number = number
         links.removeAll(keepingCapacity: true)
         stubs.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
@@ -306,22 +304,11 @@ struct X86Compiler: ~Copyable {
         var a = a, b = b
         if case .constant = a {
             swap(&a, &b)
-            switch relation {
-            case .eq, .ne: break
-            // a < b is b > a: what x86 calls g, ge … is reached by inverting after the swap below.
-            case .lt: return compareSwapped(a, b, .g)
-            case .ge: return compareSwapped(a, b, .le)
-            case .ltu: return compareSwapped(a, b, .a)
-            case .geu: return compareSwapped(a, b, .be)
-            }
+            compareOperands(a, b)
+            return relation.swappedCondition
         }
         compareOperands(a, b)
         return relation.condition
-    }
-
-    private mutating func compareSwapped(_ a: Operand, _ b: Operand, _ condition: X86Condition) -> X86Condition {
-        compareOperands(a, b)
-        return condition
     }
 
     // MARK: Out of line
@@ -440,6 +427,18 @@ extension Relation {
         case .ge: .ge
         case .ltu: .b
         case .geu: .ae
+        }
+    }
+
+    /// The same for exchanged operands.
+    var swappedCondition: X86Condition {
+        switch self {
+        case .eq: .e
+        case .ne: .ne
+        case .lt: .g
+        case .ge: .le
+        case .ltu: .a
+        case .geu: .be
         }
     }
 }

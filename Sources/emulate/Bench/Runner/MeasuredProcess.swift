@@ -1,4 +1,5 @@
 import CHost
+import EmuBus
 import Glibc
 
 /// How a process ended.
@@ -66,7 +67,7 @@ enum MeasuredProcess {
             close(errorEnds[0])
         }
         var counter: Int32 = -1
-        let start = now()
+        let start = HostClock.now()
         let process = spawn(program, arguments, directory, outputEnds[1], errorEnds[1], &counter)
         let code = errno
         close(outputEnds[1])
@@ -78,7 +79,7 @@ enum MeasuredProcess {
         var hasTimedOut = false, total = 0
         while output.isOpen || errors.isOpen {
             var entries = [output, errors].map { pollfd(fd: $0.isOpen ? $0.descriptor : -1, events: Int16(POLLIN), revents: 0) }
-            let left = limit - Double(now() - start) / 1e9
+            let left = limit - Double(HostClock.now() - start) / 1e9
             if left <= 0 || total > mostOutput {
                 hasTimedOut = true
                 break
@@ -95,7 +96,7 @@ enum MeasuredProcess {
         var status: Int32 = 0
         var usage = rusage()
         while wait4(process, &status, 0, &usage) < 0, errno == EINTR {}
-        let end = now()
+        let end = HostClock.now()
         var instructions: UInt64 = 0
         let isCounted = counter >= 0 && host_read_counter(counter, &instructions) == 0
         output.finish()
@@ -113,12 +114,6 @@ enum MeasuredProcess {
         // SAFETY: the words outlive the call, which copies them into the new process.
         defer { words.forEach { free($0) } }
         return host_spawn_measured(program, &words, directory, output, errors, &counter)
-    }
-
-    static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }
 
@@ -140,7 +135,7 @@ private struct LineReader {
             isOpen = false
             return 0
         }
-        let arrival = MeasuredProcess.now()
+        let arrival = HostClock.now()
         for byte in chunk[..<count] {
             if byte == UInt8(ascii: "\n") {
                 lines.append(TimedLine(text: Self.text(rest), arrival: arrival))
@@ -153,7 +148,7 @@ private struct LineReader {
     }
 
     mutating func finish() {
-        if !rest.isEmpty { lines.append(TimedLine(text: Self.text(rest), arrival: MeasuredProcess.now())) }
+        if !rest.isEmpty { lines.append(TimedLine(text: Self.text(rest), arrival: HostClock.now())) }
         rest = []
     }
 
