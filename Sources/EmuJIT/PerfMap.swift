@@ -1,3 +1,4 @@
+import EmuBus
 import Glibc
 
 /// Tells Linux perf the names of generated functions: `/tmp/perf-PID.map`, a line "start size name" per function, in hexadecimal.
@@ -11,11 +12,11 @@ public final class PerfMap {
     private static let flushSize = 4 << 10
 
     /// - Throws: when the file cannot be made.
-    public init() throws(JITHostError) {
+    public init() throws(HostError) {
         path = "/tmp/perf-\(getpid()).map"
         // Everybody can write to /tmp: follow no link that somebody put there.
         descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw JITHostError("--perf-map: writing \(path)", errno) }
+        guard descriptor >= 0 else { throw HostError("--perf-map: writing \(path)", errno) }
     }
 
     deinit {

@@ -251,14 +251,15 @@ extension RVProcessor {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .load) { return bail(site, block) }
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
-        guard let bits = loadSlow(address, UInt64(op.info.accessBytes), ip) else { return trap(ip) }
+        let size = UInt64(op.info.accessBytes)
+        guard let bits = loadSlow(address, size, ip) else { return trap(ip) }
         let value =
             switch op {
             case .load8s: UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: bits)))
             case .load16s: UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: bits)))
             case .load32s: UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits)))
             case .loadf32: bits | 0xffff_ffff_0000_0000
-            default: bits
+            default: bits & .max >> (64 - 8 * size)
             }
         if h.pointee.request != 0 {
             // The instruction is complete, but the next one must not follow unseen: write its register here.
