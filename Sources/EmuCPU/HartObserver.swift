@@ -58,7 +58,7 @@ package final class HartWatch {
     package struct Code: Hashable, Sendable {
         package var address: UInt64
         package var isPhysical: Bool
-        /// The translation register (RISC-V satp) under which a virtual address is meant; nil for any.
+        /// The address space (`RVProcessor.identity(ofSpace:)`) in which a virtual address is meant; nil for any.
         package var space: UInt64?
 
         package init(address: UInt64, isPhysical: Bool = false, space: UInt64? = nil) {

@@ -27,8 +27,9 @@ extension RVProcessor {
         var entry = TLBEntry(tag: tag, addend: 0)
         if !protection.uniform { entry.tag |= TLBEntry.slow | TLBEntry.checked }
         if let watch {
-            if watch.watchesData(page: tag, physicalPage: page.physicalPage, space: key.space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
-            if access == .fetch { watch.markCode(page: tag, physicalPage: page.physicalPage, space: key.space) }
+            let space = Self.identity(ofSpace: key.space)
+            if watch.watchesData(page: tag, physicalPage: page.physicalPage, space: space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
+            if access == .fetch { watch.markCode(page: tag, physicalPage: page.physicalPage, space: space) }
         }
         if let memory = bus.memory(at: page.physicalPage, length: UInt64(GuestRAM.pageSize)) {
             let offset = page.physicalPage &- memory.base

@@ -2,6 +2,9 @@ import EmuBus
 
 /// Where a hart asks its observer. Every function here is called from rare paths only, and only while something is watched.
 extension RVProcessor {
+    /// What of a satp value says which address space it is: mode and root table. Operating systems give the ASID, a tag, to others as they like.
+    package static func identity(ofSpace space: UInt64) -> UInt64 { space & ~(0xffff << 44) }
+
     /// Asks whether to stop before the instruction at `pc`, where a watched block starts.
     @inline(never)
     func stopsBefore(_ pc: UInt64, _ physical: UInt64) -> Bool {

@@ -120,7 +120,9 @@ final class RVDebugHart: DebugHart {
 
     // MARK: Memory
 
-    func physical(_ address: UInt64) -> UInt64? { cpu.explain(address, .load, space: space).physical }
+    func identity(ofSpace space: UInt64) -> UInt64 { RVProcessor.identity(ofSpace: space) }
+    func physical(_ address: UInt64) -> UInt64? { physical(address, space: space) }
+    func physical(_ address: UInt64, space: UInt64) -> UInt64? { cpu.explain(address, .load, space: space).physical }
 
     func story(_ address: UInt64, _ access: DebugAccess) -> TranslationStory {
         let kind: RVAccess = switch access {

@@ -51,8 +51,8 @@ public struct Breakpoint: Sendable {
     var parsedCondition: Expression?
     /// Only this hart.
     public var hart: Int?
-    /// Only while this is in the translation register; virtual addresses only.
-    public var space: UInt64?
+    /// Only in this address space (`DebugHart.identity(ofSpace:)`); virtual addresses only.
+    public internal(set) var space: UInt64?
     /// Commands for the REPL when it stops.
     public var commands: [String] = []
     /// For the session's own: must hold as well.

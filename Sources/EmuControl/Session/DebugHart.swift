@@ -154,6 +154,8 @@ package protocol DebugHart: AnyObject {
 
     /// The translation register by which pages are found now, 0 without translation.
     var space: UInt64 { get }
+    /// What of a translation register's value says which address space it is: not the tags in it that can change.
+    func identity(ofSpace space: UInt64) -> UInt64
     var privilege: UInt8 { get }
     /// "M", "S", "U".
     var privilegeName: String { get }
@@ -163,6 +165,8 @@ package protocol DebugHart: AnyObject {
 
     /// Where data at `address` lies, whatever the rights; nil when nothing is mapped there.
     func physical(_ address: UInt64) -> UInt64?
+    /// The same with another value in the translation register.
+    func physical(_ address: UInt64, space: UInt64) -> UInt64?
     func story(_ address: UInt64, _ access: DebugAccess) -> TranslationStory
     func mappings(limit: Int) -> [MappedRange]
     var tlb: [TLBPage] { get }

@@ -23,7 +23,7 @@ extension DebugSession {
         var point = Breakpoint(id: nextID, kind: kind, location: location)
         point.isTemporary = isTemporary
         point.hart = hart
-        point.space = space
+        point.space = space.map { self.hart.identity(ofSpace: $0) }
         try Self.setCondition(&point, condition)
         breakpoints.append(point)
         nextID += 1
@@ -106,7 +106,7 @@ extension DebugSession {
         for index in breakpoints.indices where points.contains(breakpoints[index].id) {
             let point = breakpoints[index]
             if let only = point.hart, only != hart.index { continue }
-            if let space = point.space, space != hart.space { continue }
+            if let space = point.space, space != hart.identity(ofSpace: hart.space) { continue }
             if let guardCondition = point.guardCondition, !guardCondition(hart) { continue }
             if let condition = point.parsedCondition {
                 do throws(DebugError) {
