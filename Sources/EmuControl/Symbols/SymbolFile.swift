@@ -70,11 +70,20 @@ public final class SymbolFile {
             index = SymbolIndex(elf)
         } else {
             elf = nil
-            guard let index = SymbolIndex(list: contents) else {
+            guard let list = SymbolList(text: contents) else {
                 throw ImageError("it is neither an ELF file nor a list of symbols as nm(1) writes it (such as System.map)")
             }
-            self.index = index
+            index = SymbolIndex(list)
         }
+    }
+
+    /// Symbols that come from no file.
+    /// - Parameter end: first address behind the program.
+    init(_ list: SymbolList, name: String, end: UInt64?) {
+        self.name = name
+        elf = nil
+        mapping = nil
+        index = SymbolIndex(list, end: end)
     }
 
     /// False when the file was written to since it was opened: what it says may no longer fit, and must not be asked for.

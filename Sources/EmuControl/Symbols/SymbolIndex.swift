@@ -79,67 +79,17 @@ final class SymbolIndex {
         return next == 0 || next == UInt8(ascii: ".") || (first == 0x7824 && next == UInt8(ascii: "r"))
     }
 
-    /// Reads lines as nm(1) writes them: address, optionally size, type letter, name, and for the kernel's lists a module in brackets.
-    /// Nil when the text is something else.
-    init?(list: SymbolBytes) {
-        var records: [Record] = []
-        var names: [UInt8] = [0]
-        var lines = 0
-        let recognised = list.withBytes { bytes -> Bool in
-            var rest = bytes[...]
-            while let line = Self.nextLine(&rest) {
-                guard !line.isEmpty else { continue }
-                lines += 1
-                var fields = line.split(whereSeparator: { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }).map { Array($0) }
-                // nm prints undefined symbols without an address.
-                if fields.count == 2, fields[0].count == 1 { continue }
-                guard fields.count >= 3, let address = Self.hexadecimal(fields[0]) else { return false }
-                var size: UInt64 = 0
-                if fields[1].count > 1 {
-                    guard fields.count >= 4, let stated = Self.hexadecimal(fields[1]) else { return false }
-                    size = stated
-                    fields.remove(at: 1)
-                }
-                guard fields[1].count == 1, let letter = fields[1].first else { return false }
-                guard names.count <= Int(UInt32.max) - line.count else { return false }
+    /// Symbols as nm(1) writes them, or a running kernel keeps them.
+    /// - Parameter end: first address behind the program; the last symbol reaches no further.
+    init(_ list: SymbolList, end: UInt64? = nil) {
+        records = list.entries.map { entry in
+            Record(
+                address: entry.address, size: entry.size, name: entry.name, kind: Self.kind(entry.letter), binding: Self.binding(entry.letter),
                 // Absolute symbols are constants; kernels hide addresses as zero from whom they do not trust.
-                let isPlace = letter | 0x20 != UInt8(ascii: "a") && address != 0
-                records.append(
-                    Record(
-                        address: address, size: size, name: UInt32(names.count), kind: Self.kind(letter), binding: Self.binding(letter),
-                        isPlace: isPlace))
-                names += fields[2]
-                if fields.count > 3 { names += [UInt8(ascii: " ")] + fields[3] }
-                names.append(0)
-            }
-            return true
+                isPlace: entry.letter | 0x20 != UInt8(ascii: "a") && entry.address != 0)
         }
-        guard recognised, !records.isEmpty else { return nil }
-        self.records = records
-        self.names = HeapBytes(names).view
-        intervals = Self.intervals(records) { _ in nil }
-    }
-
-    private static func nextLine(_ rest: inout Slice<UnsafeRawBufferPointer>) -> Slice<UnsafeRawBufferPointer>? {
-        guard !rest.isEmpty else { return nil }
-        let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
-        var line = rest[rest.startIndex..<end]
-        rest = end < rest.endIndex ? rest[(end + 1)...] : rest[end...]
-        if line.last == UInt8(ascii: "\r") { line.removeLast() }
-        return line
-    }
-
-    private static func hexadecimal(_ digits: [UInt8]) -> UInt64? {
-        guard (1...16).contains(digits.count) else { return nil }
-        var value: UInt64 = 0
-        for digit in digits {
-            switch digit {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt64(digit & 0xf)
-            case UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 | UInt64(digit & 0xf + 9)
-            default: return nil
-            }
-        }
-        return value
+        names = HeapBytes(list.names).view
+        intervals = Self.intervals(records) { address in end.map { max($0, address) } }
     }
 
     private static func kind(_ letter: UInt8) -> Symbol.Kind {
