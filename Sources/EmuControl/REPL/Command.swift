@@ -4,6 +4,7 @@ struct Command: Sendable {
         case running = "Running and stopping"
         case breakpoints = "Breakpoints, watchpoints and events"
         case looking = "Looking at the guest"
+        case guest = "The guest's operating system"
         case recording = "Recording what the guest does"
         case changing = "Changing the guest"
         case debugger = "The debugger itself"
@@ -12,6 +13,8 @@ struct Command: Sendable {
     /// What the words after the command are, for completion.
     enum Completion: Sendable {
         case nothing, expression, place, registers, topics, commands, breakpoints, files
+        /// One of these.
+        case words([String])
     }
 
     /// The first is the one help shows.

@@ -2,17 +2,18 @@ import EmuBus
 
 /// Breakpoints, watchpoints and events.
 extension CommandTable {
-    private static let options = "[if CONDITION] [hart N] [space SATP|current]"
+    private static let options = "[if CONDITION] [hart N] [space SATP|PID|current]"
 
     static let breakpoints: [Command] = [
         Command(
             names: ["break", "b", "br"], arguments: "[PLACE] " + options, section: .breakpoints, summary: "stop before the instruction at PLACE is executed",
             details: """
                 PLACE is a symbol, symbol+offset, *ADDRESS, FILE:LINE, or nothing for the present instruction. Guest memory is never changed. With
-                'physical' PLACE is a physical address, whatever the page tables say. 'space' limits it to one value of satp, 'hart' to one hart. A symbol
-                that is unknown now makes a breakpoint that comes into force when symbols are loaded.
+                'physical' PLACE is a physical address, whatever the page tables say. 'space' limits it to the page tables of a value of satp, of a process of
+                a Linux guest, or of the selected hart; 'hart' limits it to one hart. A symbol that is unknown now makes a breakpoint that comes into
+                force when symbols are loaded.
                 """,
-            examples: ["b main", "b *0x80200000", "b do_sys_open if $a1 == 0x1000", "b *0x80000000 physical", "b main.c:12 hart 1"], completion: .place
+            examples: ["b main", "b *0x80200000", "b do_sys_open if $a1 == 0x1000", "b *0x80000000 physical", "b main.c:12 hart 1", "b *0x10430 space 42"], completion: .place
         ) { debugger, input throws(DebugError) in try addCode(debugger, input, isTemporary: false) },
         Command(
             names: ["tbreak", "tb"], arguments: "[PLACE] " + options, section: .breakpoints, summary: "like break, but only once", completion: .place
@@ -98,7 +99,7 @@ extension CommandTable {
         var space: UInt64?
         var isPhysical = false
 
-        init(_ text: String, _ session: DebugSession) throws(DebugError) {
+        init(_ text: String, _ debugger: Debugger) throws(DebugError) {
             var words = text.split(whereSeparator: \.isWhitespace).map(String.init)
             if let index = words.firstIndex(of: "if") {
                 condition = words[(index + 1)...].joined(separator: " ")
@@ -111,9 +112,9 @@ extension CommandTable {
                 words.removeSubrange(index...(index + 1))
             }
             if let index = words.firstIndex(of: "space") {
-                guard index + 1 < words.count else { throw DebugError("a value of satp, or current, is needed after 'space'") }
-                space = words[index + 1] == "current" ? session.hart.space : try session.evaluate(words[index + 1]).bits
-                words.removeSubrange(index...(index + 1))
+                let given = Array(words[(index + 1)...])
+                space = try debugger.space(given)
+                words.removeSubrange(index...(index + (given.first == "pid" ? 2 : 1)))
             }
             if let index = words.firstIndex(where: { $0 == "physical" || $0 == "phys" }) {
                 isPhysical = true
@@ -156,7 +157,7 @@ extension CommandTable {
 
     private static func addCode(_ debugger: Debugger, _ input: CommandInput, isTemporary: Bool) throws(DebugError) -> CommandResult {
         let session = debugger.session
-        let options = try PointOptions(input.text, session)
+        let options = try PointOptions(input.text, debugger)
         if options.place.isEmpty {
             let id = try session.addBreakpoint(
                 .code(address: session.pc, isPhysical: options.isPhysical), location: "*" + hexText(session.pc), condition: options.condition,
@@ -178,7 +179,7 @@ extension CommandTable {
 
     private static func addData(_ debugger: Debugger, _ input: CommandInput, _ access: Breakpoint.Access) throws(DebugError) -> CommandResult {
         let session = debugger.session
-        let options = try PointOptions(input.text, session)
+        let options = try PointOptions(input.text, debugger)
         guard !options.place.isEmpty else { throw DebugError("what is to be watched? write an address, a symbol or *(u32*)ADDRESS") }
         var place = options.place
         var length: UInt64?
@@ -206,7 +207,7 @@ extension CommandTable {
 
     private static func addEvent(_ debugger: Debugger, _ input: CommandInput) throws(DebugError) -> CommandResult {
         let session = debugger.session
-        let options = try PointOptions(input.text, session)
+        let options = try PointOptions(input.text, debugger)
         guard let kind = options.words.first else { throw DebugError("what is to be caught? one of \(eventNames.joined(separator: ", "))") }
         let arguments = Array(options.words.dropFirst())
         let event: Breakpoint.Event

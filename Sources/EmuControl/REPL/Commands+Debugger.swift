@@ -9,12 +9,20 @@ extension CommandTable {
             names: ["help", "h", "?"], arguments: "[COMMAND]", section: .debugger, summary: "list the commands, or tell about one", examples: ["help", "help x"],
             completion: .commands) { _, input throws(DebugError) in try help(input.text) },
         Command(
-            names: ["symbols", "file", "symbol-file"], arguments: "FILE [SLIDE|auto]", section: .debugger, summary: "load symbols and line numbers of a program",
-            details: "SLIDE is added to its addresses: where it runs minus where it was linked. With 'auto' a kernel that moved itself is looked for in memory.",
-            examples: ["symbols vmlinux", "symbols vmlinux auto", "symbols app.elf 0x10000"], completion: .files
+            names: ["symbols", "file", "symbol-file"], arguments: "FILE [SLIDE|auto] | guest", section: .debugger, summary: "load symbols and line numbers of a program",
+            details: "SLIDE is added to its addresses: where it runs minus where it was linked. With 'auto' a kernel that moved itself is looked for in memory. "
+                + "'guest' takes the names a Linux kernel keeps in memory, as the first 'guest' command does (./guest is a file).",
+            examples: ["symbols vmlinux", "symbols vmlinux auto", "symbols app.elf 0x10000", "symbols guest"], completion: .files
         ) { debugger, input throws(DebugError) in
             let words = input.words
             guard let path = words.first, words.count <= 2 else { throw DebugError("write symbols FILE [SLIDE]") }
+            if words == ["guest"] {
+                let guest = try debugger.guest()
+                let count = guest.symbols?.symbolCount ?? 0
+                return CommandResult(
+                    "guest: \(count) symbols, slide \(hexText(guest.slide))\n",
+                    .record(["file": .string(LinuxGuest.symbolsName), "symbols": .int(count), "slide": .hex(guest.slide)]))
+            }
             let slide = try words.count == 1 ? 0 : words[1] == "auto" ? debugger.findSlide(path) : debugger.session.evaluate(words[1]).bits
             let count = try debugger.loadSymbols(path, slide: slide)
             return CommandResult("\(path): \(count) symbols\n", .record(["file": .string(path), "symbols": .int(count), "slide": .hex(slide)]))

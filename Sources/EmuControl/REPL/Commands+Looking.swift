@@ -39,13 +39,8 @@ extension CommandTable {
             examples: ["bt", "bt 5"]) { debugger, input throws(DebugError) in
             let limit = input.text.isEmpty ? 64 : try count(debugger, input)
             let session = debugger.session
-            let frames = session.backtrace(limit: min(limit, 10_000))
-            let text = frames.map { frame in
-                inlined(frame) + "#\(frame.level)".padded(4) + frameText(frame, session) + "\n"
-            }.joined()
-            return CommandResult(text, .record(["frames": .list(frames.map { frame in
-                .object([.init(name: "level", value: .int(frame.level))] + StopReport.placeValue(frame.pc, session) + [.init(name: "frame", value: .hex(frame.frame)), .init(name: "scopes", value: .list(frame.scopes.map(scopeValue)))])
-            })]))
+            let shown = frames(session.backtrace(limit: min(limit, 10_000)), session)
+            return CommandResult(shown.text, .record(["frames": shown.value]))
         },
         Command(
             names: ["list", "l"], arguments: "[PLACE]", section: .looking, summary: "show source lines around PLACE, around pc, or those that follow",
@@ -121,6 +116,16 @@ extension CommandTable {
         return CommandResult(
             lines.map { "\($0.number)".padded(6) + $0.text + "\n" }.joined(),
             .record(["file": .string(file), "lines": .list(lines.map { .record(["line": .int($0.number), "text": .string($0.text)]) })]))
+    }
+
+    /// Frames, a line each and as a list.
+    static func frames(_ frames: [CallerFrame], _ session: DebugSession) -> CommandResult {
+        let text = frames.map { frame in inlined(frame) + "#\(frame.level)".padded(4) + frameText(frame, session) + "\n" }.joined()
+        return CommandResult(text, .list(frames.map { frame in
+            .object(
+                [.init(name: "level", value: .int(frame.level))] + StopReport.placeValue(frame.pc, session)
+                    + [.init(name: "frame", value: .hex(frame.frame)), .init(name: "scopes", value: .list(frame.scopes.map(scopeValue)))])
+        }))
     }
 
     /// The functions inlined at a frame's place, a line each.

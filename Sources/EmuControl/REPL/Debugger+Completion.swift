@@ -11,6 +11,7 @@ extension Debugger {
         switch command.completion {
         case .nothing, .files: return []
         case .commands: return CommandTable.all.flatMap(\.names).filter { $0.hasPrefix(word) }.sorted()
+        case .words(let known): return words.count == 1 ? known.filter { $0.hasPrefix(word) } : []
         case .breakpoints: return session.userBreakpoints.map { String($0.id) }.filter { $0.hasPrefix(word) }
         case .topics:
             if words.count == 1 { return InfoTable.topics.map(\.name).filter { $0.hasPrefix(word) }.sorted() }

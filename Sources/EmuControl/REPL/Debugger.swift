@@ -30,6 +30,9 @@ public final class Debugger {
     var nextDisplay = 1
     /// Breakpoint whose command list is being typed, and the lines so far.
     var collecting: (ids: [Int], lines: [String])?
+    /// The Linux kernel that was found in the guest, and the symbol files made of its modules, by their addresses.
+    var linux: LinuxGuest?
+    var guestModules: [UInt64: String] = [:]
     private var sourceDepth = 0
     /// Deeper nesting of `source` is a file that includes itself.
     private static let sourceLimit = 16

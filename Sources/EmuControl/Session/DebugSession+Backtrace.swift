@@ -10,6 +10,12 @@ public struct CallerFrame: Equatable, Sendable {
     public var scopes: [CodeScope] = []
 }
 
+extension CallerFrame {
+    init(_ frame: StackFrame, _ architecture: UnwindArchitecture) {
+        self.init(level: frame.number, pc: frame.pc, frame: frame.cfa ?? frame.registers[architecture.stackPointer] ?? 0, scopes: frame.scopes)
+    }
+}
+
 /// Who called whom.
 extension DebugSession {
     /// The selected hart's frames, innermost first: by the unwind information and the symbols loaded, or else by frame pointers alone.
@@ -20,10 +26,7 @@ extension DebugSession {
         let trace = Backtrace(registers, unwinder, limit: limit)
         // Where the symbols know nothing of the code, its frame pointers may still lead on.
         if trace.frames.count == 1, trace.end != .outermost, trace.frames[0].symbol == nil { return frameChain(limit: limit) }
-        return trace.frames.map { frame in
-            CallerFrame(
-                level: frame.number, pc: frame.pc, frame: frame.cfa ?? frame.registers[architecture.stackPointer] ?? 0, scopes: frame.scopes)
-        }
+        return trace.frames.map { CallerFrame($0, architecture) }
     }
 
     /// Follows frame pointers (`s0`, with the caller's return address and frame pointer just below it); the caller of a function that has
@@ -68,4 +71,5 @@ struct SessionMemory: FrameMemory {
     let session: DebugSession
 
     func read(_ address: UInt64, size: Int) -> UInt64? { try? session.readNumber(address, size) }
+    func bytes(_ address: UInt64, _ count: Int) -> [UInt8]? { try? session.readMemory(address, count) }
 }

@@ -3,22 +3,28 @@ import EmuBus
 /// Memory as the selected hart sees it, or as it lies in the physical address space.
 extension DebugSession {
     /// How an address is meant.
-    public enum AddressKind: Sendable {
+    public enum AddressKind: Equatable, Sendable {
         /// By the selected hart's present translation, whatever the rights.
         case virtual
         case physical
+        /// By what this value of the translation register would make of it.
+        case space(UInt64)
     }
 
     /// The physical address behind a virtual one of the selected hart.
     public func physical(_ address: UInt64) -> UInt64? { hart.physical(address) }
 
     private func resolve(_ address: UInt64, _ kind: AddressKind) throws(DebugError) -> UInt64 {
-        guard kind == .virtual else { return address }
-        guard let physical = hart.physical(address) else {
+        switch kind {
+        case .physical: return address
+        case .virtual:
+            if let physical = hart.physical(address) { return physical }
             let reason = hart.story(address, .read).reason
             throw DebugError("cannot access memory at \(hexText(address)): not mapped (\(reason)); 'translate \(hexText(address))' tells more")
+        case .space(let space):
+            if let physical = hart.physical(address, space: space) { return physical }
+            throw DebugError("cannot access memory at \(hexText(address)): not mapped in the address space \(hexText(space))")
         }
-        return physical
     }
 
     /// Copies `count` bytes out. No bit in any page table changes, and no device is read unless `touchingDevices` says so.

@@ -4,10 +4,11 @@ import EmuMachine
 public protocol FrameMemory {
     /// The little-endian integer of 1, 2, 4 or 8 bytes at `address`, or nil when nothing can be read there.
     func read(_ address: UInt64, size: Int) -> UInt64?
+    /// `count` bytes from `address`, or nil when not all of them can be read.
+    func bytes(_ address: UInt64, _ count: Int) -> [UInt8]?
 }
 
 extension FrameMemory {
-    /// `count` bytes from `address`, or nil when not all of them can be read.
     public func bytes(_ address: UInt64, _ count: Int) -> [UInt8]? {
         var result: [UInt8] = []
         result.reserveCapacity(count)
@@ -104,6 +105,8 @@ public struct UnwindArchitecture: Sendable {
 /// Where an operating system's entry code keeps what it interrupted: at the stack pointer of the functions named.
 struct TrapFrameLayout: Sendable {
     let functions: Set<String>
+    /// The one of them that traps lead to: at its first instruction nothing is saved yet.
+    let entry: String
     /// Offset of the interrupted program counter.
     let pc: UInt64
     /// Offsets of registers by their DWARF numbers.
@@ -111,7 +114,7 @@ struct TrapFrameLayout: Sendable {
 
     /// `struct pt_regs` of Linux: the program counter, then x1 to x31.
     static let linuxRISCV = TrapFrameLayout(
-        functions: ["handle_exception", "ret_from_exception"], pc: 0,
+        functions: ["handle_exception", "ret_from_exception"], entry: "handle_exception", pc: 0,
         registers: Dictionary(uniqueKeysWithValues: (1...31).map { ($0, UInt64($0) * 8) }))
 }
 

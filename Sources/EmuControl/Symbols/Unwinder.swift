@@ -195,6 +195,9 @@ public struct Unwinder {
         for layout in architecture.trapFrames {
             // Its last instruction may be a jump to what returns to the next symbol's beginning.
             guard [place, frame.pc].contains(where: { symbols.lookup($0).map { layout.functions.contains($0.symbol.name) } == true }) else { continue }
+            if place == frame.pc, let here = symbols.lookup(place), here.offset == 0, here.symbol.name == layout.entry {
+                return Step(cfa: nil, result: .end(.noInformation))
+            }
             guard let pc = memory.read(stack &+ layout.pc, size: 8) else { return nil }
             var interrupted = FrameRegisters(pc: pc)
             for (register, offset) in layout.registers { interrupted[register] = memory.read(stack &+ offset, size: 8) }
