@@ -130,15 +130,16 @@ public enum HelperCall: Int, CaseIterable, Sendable {
     case enableFloat
 }
 
-/// The `site` a helper or an exit gets: which guest instruction of its block, and which IR operation.
+/// The `site` a helper or an exit gets: which guest instruction of its block, which IR operation, and the bytes that accesses.
 public struct Site: Sendable {
     public var rawValue: UInt32
 
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    public init(guest: UInt16, _ op: Opcode) { rawValue = UInt32(guest) | UInt32(op.rawValue) << 16 }
+    public init(guest: UInt16, _ op: Opcode) { rawValue = UInt32(guest) | UInt32(op.rawValue) << 16 | UInt32(op.info.accessBytes) << 24 }
 
     public var guest: Int { Int(rawValue & 0xffff) }
+    public var accessBytes: UInt64 { UInt64(rawValue >> 24) }
     public var op: Opcode? { Opcode(rawValue: UInt8(truncatingIfNeeded: rawValue >> 16)) }
 }
 

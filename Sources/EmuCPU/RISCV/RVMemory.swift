@@ -112,22 +112,32 @@ extension RVProcessor {
 
     private func load(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
         if address & 0xfff &+ size > 4096 { return loadAcrossPages(address, size) }
-        guard let physical = translate(address, size, .load) else { return nil }
-        let entries = h.pointee.dataView.pointee.loads
-        if let source = Self.direct(entries.entries, entries.mask, address, size).map({ UnsafeRawPointer($0) }) ?? bus.memoryPointer(physical, size) {
-            switch size {
-            case 1: return UInt64(source.load(as: UInt8.self))
-            case 2: return UInt64(source.loadUnaligned(as: UInt16.self))
-            case 4: return UInt64(source.loadUnaligned(as: UInt32.self))
-            default: return source.loadUnaligned(as: UInt64.self)
-            }
+        let view = h.pointee.dataView
+        let tag = view.pointee.loads.entry(address).pointee.tag
+        if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
+            guard fill(view, address, .load) else { return nil }
         }
+        if let source = Self.direct(view.pointee.loads.entries, view.pointee.loads.mask, address, size) {
+            return Self.load(UnsafeRawPointer(source), size)
+        }
+        guard let physical = translate(address, size, .load) else { return nil }
+        if let source = bus.memoryPointer(physical, size) { return Self.load(source, size) }
         synchronise(ip)
         guard let value = bus.readDevice(physical, size: Int(size)) else {
             _ = raise(RVCause.loadAccess, address)
             return nil
         }
         return value
+    }
+
+    @inline(__always)
+    private static func load(_ source: UnsafeRawPointer, _ size: UInt64) -> UInt64 {
+        switch size {
+        case 1: UInt64(source.load(as: UInt8.self))
+        case 2: UInt64(source.loadUnaligned(as: UInt16.self))
+        case 4: UInt64(source.loadUnaligned(as: UInt32.self))
+        default: source.loadUnaligned(as: UInt64.self)
+        }
     }
 
     /// A store the TLB could not serve directly. False when it traps; then nothing was written.

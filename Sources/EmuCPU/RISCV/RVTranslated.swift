@@ -250,16 +250,15 @@ extension RVProcessor {
     private func translatedLoad(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .load) { return bail(site, block) }
-        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
-        let size = UInt64(op.info.accessBytes)
-        guard let bits = loadSlow(address, size, ip) else { return trap(ip) }
+        let place = Site(rawValue: UInt32(truncatingIfNeeded: site))
+        guard let bits = loadSlow(address, place.accessBytes, ip) else { return trap(ip) }
         let value =
-            switch op {
+            switch place.op {
             case .load8s: UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: bits)))
             case .load16s: UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: bits)))
             case .load32s: UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits)))
             case .loadf32: bits | 0xffff_ffff_0000_0000
-            default: bits & .max >> (64 - 8 * size)
+            default: bits & .max >> (64 - 8 * place.accessBytes)
             }
         if h.pointee.request != 0 {
             // The instruction is complete, but the next one must not follow unseen: write its register here.
@@ -276,8 +275,7 @@ extension RVProcessor {
     private func translatedStore(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .store) { return bail(site, block) }
-        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .store64
-        guard storeSlow(address, UInt64(op.info.accessBytes), h.pointee.storeValue, ip) else { return trap(ip) }
+        guard storeSlow(address, Site(rawValue: UInt32(truncatingIfNeeded: site)).accessBytes, h.pointee.storeValue, ip) else { return trap(ip) }
         if h.pointee.request != 0 { leave(.dispatch, ip) }
         return 0
     }
