@@ -234,7 +234,7 @@ package final class TLBViews {
     }
 
     /// Flushes the views whose key satisfies `matches`; one address of them, or everything.
-    func flush(address: UInt64? = nil, where matches: (TLBViewKey) -> Bool = { _ in true }) {
+    package func flush(address: UInt64? = nil, where matches: (TLBViewKey) -> Bool = { _ in true }) {
         changes &+= 1
         for index in 0..<Self.count where matches(views[index].key) {
             if let address { views[index].flush(address: address) } else { views[index].flush() }

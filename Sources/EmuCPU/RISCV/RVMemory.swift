@@ -113,15 +113,25 @@ extension RVProcessor {
     private func load(_ address: UInt64, _ size: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
         if address & 0xfff &+ size > 4096 { return loadAcrossPages(address, size) }
         let view = h.pointee.dataView
-        let tag = view.pointee.loads.entry(address).pointee.tag
+        var tag = view.pointee.loads.entry(address).pointee.tag
         if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
             guard fill(view, address, .load) else { return nil }
+            tag = view.pointee.loads.entry(address).pointee.tag
+        }
+        if tag == address & TLBEntry.pageMask | TLBEntry.slow {
+            // No memory, and nothing else to ask about.
+            return loadDevice(view.pointee.loads.physicalPage(address) | address & 0xfff, size, address, ip)
         }
         if let source = Self.direct(view.pointee.loads.entries, view.pointee.loads.mask, address, size) {
             return Self.load(UnsafeRawPointer(source), size)
         }
         guard let physical = translate(address, size, .load) else { return nil }
         if let source = bus.memoryPointer(physical, size) { return Self.load(source, size) }
+        return loadDevice(physical, size, address, ip)
+    }
+
+    @inline(__always)
+    private func loadDevice(_ physical: UInt64, _ size: UInt64, _ address: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64? {
         synchronise(ip)
         guard let value = bus.readDevice(physical, size: Int(size)) else {
             _ = raise(RVCause.loadAccess, address)
