@@ -1,3 +1,4 @@
+import CHost
 import EmuBus
 import Foundation
 import Glibc
@@ -47,8 +48,7 @@ package enum BenchCommand: Subcommand {
         try files.build(progress)
         let load = HostFacts.load
         let host = HostFacts.current(compiler: files.compiler)
-        let runner = try BenchRunner(plan, files, progress, programLimit: options.limit)
-        let entries = try runner.run { progress.line(oneLine($0)) }
+        let entries = try run(plan, files, progress, programLimit: options.limit)
         var results = BenchResults(
             date: ISO8601DateFormatter().string(from: Date()), profile: plan.profile, rounds: plan.rounds, host: host,
             engines: engines.map { BenchResults.Engine(name: $0.name, version: version($0)) })
@@ -63,6 +63,17 @@ package enum BenchCommand: Subcommand {
             code = BenchThresholds.passes(outcomes) ? code : 1
         }
         return code
+    }
+
+    /// Ctrl-C ends it like any command, but not before what it made is removed.
+    private static func run(_ plan: BenchPlan, _ files: BenchFiles, _ progress: BenchProgress, programLimit: Double) throws(CommandEnd) -> [BenchEntry] {
+        guard host_signals_install() >= 0 else { throw .failed("bench", "cannot handle signals: \(String(cString: strerror(errno)))") }
+        let entries = try BenchRunner(plan, files, progress, programLimit: programLimit).run { entries in
+            if host_signals_pending() == 0 { progress.line(oneLine(entries)) }
+        }
+        let signal = host_signals_pending()
+        if signal != 0 { host_signals_die(signal) }
+        return entries
     }
 
     /// A benchmark's result as it arrives.

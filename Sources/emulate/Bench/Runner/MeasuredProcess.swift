@@ -48,6 +48,9 @@ enum MeasuredProcess {
         let description: String
     }
 
+    /// Why nothing runs any more once this process has been told to end.
+    private static let interruption = Failure(description: "interrupted")
+
     /// No process may write more than this.
     private static let mostOutput = 8 << 20
 
@@ -55,6 +58,7 @@ enum MeasuredProcess {
     static func run(
         _ program: String, _ arguments: [String], directory: String, seconds limit: Double, onError: (String) -> Void = { _ in }
     ) throws(Failure) -> ProcessOutcome {
+        guard host_signals_pending() == 0 else { throw Self.interruption }
         var outputEnds: [Int32] = [-1, -1], errorEnds: [Int32] = [-1, -1]
         guard pipe(&outputEnds) == 0 else { throw Failure(description: "pipe: \(String(cString: strerror(errno)))") }
         guard pipe(&errorEnds) == 0 else {
@@ -76,12 +80,16 @@ enum MeasuredProcess {
         defer { if counter >= 0 { close(counter) } }
 
         var output = LineReader(descriptor: outputEnds[0]), errors = LineReader(descriptor: errorEnds[0])
-        var hasTimedOut = false, total = 0
+        var hasTimedOut = false, isInterrupted = false, total = 0
         while output.isOpen || errors.isOpen {
             var entries = [output, errors].map { pollfd(fd: $0.isOpen ? $0.descriptor : -1, events: Int16(POLLIN), revents: 0) }
             let left = limit - Double(HostClock.now() - start) / 1e9
             if left <= 0 || total > mostOutput {
                 hasTimedOut = true
+                break
+            }
+            if host_signals_pending() != 0 {
+                isInterrupted = true
                 break
             }
             if poll(&entries, 2, Int32(min(left * 1000 + 1, 1000))) <= 0 { continue }
@@ -92,10 +100,11 @@ enum MeasuredProcess {
                 errors.lines[known...].forEach { onError($0.text) }
             }
         }
-        if hasTimedOut { kill(process, SIGKILL) }
+        if hasTimedOut || isInterrupted { kill(process, SIGKILL) }
         var status: Int32 = 0
         var usage = rusage()
         while wait4(process, &status, 0, &usage) < 0, errno == EINTR {}
+        if isInterrupted { throw Self.interruption }
         let end = HostClock.now()
         var instructions: UInt64 = 0
         let isCounted = counter >= 0 && host_read_counter(counter, &instructions) == 0
