@@ -94,3 +94,14 @@ public struct IRUnit: Hashable, Sendable {
     /// The block that starts at `offset`.
     public func index(of offset: GuestOffset) -> Int? { blocks.firstIndex { $0.offset == offset } }
 }
+
+extension Terminator {
+    /// What it reads; none in places it does not use.
+    public var operands: (Operand, Operand) {
+        switch self {
+        case .branch(_, let a, let b, _, _): (a, b)
+        case .indirect(let a, _, _): (a, .none)
+        case .jump, .interpret: (.none, .none)
+        }
+    }
+}

@@ -181,6 +181,22 @@ import Testing
             + block("0x100", step(accesses(&random, from: 0)), "branch.ltu x13, x6 -> 0x300, 0x200")
             + block("0x200", accesses(&random, from: 0), "jump -> 0x300")
             + block("0x300", accesses(&random, from: 0), "branch.ne x6, 0 -> 0x100, 0x900"))
+
+    @Test func valuesHeldInsideABlockAreRight() throws {
+        let rig = try BackendRig()
+        let opcodes: [Opcode] = [.add, .addw, .sub, .xor, .or, .and, .shl, .shrw, .rotlw, .mul, .mulhu, .setltu, .setlt, .mov, .load64, .store32, .shladd, .sext32]
+        var compiled = 0
+        for seed in 0..<UInt64(300) {
+            var random = RandomOperations(seed: seed)
+            // More registers than homes; registers that are read soon after they are written.
+            let block = random.crowdedBlock(of: opcodes, count: 60)
+            try block.verify()
+            for _ in 0..<2 {
+                let guest = start(&random, singles: false)
+                if try check(rig, IRUnit(blocks: [block]), loop: Self.single, guest, "seed \(seed)") != nil { compiled += 1 }
+            }
+        }
+        #expect(compiled > 500)
     }
 
     @Test func randomUnitsDoWhatTheySay() throws {

@@ -77,6 +77,21 @@ struct RandomOperations {
         return block
     }
 
+    /// A block of several opcodes that uses nearly all registers, those written last most often.
+    mutating func crowdedBlock(of opcodes: [Opcode], count: Int) -> IRBlock {
+        block = IRBlock(offset: 0x40, guestCount: count + 2, terminator: .jump(0x1040), terminatorGuest: UInt16(count + 1))
+        temps = []
+        let all = (1..<32).map { UInt8($0) }.filter { !Self.bases.contains($0) }
+        var recent = Array(all.prefix(4))
+        for guest in 0..<count {
+            let op = pick(opcodes)
+            let pool = below(3) == 0 ? all : recent + [pick(all)]
+            if op.info.shape.syntax == .plain { plain(op, UInt16(guest), pool) } else { access(op, UInt16(guest), pool) }
+            if case .integer(let written)? = block.instructions.last?.dst { recent = recent.suffix(5) + [written] }
+        }
+        return block
+    }
+
     private mutating func plain(_ op: Opcode, _ guest: UInt16, _ pool: [UInt8]) {
         let shape = op.info.shape
         let a = source(shape.a, pool: pool)

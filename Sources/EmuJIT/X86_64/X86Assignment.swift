@@ -20,6 +20,8 @@ struct X86Assignment: Equatable {
     private(set) var singles: UInt32 = 0
     /// Host registers without a guest register, for what the windows of an unchecked loop add to addresses.
     private(set) var addendHomes: [X86Register] = []
+    /// Host registers that hold values inside blocks only (`X86ValuePlan`).
+    private(set) var pool: [X86Register] = []
 
     /// What holds at every edge between units: one assignment, so that units jump to each other without moving anything.
     /// The registers compilers use most: arguments, stack pointer, first saved ones.
@@ -33,42 +35,43 @@ struct X86Assignment: Equatable {
     private init() {}
 
     /// The assignment for a loop: the registers it uses most have homes. Those with a canonical home keep it, so that entering and
-    /// leaving moves little.
+    /// leaving moves little. How many host registers go into the pool is tried out.
     /// - Parameter addends: host registers wanted for `addendHomes`; they go before guest registers that innermost loops do not use.
     init(for unit: IRUnit, weights: [Int], addends: Int) {
-        var integers = Array(repeating: 0, count: 32)
-        var floats = Array(repeating: 0, count: 32)
-        var isInner = Array(repeating: false, count: 32)
-        let greatest = weights.max() ?? 1
-        for (block, weight) in zip(unit.blocks, weights) {
-            func count(_ operand: Operand) {
-                switch operand {
-                case .integer(let guest):
-                    integers[Int(guest)] += weight
-                    if weight == greatest { isInner[Int(guest)] = true }
-                case .float(let guest): floats[Int(guest)] += weight
-                case .none, .temp, .constant: break
-                }
-            }
-            for each in block.instructions {
-                count(each.dst)
-                count(each.a)
-                count(each.b)
-                count(each.c)
-            }
-            switch block.terminator {
-            case .branch(_, let a, let b, _, _):
-                count(a)
-                count(b)
-            case .indirect(let a, _, _): count(a)
-            case .jump, .interpret: break
+        let uses = X86RegisterUses(unit, weights)
+        let places = min(Self.available.count, max(Self.available.count - addends, uses.inner))
+        self.init(uses, homes: places, pool: 0, addends: addends)
+        defer { singles = Self.singles(in: unit, weights) }
+        if uses.count <= places && !uses.hasTemps { return }
+        var least = cost(unit, weights, uses, addends)
+        for size in 1...X86ValuePlan.greatestPool {
+            for kept in addends == 0 ? [0] : [0, min(addends, Self.available.count - size)] {
+                let other = X86Assignment(uses, homes: Self.available.count - size - kept, pool: size, addends: addends)
+                let cost = other.cost(unit, weights, uses, addends)
+                if cost < least { (self, least) = (other, cost) }
             }
         }
-        let places = min(Self.available.count, max(Self.available.count - addends, isInner.count { $0 }))
-        let used = (0..<32).filter { integers[$0] > 0 }.sorted { integers[$0] > integers[$1] }.prefix(places)
+    }
+
+    private func cost(_ unit: IRUnit, _ weights: [Int], _ uses: X86RegisterUses, _ addends: Int) -> Int {
+        zip(unit.blocks, weights).reduce((weights.max() ?? 0) * (addends - addendHomes.count)) {
+            $0 + $1.1 * X86ValuePlan($1.0, self, leaves: $1.0.instructions.map(\.mayLeave)).cost(of: $1.0, self, written: uses.written)
+        }
+    }
+
+    private init(_ uses: X86RegisterUses, homes: Int, pool size: Int, addends: Int) {
+        let integers = uses.integers, floats = uses.floats
+        func isUsedMore(_ a: Int, _ b: Int) -> Bool {
+            // With a pool, what a block computes before it reads it needs no home.
+            if size > 0, uses.awaited[a] != uses.awaited[b] { return uses.awaited[a] > uses.awaited[b] }
+            return integers[a] > integers[b]
+        }
+        let used = (0..<32).filter { integers[$0] > 0 }.sorted(by: isUsedMore).prefix(homes)
         let canonical = Self.canonical
         for guest in used { if let home = canonical.integerHome[guest] { integerHome[guest] = home } }
         var free = Self.available.filter { host in !integerHome.contains(host) }
+        pool = Array(free.suffix(size))
+        free.removeLast(pool.count)
         for guest in used where integerHome[guest] == nil { integerHome[guest] = free.removeLast() }
         while addendHomes.count < addends, let host = free.popLast() { addendHomes.append(host) }
         // A canonical register the loop does not touch stays where it is.
@@ -77,7 +80,12 @@ struct X86Assignment: Equatable {
         }
         let usedFloats = (0..<32).filter { floats[$0] > 0 }.sorted { floats[$0] > floats[$1] }
         for (guest, host) in zip(usedFloats, Self.availableFloats) { floatHome[guest] = XMMRegister(host) }
-        singles = Self.singles(in: unit, weights)
+    }
+
+    /// Whether a register always is in the same host register.
+    func hasHome(_ operand: Operand) -> Bool {
+        if case .integer(let guest) = operand { return integerHome[Int(guest)] != nil }
+        return false
     }
 
     /// f registers that the innermost loops read as singles and nothing in the unit writes as anything else.
@@ -133,5 +141,55 @@ extension Opcode {
             .fnmsubD, .fnmaddD: true
         default: false
         }
+    }
+}
+
+/// How often a unit's registers are used, as far as its weights tell.
+private struct X86RegisterUses {
+    var integers = Array(repeating: 0, count: 32)
+    var floats = Array(repeating: 0, count: 32)
+    /// Reads of what an earlier block has left in an integer register.
+    var awaited = Array(repeating: 0, count: 32)
+    /// Integer registers, by bit, that the blocks of the greatest weight write.
+    var written: UInt32 = 0
+    /// Integer registers that the blocks of the greatest weight use.
+    var inner = 0
+    /// Some temp is no probe's.
+    var hasTemps = false
+
+    /// Integer registers used.
+    var count: Int { integers.count { $0 > 0 } }
+
+    init(_ unit: IRUnit, _ weights: [Int]) {
+        let greatest = weights.max() ?? 0
+        var usedInside: UInt32 = 0
+        for (block, weight) in zip(unit.blocks, weights) {
+            var writtenHere: UInt32 = 0
+            func use(_ operand: Operand) {
+                switch operand {
+                case .integer(let guest):
+                    integers[Int(guest)] += weight
+                    if weight == greatest { usedInside |= 1 << UInt32(guest) }
+                case .float(let guest): floats[Int(guest)] += weight
+                case .none, .temp, .constant: break
+                }
+            }
+            func read(_ operand: Operand) {
+                use(operand)
+                if case .integer(let guest) = operand, writtenHere >> UInt32(guest) & 1 == 0 { awaited[Int(guest)] += weight }
+            }
+            for each in block.instructions {
+                read(each.a)
+                read(each.b)
+                read(each.c)
+                use(each.dst)
+                if case .integer(let guest) = each.dst { writtenHere |= 1 << UInt32(guest) }
+                if case .temp = each.dst, each.op != .probe { hasTemps = true }
+            }
+            if weight == greatest { written |= writtenHere }
+            read(block.terminator.operands.0)
+            read(block.terminator.operands.1)
+        }
+        inner = usedInside.nonzeroBitCount
     }
 }

@@ -7,7 +7,7 @@ extension X86Compiler {
         case .mov: move(i)
         case .pc: pageAddress(i)
         case .add: add(i)
-        case .addw: binary(.add, i, .long, commutes: true)
+        case .addw: addWord(i)
         case .sub: binary(.sub, i, .quad, commutes: false)
         case .subw: binary(.sub, i, .long, commutes: false)
         case .and: binary(.and, i, .quad, commutes: true)
@@ -26,8 +26,7 @@ extension X86Compiler {
         case .rotrw: shift(.ror, i, .long)
         case .mul: multiply(i, .quad)
         case .mulw: multiply(i, .long)
-        case .mulhs: multiplyHigh(.imul, i)
-        case .mulhu: multiplyHigh(.mul, i)
+        case .mulhs, .mulhu: multiplyHigh(i)
         case .mulhsu: multiplyHighMixed(i)
         case .div, .divu, .rem, .remu, .divw, .divuw, .remw, .remuw: divide(i)
         case .min: choose(i, .g)
@@ -35,7 +34,7 @@ extension X86Compiler {
         case .minu: choose(i, .a)
         case .maxu: choose(i, .b)
         case .setlt: setIf(i, .l)
-        case .setltu: setIf(i, .b)
+        case .setltu: inherited.isCarry(of: i) ? setToFlag(i, .b) : setIf(i, .b)
         case .seteq: setIf(i, .e)
         case .setne: setIf(i, .ne)
         case .bitclear: bit(.btr, i)
@@ -132,6 +131,20 @@ extension X86Compiler {
             if let b = home(i.b), b != result { return asm.lea(result, X86Memory(a, index: b)) }
         }
         binary(.add, i, .quad, commutes: true)
+        leftover = .carry(sum: i.dst, a: i.a, b: i.b)
+    }
+
+    private mutating func addWord(_ i: Instruction) {
+        let result = target(i.dst)
+        guard let a = home(i.a), a != result else { return binary(.add, i, .long, commutes: true) }
+        if let value = immediate(i.b) {
+            asm.lea(result, X86Memory(a, value), .long)
+        } else if let b = home(i.b), b != result {
+            asm.lea(result, X86Memory(a, index: b), .long)
+        } else {
+            return binary(.add, i, .long, commutes: true)
+        }
+        finishWidth(i.dst, result, .long)
     }
 
     /// dst = a op b, in the two-operand form of the host.
@@ -183,9 +196,14 @@ extension X86Compiler {
         let result = target(i.dst)
         if case .constant(let value) = i.b {
             let amount = UInt8(truncatingIfNeeded: value) & (width == .long ? 31 : 63)
-            load(i.a, to: result)
-            if amount != 0 { asm.shift(operation, result, by: amount, width) }
-            return finishWidth(i.dst, result, width)
+            if amount != 0, operation == .rol || operation == .ror, case .register(let source) = place(i.a, constantIn: .rax), source != result {
+                asm.rorx(result, source, by: operation == .ror ? amount : (width == .long ? 32 : 64) - amount, width)
+            } else {
+                load(i.a, to: result)
+                if amount != 0 { asm.shift(operation, result, by: amount, width) }
+            }
+            // Zeros shifted in make it a positive number.
+            return finishWidth(i.dst, result, operation == .shr && amount != 0 ? .quad : width)
         }
         switch operation {
         case .shl, .shr, .sar:
@@ -206,6 +224,13 @@ extension X86Compiler {
     }
 
     private mutating func multiply(_ i: Instruction, _ width: X86Width) {
+        if width == .quad {
+            if case .product(i.a, i.b, _) = inherited { return finish(i.dst, .rax) }
+            if let high = upcoming, high.op == .mulhu || high.op == .mulhs, high.a == i.a, high.b == i.b, i.dst != i.a, i.dst != i.b {
+                multiplyToPair(i, high.op)
+                return finish(i.dst, .rax)
+            }
+        }
         var a = i.a, b = i.b
         if case .constant = a { swap(&a, &b) }
         var result = target(i.dst)
@@ -221,10 +246,16 @@ extension X86Compiler {
         finishWidth(i.dst, result, width)
     }
 
-    private mutating func multiplyHigh(_ operation: X86Unary, _ i: Instruction) {
-        load(i.a, to: .rax)
-        asm.unary(operation, place(i.b, constantIn: .rcx))
+    private mutating func multiplyHigh(_ i: Instruction) {
+        if inherited != .product(a: i.a, b: i.b, high: i.op) { multiplyToPair(i, i.op) }
         finish(i.dst, .rdx)
+    }
+
+    /// rdx:rax = a · b, signed or unsigned as `high` wants it. Both halves are left behind, where the operands stay what they are.
+    private mutating func multiplyToPair(_ i: Instruction, _ high: Opcode) {
+        load(i.a, to: .rax)
+        asm.unary(high == .mulhs ? .imul : .mul, place(i.b, constantIn: .rcx))
+        if i.dst != i.a && i.dst != i.b { leftover = .product(a: i.a, b: i.b, high: high) }
     }
 
     /// Signed a, unsigned b: the unsigned product has b too much in its upper half when a is negative.
@@ -248,10 +279,22 @@ extension X86Compiler {
     }
 
     private mutating func setIf(_ i: Instruction, _ condition: X86Condition) {
-        compareOperands(i.a, i.b)
-        asm.set(condition, .rax)
         let result = target(i.dst)
-        asm.movzx(result, .rax, from: .byte)
+        if result != .rax, result != home(i.a), result != home(i.b) {
+            // Zeroed ahead of the comparison, it is there one step earlier.
+            asm.alu(.xor, result, result, .long)
+            compareOperands(i.a, i.b)
+            asm.set(condition, result)
+            return
+        }
+        compareOperands(i.a, i.b)
+        setToFlag(i, condition)
+    }
+
+    private mutating func setToFlag(_ i: Instruction, _ condition: X86Condition) {
+        let result = target(i.dst)
+        asm.set(condition, result)
+        asm.movzx(result, result, from: .byte)
         finish(i.dst, result)
     }
 
@@ -405,6 +448,14 @@ extension X86Compiler {
         asm.bind(minusOne)
         if i.op.isRemainder { asm.mov(.rax, immediate: 0) } else { asm.unary(.neg, .rax) }
         asm.jmp(back)
+    }
+}
+
+extension X86Compiler.Leftover {
+    /// Whether an unsigned comparison asks for the carry that is left: the sum is less than what was added.
+    fileprivate func isCarry(of comparison: Instruction) -> Bool {
+        guard case .carry(let sum, let a, let b) = self else { return false }
+        return comparison.a == sum && comparison.b != sum && (comparison.b == a || comparison.b == b)
     }
 }
 

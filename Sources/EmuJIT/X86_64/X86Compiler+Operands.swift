@@ -28,10 +28,16 @@ enum XMMPlace: X86VectorOperand, Equatable {
 
 /// Where IR operands are.
 extension X86Compiler {
-    /// The host register that always holds the operand, if one does.
+    /// The host register that holds the operand, always or at this point, if one does.
     func home(_ operand: Operand) -> X86Register? {
-        if case .integer(let guest) = operand { return assignment.integerHome[Int(guest)] }
-        return nil
+        if case .integer(let guest) = operand, let home = assignment.integerHome[Int(guest)] { return home }
+        return holder(operand)
+    }
+
+    /// The host register of the pool that holds the operand at this point, if one does.
+    func holder(_ operand: Operand) -> X86Register? {
+        if assignment.pool.isEmpty { return nil }
+        return held.position(of: X86ValuePlan.slot(operand)).map { assignment.pool[$0] }
     }
 
     /// The state's word for a register or temp.
@@ -103,7 +109,12 @@ extension X86Compiler {
     /// Flags of a − b.
     mutating func compareOperands(_ a: Operand, _ b: Operand) {
         if let value = immediate(b) {
-            asm.alu(.cmp, place(a, constantIn: .rax), immediate: value)
+            let place = place(a, constantIn: .rax)
+            if value == 0, case .register(let register) = place {
+                asm.test(register, register)
+            } else {
+                asm.alu(.cmp, place, immediate: value)
+            }
         } else {
             let first = register(a, loadedTo: .rax)
             asm.alu(.cmp, first, place(b, constantIn: .rcx))

@@ -49,8 +49,8 @@ struct X86Compiler: ~Copyable {
     private var retired: [X86Label] = []
     /// Position of the displacement, stub and target of each link.
     private var links: [(site: Int, stub: X86Label, target: GuestOffset)] = []
-    /// With the position of their block, and of the unchecked loop they belong to.
-    private var stubs: [(block: Int, run: Int?, stub: Stub)] = []
+    /// With the position of their block, what was held where they are left to, and the unchecked loop they belong to.
+    private var stubs: [(block: Int, held: X86ValuePlan.Held, run: Int?, stub: Stub)] = []
     /// Block in hand, its instruction, and the block whose code follows.
     var block = 0
     var position = 0
@@ -62,12 +62,27 @@ struct X86Compiler: ~Copyable {
     var run: Int?
     /// By block of such a loop: where each instruction's checked code begins.
     var checked: [Int: [X86Label]] = [:]
+    /// Which values of the block stay in host registers, and which do at this point.
+    private var plan: X86ValuePlan?
+    var held = X86ValuePlan.Held()
     /// By block: the slots of its temps.
     var temporarySlots: [[Int8]] = []
     /// By block and temp: the window that keeps its value, or -1.
     var temporaryWindows: [[Int16]] = []
     /// The temp whose value is in rcx at this point, if one is.
     var tempInRCX: Operand = .none
+    /// What an instruction leaves behind for the one after it.
+    enum Leftover: Equatable {
+        case nothing
+        /// The carry flag of sum = a + b.
+        case carry(sum: Operand, a: Operand, b: Operand)
+        /// The product of a and b: its low half in rax, its high half, as the opcode defines it, in rdx.
+        case product(a: Operand, b: Operand, high: Opcode)
+    }
+    /// What the instruction before this one left, what this one does, and the one after it.
+    var inherited = Leftover.nothing
+    var leftover = Leftover.nothing
+    var upcoming: Instruction?
     /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
     private(set) var assumedBoxed: UInt32 = 0
     /// f registers known to be NaN-boxed at this point of the block.
@@ -111,7 +126,7 @@ struct X86Compiler: ~Copyable {
         // Stubs may add stubs.
         while next < stubs.count {
             let stub: Stub
-            (block, run, stub) = stubs[next]
+            (block, held, run, stub) = stubs[next]
             following = nil
             assemble(stub, in: unit)
             next += 1
@@ -169,6 +184,8 @@ struct X86Compiler: ~Copyable {
 
     mutating func assemble(_ ir: IRBlock, in unit: IRUnit, isFollowedBy following: Int?) {
         self.following = following
+        held = X86ValuePlan.Held()
+        leftover = .nothing
         boxed = assumedBoxed
         asm.bind(label(of: block))
         if run == nil { considerRun() }
@@ -178,9 +195,23 @@ struct X86Compiler: ~Copyable {
         add(run == nil ? .budget(count: count, offset: ir.offset, entry: budget) : .endRun(count: count, entry: budget))
         tempInRCX = .none
         unseen = unseenResults(ir)
+        plan = nil
+        if !assignment.pool.isEmpty || run != nil {
+            var leaves: [Bool] = []
+            for each in ir.instructions { leaves.append(mayLeave(each)) }
+            plan = X86ValuePlan(ir, assignment, leaves: leaves)
+        }
         for (position, instruction) in ir.instructions.enumerated() {
             self.position = position
             if run == nil, let places = checked[block] { asm.bind(places[position]) }
+            if let plan {
+                if !plan.isNeeded[position] { continue }
+                if plan.advance(&held, over: instruction, at: position), let holder = holder(instruction.dst) { asm.mov(holder, memory(instruction.dst)) }
+            }
+            defer { if let plan, plan.isStored[position] { storeHeld(instruction.dst) } }
+            inherited = leftover
+            leftover = .nothing
+            upcoming = position + 1 < ir.instructions.count ? ir.instructions[position + 1] : nil
             if instruction.op == .probe {
                 probe(instruction, before: ir.instructions[position + 1])
             } else {
@@ -194,6 +225,16 @@ struct X86Compiler: ~Copyable {
     /// Where jumps inside the unit enter a block: in the copy in hand, if the block is part of it.
     private func label(of block: Int) -> X86Label { run.flatMap { runs[$0].labels[block] } ?? labels[block] }
 
+    /// Whether the code in hand may be left at an instruction. Accesses in unchecked loops are known to succeed.
+    private func mayLeave(_ instruction: Instruction) -> Bool {
+        instruction.mayLeave && !isAnsweredByRun(instruction.op == .probe ? instruction.dst : instruction.host)
+    }
+
+    /// Brings the state up to date with a register that has no home but is held.
+    private mutating func storeHeld(_ register: Operand) {
+        if let holder = holder(register) { asm.mov(memory(register), holder) }
+    }
+
     /// Gives each temp a slot in the state from its first to its last use; false when there are not enough.
     private mutating func assignTemporaries(_ ir: IRBlock) -> Bool {
         var slots = Array(repeating: Int8(0), count: ir.tempCount)
@@ -206,14 +247,9 @@ struct X86Compiler: ~Copyable {
         for (position, each) in ir.instructions.enumerated() {
             for operand in [each.dst, each.a, each.b, each.c] { note(operand, position) }
         }
-        switch ir.terminator {
-        case .branch(_, let a, let b, _, _):
-            note(a, .max)
-            note(b, .max)
-        case .indirect(let a, _, _): note(a, .max)
-        case .jump, .interpret: break
-        }
-        var busyUntil = Array(repeating: -1, count: layout.temporaryCount)
+        note(ir.terminator.operands.0, .max)
+        note(ir.terminator.operands.1, .max)
+        var busyUntil = Array(repeating: -1, count: layout.temporaryCount - assignment.pool.count)
         for (position, each) in ir.instructions.enumerated() {
             guard case .temp(let number) = each.dst else { continue }
             guard let slot = busyUntil.firstIndex(where: { $0 < position }) else { return false }
@@ -230,11 +266,15 @@ struct X86Compiler: ~Copyable {
         case .jump(let target):
             jump(target, in: unit)
         case .branch(let relation, let a, let b, let taken, let next):
+            held.dying = -1
             let condition = compare(relation, a, b)
             if leavesRun(taken, unit) {
                 let entry = asm.newLabel()
                 asm.jcc(condition, entry)
                 add(.leaveRun(taken, entry: entry))
+            } else if let index = unit.index(of: taken), index == following, !leavesRun(next, unit), let other = unit.index(of: next) {
+                asm.jcc(condition.inverted, label(of: other))
+                return
             } else if let index = unit.index(of: taken) {
                 asm.jcc(condition, label(of: index))
             } else if isInPage(taken) && isCanonical {
@@ -414,7 +454,7 @@ struct X86Compiler: ~Copyable {
             case .canonicalNaN, .fusedNaN, .division, .leave, .budget, .startRun, .leaveRun, .resume, .endRun: break
             }
         }
-        stubs.append((block, run, stub))
+        stubs.append((block, held, run, stub))
     }
 }
 

@@ -75,6 +75,9 @@ extension X86State {
     /// helper wants translated code to be left.
     func helperCall(_ asm: inout X86Assembler, _ helper: HelperCall, _ assignment: X86Assignment, helperExit: UInt) {
         spill(&asm, assignment)
+        // The last temporaries are kept for what functions do not preserve of the pool.
+        let held = assignment.pool.enumerated().filter { !X86Assignment.available.dropFirst(X86Assignment.callerSaved).contains($1) }
+        for (position, host) in held { asm.mov(temporary(layout.temporaryCount - 1 - position), host) }
         asm.mov(field(layout.remaining), .r15)
         asm.lea(.rdi, X86Memory(.rbp, -X86Assignment.stateBias))
         asm.mov(.rsi, .rax)
@@ -99,6 +102,7 @@ extension X86State {
         asm.bind(wasPlain)
         asm.alu(.add, .rsp, immediate: 8)
         reload(&asm, assignment, callerSavedOnly: helper != .interpret)
+        for (position, host) in held { asm.mov(host, temporary(layout.temporaryCount - 1 - position)) }
         asm.ret()
     }
 
