@@ -104,8 +104,8 @@ struct X86ValuePlan {
             if each.op == .interpret { for guest in 0..<32 { open[guest] = -1 } }
             if slot < 0 { continue }
             open[slot] = -1
-            // The interpreter may execute an atomic operation instead; then its result is in the state.
-            if assignment.hasHome(each.dst) || each.op == .probe || each.op.info.isAtomic { continue }
+            // The interpreter may execute an atomic operation or a conversion instead; then its result is in the state.
+            if assignment.hasHome(each.dst) || each.op == .probe || each.op.info.isAtomic || each.op.info.isGuarded { continue }
             if before >= 0, each.reads(each.dst) {
                 open[slot] = before
             } else {
@@ -196,8 +196,8 @@ extension X86ValuePlan {
 }
 
 extension Instruction {
-    /// Whether whoever goes on elsewhere may see all registers.
-    var mayLeave: Bool { op.info.mayLeave || op == .interpret }
+    /// Whether whoever goes on elsewhere may see all registers. Floating point leaves for singles that are not boxed, among others.
+    var mayLeave: Bool { op.info.mayLeave || op == .interpret || op.info.isGuarded }
 
     fileprivate func reads(_ operand: Operand) -> Bool { a == operand || b == operand || c == operand }
 }
