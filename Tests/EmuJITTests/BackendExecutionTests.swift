@@ -181,6 +181,7 @@ import Testing
             + block("0x100", step(accesses(&random, from: 0)), "branch.ltu x13, x6 -> 0x300, 0x200")
             + block("0x200", accesses(&random, from: 0), "jump -> 0x300")
             + block("0x300", accesses(&random, from: 0), "branch.ne x6, 0 -> 0x100, 0x900"))
+    }
 
     @Test func valuesHeldInsideABlockAreRight() throws {
         let rig = try BackendRig()
