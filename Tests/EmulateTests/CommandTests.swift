@@ -101,6 +101,19 @@ import emulate
         #expect(run.wait() == .code(0))
     }
 
+    @Test func aGuestStartedStoppedWaitsForTheMonitor() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-S", "-bios", "none", "-kernel", guest])
+        run.send("\u{1}cinfo status\n")
+        #expect(run.waitFor("VM status: paused"))
+        #expect(!run.text.contains(">\r") && !run.text.hasPrefix(">"))
+        run.send("cont\ninfo status\n")
+        #expect(run.waitFor("VM status: running"))
+        run.send("\u{1}c!")
+        #expect(run.outputToEnd().contains("!"))
+        #expect(run.wait() == .code(0))
+    }
+
     @Test func inputBeyondTheGuestsFIFOWaits() throws {
         let guest = try directory.program("echo.bin", TestGuest.echo)
         let run = try Subprocess(["-bios", "none", "-kernel", guest, "-serial", "stdio"])

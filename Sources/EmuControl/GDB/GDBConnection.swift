@@ -98,8 +98,9 @@ final class GDBConnection {
     }
 
     private func read() {
-        // To the end, so that a client which has gone is not taken for one that is still there because of what it said last.
-        while mayRead {
+        // To the end, or a client that has gone would be taken for one that is still there because of what it said last.
+        // But not for ever: one may send faster than this reads.
+        for _ in 0..<16 where mayRead {
             var bytes = [UInt8](repeating: 0, count: 4096)
             let count = recv(descriptor, &bytes, bytes.count, 0)
             if count < 0 {

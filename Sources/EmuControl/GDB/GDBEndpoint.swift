@@ -71,7 +71,8 @@ public enum GDBEndpoint: Equatable, Sendable {
             guard errno == EADDRINUSE, Self.isAbandoned(path), unlink(path) == 0, Self.bind(descriptor, &address) else {
                 let code = errno
                 close(descriptor)
-                throw failed(code == EADDRINUSE ? "the file is there already, and is not an abandoned socket" : "cannot create the socket: \(String(cString: strerror(code)))")
+                if code == EADDRINUSE { throw failed("the file is there already, and is not an abandoned socket") }
+                throw failed("cannot create the socket", code)
             }
         }
         // Before anybody can connect: a debugger may do to the guest what it likes.

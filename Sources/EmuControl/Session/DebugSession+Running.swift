@@ -186,12 +186,9 @@ extension DebugSession {
         passes[selected] = hart.pc
         defer { watch.holdsInterrupts = false }
         while true {
-            let before = hart.hart.cycles
-            switch machine.turn(hart: selected, budget: 1) {
+            switch turn(hart) {
             case .ended(let status): return ended(status)
             case .ran:
-                // A request to leave the slice that was left over from an earlier one.
-                if hart.hart.cycles == before, pendingStop == nil, !isInterrupted { continue }
                 if let stop = pendingStop ?? (isInterrupted ? stopped(.interrupted) : nil) { return stop }
                 return stepsOneHart ? nil : stepOthers()
             case .waiting:
@@ -207,10 +204,19 @@ extension DebugSession {
         }
     }
 
+    /// A turn of one instruction. One that a request to leave the slice, left over from an earlier one, ended at once was none.
+    private func turn(_ hart: any DebugHart) -> Machine.TurnOutcome {
+        let before = hart.hart.cycles
+        while true {
+            let outcome = machine.turn(hart: hart.index, budget: 1)
+            guard outcome == .ran, hart.hart.cycles == before, pendingStop == nil, !isInterrupted else { return outcome }
+        }
+    }
+
     /// One instruction of every other hart that has something to do.
     private func stepOthers() -> Stop? {
         for other in harts where other.index != selected && !other.isWaiting && !heldHarts.contains(other.index) {
-            if case .ended(let status) = machine.turn(hart: other.index, budget: 1) { return ended(status) }
+            if case .ended(let status) = turn(other) { return ended(status) }
             if let pendingStop { return pendingStop }
         }
         return nil
