@@ -158,7 +158,7 @@ public final class GDBServer: IOPoller {
     public func fillPoll(_ set: PollSet) {
         listenerIndex = nil
         if listener >= 0 {
-            let now = pausesUntil == 0 ? 0 : Self.now()
+            let now = pausesUntil == 0 ? 0 : HostClock.now()
             if now >= pausesUntil {
                 pausesUntil = 0
                 listenerIndex = set.add(listener, .readable)
@@ -183,7 +183,7 @@ public final class GDBServer: IOPoller {
         if connection?.isEnded == true { return }
         let client = Glibc.accept(listener, nil, nil)
         guard client >= 0 else {
-            if errno != EAGAIN && errno != EINTR && errno != ECONNABORTED { pausesUntil = Self.now() + 1_000_000_000 }
+            if errno != EAGAIN && errno != EINTR && errno != ECONNABORTED { pausesUntil = HostClock.now() + 1_000_000_000 }
             return
         }
         // One that has said nothing yet may be half-open, and must not keep others out.
@@ -193,11 +193,5 @@ public final class GDBServer: IOPoller {
             return
         }
         connection = GDBConnection(client)
-    }
-
-    private static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 }
