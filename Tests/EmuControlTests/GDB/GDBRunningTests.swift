@@ -170,6 +170,8 @@ import Testing
         #expect(client.ask("z0,80000004,4") == "OK")
         client.send("c")
         #expect(client.byte() == UInt8(ascii: "+"))
+        // Until it runs.
+        usleep(50_000)
         rig.stop()
         #expect(rig.debugger.session.harts.allSatisfy { $0.watch == nil })
     }
