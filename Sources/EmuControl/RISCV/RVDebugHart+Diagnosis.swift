@@ -13,7 +13,7 @@ extension RVDebugHart {
         static let sie: UInt64 = 1 << 1, mie: UInt64 = 1 << 3
     }
 
-    var traps: TrapHistory { cpu.trapHistory }
+    var traps: TrapHistory { cpu.traps }
     var stateDigest: Int { cpu.stateDigest }
     func isFetchFault(_ cause: UInt64) -> Bool { [Cause.fetchMisaligned, Cause.fetchAccess, Cause.fetchPage].contains(cause) }
 
