@@ -65,7 +65,7 @@ import emulate
         #expect(run.waitFor("uart0+0x5 at 0x10000005"))
         #expect(run.waitFor("uart0: 1 character written so far"))
         run.send("\u{1}cwhy\rquit\r")
-        #expect(run.outputToEnd().contains("executes the same 3 instructions over and over"))
+        #expect(run.outputToEnd().contains("for a character on uart0, looking for it again and again"))
         #expect(run.wait() == .code(0))
     }
 

@@ -21,10 +21,13 @@ extension RVDebugHart {
         privilege == 3 ? ("mtvec", cpu.inspectCSR(.mtvec) & ~3) : ("stvec", cpu.inspectCSR(.stvec) & ~3)
     }
 
-    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue) throws -> any DebugHart {
+    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue, onTime: @escaping () -> Void) throws -> any DebugHart {
         let ticks = cpu.readTime(), start = events.now
         let period = max(1, 1_000_000_000 / max(1, cpu.config.timebase))
-        let copy = try cpu.copy(bus: bus, cache: cache, events: events) { ticks &+ (events.now &- start) / period }
+        let copy = try cpu.copy(bus: bus, cache: cache, events: events) {
+            onTime()
+            return ticks &+ (events.now &- start) / period
+        }
         return RVDebugHart(copy, bus: bus)
     }
 
