@@ -14,7 +14,7 @@ ARGS ?=
 # Debian packages: what the build links, then what guests, firmware checks and tests need.
 BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libedit-dev
 GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
-TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs
+TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch
 BENCH_PACKAGES := qemu-system-misc e2fsprogs
 
 define install

@@ -50,7 +50,7 @@ let package = Package(
         .testTarget(
             name: "EmuControlTests",
             dependencies: ["EmuControl", "EmuMachine", "EmuCPU", "EmuBus", "TestSupport", "CZlib", "CZstd"], exclude: ["Fixtures"]),
-        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuMachine", "EmuJIT", "EmuDevices", "EmuBus", "TestSupport", "CTestSupport"]),
+        .testTarget(name: "EmulateTests", dependencies: ["emulate", "EmuControl", "EmuMachine", "EmuJIT", "EmuDevices", "EmuBus", "TestSupport", "CTestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -91,6 +91,7 @@ package final class HartWatch {
     package var events: Events = []
     /// Interrupts stay pending: for steps that shall not end in a handler.
     package var holdsInterrupts = false
+    private var present: Set<Code> = []
     private var virtualCode: [UInt64: [Code]] = [:]
     private var physicalCode: Set<UInt64> = []
     private var data: [Data] = []
@@ -100,10 +101,16 @@ package final class HartWatch {
         self.observer = observer
     }
 
+    /// Nothing is watched.
+    package var isEmpty: Bool { events.isEmpty && virtualCode.isEmpty && physicalCode.isEmpty && data.isEmpty && !cache.watchesEverything }
+
     /// Replaces everything watched. Only between slices.
     /// - Parameter everyInstruction: each instruction counts as watched for execution; harts run slowly then.
     package func set(code: Set<Code>, data: [Data], everyInstruction: Bool = false) {
         cache.watchesEverything = everyInstruction
+        // A debugger that takes all breakpoints out at each stop and puts them back must not cost the guest its TLB each time.
+        if code == present, data == self.data { return }
+        present = code
         let before = Set(virtualCode.values.joined().map { $0.address & 0xfff })
         virtualCode = Dictionary(grouping: code.filter { !$0.isPhysical }, by: { $0.address & TLBEntry.pageMask })
         physicalCode = Set(code.filter(\.isPhysical).map(\.address))

@@ -99,6 +99,7 @@ package final class HostCodeCache {
             block.pointee.hostCode = backend.buffer.executable(entry.position)
             block.pointee.unit = number
             block.pointee.isPlain = false
+            if loop != nil { block.pointee.loops += 1 }
         }
         units[Int(number)] = Unit(compiled: compiled, blocks: blocks, targets: Array(repeating: -1, count: compiled.links.count),
             windows: windows, samples: loop == nil ? 0 : nil)
@@ -180,7 +181,10 @@ package final class HostCodeCache {
     private func openNextSegment() {
         segment = (segment + 1) % segments.count
         if !segments[segment].isEmpty { figures.evictions += 1 }
-        for number in segments[segment] { dissolve(number) }
+        for number in segments[segment] {
+            for block in units[Int(number)]?.blocks ?? [] { block.pointee.loops = 0 }
+            dissolve(number)
+        }
         forgetJumps()
         let emptied = Set(segments[segment])
         freeUnits.append(contentsOf: retiredNumbers.filter { emptied.contains($0) })
@@ -213,6 +217,8 @@ package final class HostCodeCache {
         backend.link(unit.compiled.links[link], to: backend.buffer.offset(ofExecutable: UInt(bitPattern: code)))
         units[number]?.targets[link] = block.pointee.unit
         units[Int(block.pointee.unit)]?.incoming.append((Int32(number), Int32(link)))
+        // A loop's own blocks are beyond such details.
+        if unit.blocks.count == 1 { unit.blocks[0].pointee.note(successor: block) }
         figures.links += 1
     }
 
@@ -237,6 +243,9 @@ package final class HostCodeCache {
     }
 
     // MARK: Finding loops
+
+    /// Loops a block is compiled in at most. What is too large for one loop would be cut in ever other ways.
+    static let greatestLoops: UInt8 = 8
 
     /// Samples that make it worth compiling the loop around a block.
     private let samplesForLoop: Int

@@ -27,6 +27,10 @@ package struct Block {
     var failedProbes: UInt8 = 0
     var failuresSince: UInt64 = 0
     var probes = IROptimizer.ProbeUse.shared
+    /// Times it was compiled as part of a loop.
+    var loops: UInt8 = 0
+    /// A computed jump from its own page, not a return, has led here.
+    var isJumpTarget = false
     /// Physical page of the last instruction's second half when it straddles two pages, else 0.
     let secondPage: UInt64
     /// Blocks of the same page this one continues with: at its jump's target, and after its end.
@@ -34,6 +38,11 @@ package struct Block {
     var next: UnsafeMutablePointer<Block>?
     fileprivate var hashNext: UnsafeMutablePointer<Block>?
     fileprivate var pageNext: UnsafeMutablePointer<Block>?
+
+    /// Remembers a block of the same page that has followed this one.
+    mutating func note(successor: UnsafeMutablePointer<Block>) {
+        if successor.pointee.physicalPC == physicalPC &+ UInt64(byteLength) { next = successor } else { taken = successor }
+    }
 
     /// True when an instruction straddles two pages; such a block is looked up anew each time.
     @inline(__always)
@@ -243,6 +252,16 @@ public final class TranslationCache {
     @inline(__always)
     private static func blocks(_ record: UnsafeMutablePointer<GuestRAM.PageRecord>) -> UnsafeMutablePointer<Block>? {
         record.pointee.blocks?.assumingMemoryBound(to: Block.self)
+    }
+
+    /// Calls `body` with each block that begins in the page at `address`.
+    func forEachBlock(inPage address: UInt64, _ body: (UnsafeMutablePointer<Block>) -> Void) {
+        guard let memory = bus.memory(at: address) else { return }
+        var block = Self.blocks(memory.pageRecords + memory.page(of: address))
+        while let each = block {
+            if each.pointee.isValid { body(each) }
+            block = each.pointee.pageNext
+        }
     }
 
     // MARK: Direct stores

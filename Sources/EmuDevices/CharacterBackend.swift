@@ -21,6 +21,8 @@ public protocol CharacterSource: AnyObject {
     var name: String { get }
     /// Characters the guest has written since the machine was created.
     var charactersWritten: UInt64 { get }
+    /// Whether the register at `offset` is where a program looks for input that has arrived.
+    func tellsOfInput(_ offset: UInt64) -> Bool
 }
 
 /// The guest's end: a device that takes characters from a `CharacterBackend`.

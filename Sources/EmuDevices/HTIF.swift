@@ -193,6 +193,8 @@ public final class HTIF: MMIODevice, CharacterFrontend, CharacterSource, Saveabl
 
     // MARK: Registers
 
+    public func tellsOfInput(_ offset: UInt64) -> Bool { offset < Register.tohost }
+
     public func peek(_ offset: UInt64, size: Int) -> UInt64? { read(offset, size: size) }
 
     public func read(_ offset: UInt64, size: Int) -> UInt64 {

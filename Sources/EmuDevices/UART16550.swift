@@ -168,6 +168,8 @@ public final class UART16550: MMIODevice, CharacterFrontend, CharacterSource, Sa
         }
     }
 
+    public func tellsOfInput(_ offset: UInt64) -> Bool { offset == Register.lineStatus }
+
     public func peek(_ offset: UInt64, size: Int) -> UInt64? {
         switch offset {
         case Register.data where current.pointee.lcr & LCR.divisorAccess == 0: UInt64(current.pointee.received.first ?? 0) & 0xff

@@ -185,8 +185,9 @@ private struct IRParser {
         try line.expect(":")
         guard !blocks.isEmpty else { throw Malformed("an instruction before the first block") }
         guard !isTerminated else { throw Malformed("an instruction after the terminator") }
-        if let terminator = try Self.terminator(line) {
+        if let (terminator, expected) = try Self.terminator(line) {
             blocks[blocks.count - 1].terminator = terminator
+            blocks[blocks.count - 1].expected = expected
             blocks[blocks.count - 1].terminatorGuest = guest
             isTerminated = true
         } else {
@@ -196,11 +197,12 @@ private struct IRParser {
         }
     }
 
-    /// Nil when the line starts otherwise.
-    private static func terminator(_ line: Cursor) throws(Malformed) -> Terminator? {
+    /// A terminator and where it is expected to go; nil when the line starts otherwise.
+    private static func terminator(_ line: Cursor) throws(Malformed) -> (Terminator, expected: [GuestOffset])? {
         var line = line
         let name = line.word()
         let terminator: Terminator
+        var expected: [GuestOffset] = []
         switch name {
         case "jump":
             try line.expect("->")
@@ -208,6 +210,9 @@ private struct IRParser {
         case "indirect", "return":
             let target = try line.operand()
             terminator = .indirect(target, displacement: try line.displacement(), isReturn: name == "return")
+            if line.accept("->") {
+                repeat { expected.append(try line.number("an offset", as: GuestOffset.self)) } while line.accept(",")
+            }
         case "interpret.last":
             terminator = .interpret
         default:
@@ -222,7 +227,7 @@ private struct IRParser {
             terminator = .branch(relation, a, b, taken: taken, next: try line.number("an offset", as: GuestOffset.self))
         }
         try line.expectEnd()
-        return terminator
+        return (terminator, expected)
     }
 
     private static func instruction(_ line: Cursor) throws(Malformed) -> Instruction {

@@ -92,7 +92,8 @@ extension IRBlock: CustomStringConvertible {
         if tempCount != tempsNamed { text += " temps \(tempCount)" }
         text += "\n"
         for instruction in instructions { text += "  \(instruction.guest): \(instruction)\n" }
-        return text + "  \(terminatorGuest): \(terminator)\n"
+        let expectation = expected.isEmpty ? "" : " -> " + expected.map { hexadecimal($0) }.joined(separator: ", ")
+        return text + "  \(terminatorGuest): \(terminator)\(expectation)\n"
     }
 
     /// One more than the greatest number of a temp in its text: what `tempCount` is when the text does not say.

@@ -72,9 +72,12 @@ public struct IRBlock: Hashable, Sendable {
     public var terminatorGuest: UInt16
     /// Temps used: `temp(0)` ..< `temp(tempCount)`.
     public var tempCount: Int
+    /// Where an indirect terminator is expected to go: offsets of blocks of the unit. It may go anywhere else as well.
+    public var expected: [GuestOffset]
 
     public init(
-        offset: GuestOffset, guestCount: Int, instructions: [Instruction] = [], terminator: Terminator, terminatorGuest: UInt16, tempCount: Int = 0
+        offset: GuestOffset, guestCount: Int, instructions: [Instruction] = [], terminator: Terminator, terminatorGuest: UInt16, tempCount: Int = 0,
+        expected: [GuestOffset] = []
     ) {
         self.offset = offset
         self.guestCount = guestCount
@@ -82,10 +85,11 @@ public struct IRBlock: Hashable, Sendable {
         self.terminator = terminator
         self.terminatorGuest = terminatorGuest
         self.tempCount = tempCount
+        self.expected = expected
     }
 }
 
-/// What is compiled in one piece: blocks of one page. Block 0 is where it was found hot; all may be entered.
+/// What is compiled in one piece: blocks of one page. All may be entered.
 public struct IRUnit: Hashable, Sendable {
     public var blocks: [IRBlock]
 

@@ -22,6 +22,9 @@ extension IRUnit {
                 throw IRViolation(block: block.offset, line: nil, reason: "another block starts at this offset")
             }
             try block.verify()
+            for offset in block.expected where self.index(of: offset) == nil {
+                throw IRViolation(block: block.offset, line: nil, reason: "no block starts at \(hexadecimal(offset)), where it is expected to go")
+            }
         }
     }
 }
@@ -92,6 +95,10 @@ private struct BlockVerifier {
         guard 0..<4096 ~= block.offset else { throw Failure("a block starts at an offset of 0 to 0xfff") }
         guard 1...65536 ~= block.guestCount else { throw Failure("a block has 1 to 65536 guest instructions, not \(block.guestCount)") }
         guard 0...65536 ~= block.tempCount else { throw Failure("a block has 0 to 65536 temps, not \(block.tempCount)") }
+        if block.expected.isEmpty { return }
+        guard case .indirect = block.terminator else { throw Failure("only indirect jumps are expected to go somewhere") }
+        guard Set(block.expected).count == block.expected.count else { throw Failure("it is expected to go to a place twice") }
+        guard block.expected.allSatisfy({ $0 & 1 == 0 }) else { throw Failure("bit 0 of where an indirect jump goes is clear") }
     }
 
     // MARK: - Instructions

@@ -147,6 +147,8 @@ public struct Site: Sendable {
 public enum CodeExit: UInt32, CaseIterable, Sendable {
     /// The state's `pc` says where to go on.
     case dispatch
+    /// The same after a computed jump that is no return, to an address the jump cache does not know.
+    case computed
     /// A direct jump whose target is not linked yet: `exitSite` is the link's number, `pc` the target.
     case link
     /// The budget is too small for the block at `pc`; `exitSite` is the block's position in its unit.

@@ -20,6 +20,8 @@ public final class Machine {
 
     /// Stops guest time and harts while true; host descriptors are still served.
     public var isPaused = false
+    /// Harts that get no turns: a debugger lets the others run alone.
+    public var heldHarts: Set<Int> = []
     /// Resets since power-on.
     public private(set) var resets = 0
     let clock = RunClock()

@@ -53,7 +53,10 @@ extension Machine {
         if let status = host.stopper.request { return status }
         if let status = servePower() { return status }
         if isPaused {
+            let wasHeld = events.isHeld
+            events.isHeld = true
             pollers.wait(timeout: .max)
+            events.isHeld = wasHeld
             return nil
         }
         events.runDue()
@@ -92,7 +95,7 @@ extension Machine {
     private func runnableHart() -> (any Hart)? {
         for offset in 0..<harts.count {
             let hart = harts[(nextHart + offset) % harts.count]
-            if !hart.isWaiting { return hart }
+            if !hart.isWaiting, heldHarts.isEmpty || !heldHarts.contains(hart.index) { return hart }
         }
         return nil
     }

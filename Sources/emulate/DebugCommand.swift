@@ -74,6 +74,9 @@ package enum DebugCommand: Subcommand {
         let words = try Self.options.parse(arguments, into: &options)
         if words.count > 1 { throw .failed(words[1], "only one file can be given without an option; use -drive file=… for further disks") }
         options.run.path = words.first
+        if options.run.gdb != nil {
+            throw .failed("-gdb", "belongs to 'emulate run': GDB and the prompt would drive one guest; in GDB, 'monitor COMMAND' carries out the prompt's commands")
+        }
         try options.run.finish()
         try options.run.recognisePath()
         try options.run.refuseNothingToRun()
@@ -137,7 +140,7 @@ private final class DebugRun {
             try machine.writeDeviceTree(to: path)
             return 0
         }
-        loadSymbols()
+        debugger.loadSymbols(of: options.run.config)
         let repl = REPL(debugger, scripts: options.scripts, writesJSON: options.writesJSON, isBatch: options.isBatch) { HostSignals.takeInterrupt() }
         for (path, slide) in options.symbols { try debugger.loadSymbols(path, slide: slide) }
         try debugger.recordings.start(options.run.recording)
@@ -152,10 +155,5 @@ private final class DebugRun {
         if options.run.config.printsStatistics { HostStartup.printError(machine.statistics.summary) }
         if let signal = HostSignals.pending { HostSignals.die(by: signal) }
         return code
-    }
-
-    /// Programs that are ELF files bring their own symbols; others have none to offer, which is no mistake.
-    private func loadSymbols() {
-        for path in options.run.config.programs { _ = try? debugger.loadSymbols(path) }
     }
 }

@@ -51,6 +51,13 @@ extension MachineConfig {
     }
 }
 
+extension Debugger {
+    /// Loads what symbols the programs on the command line have.
+    func loadSymbols(of config: MachineConfig) {
+        for path in config.programs { _ = try? loadSymbols(path) }
+    }
+}
+
 extension String {
     fileprivate var trimmingNewline: String { hasSuffix("\n") ? String(dropLast()) : self }
 }

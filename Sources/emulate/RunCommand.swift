@@ -59,6 +59,7 @@ private final class MachineRun: MonitorTarget {
     private let stopper = MachineStopper()
     private let machine: Machine
     private let explainer: GuestExplainer
+    private let gdb: GDBAttachment?
 
     init(_ options: RunOptions) throws {
         self.options = options
@@ -78,6 +79,8 @@ private final class MachineRun: MonitorTarget {
             table = symbols
             return symbols
         }
+        gdb = try options.gdb.map { [machine, console, explainer] in try GDBAttachment($0, machine, options, console: console, explainer: explainer) }
+        machine.isPaused = options.startsPaused
         if let monitor = options.monitor { try console.makeMonitor(monitor) }
         signals.onTermination = { [stopper] in stopper.requestStop(signal: $0) }
         console.onQuit = { [stopper] in stopper.requestStop(.user) }
@@ -94,17 +97,18 @@ private final class MachineRun: MonitorTarget {
         console.monitor?.target = self
         console.onSync = { [weak self] in self?.commit() }
         console.onExplain = { [explainer] in explainer.text }
-        let symbols = options.recording.isEmpty ? nil : GuestExplainer.symbols(of: options.config)
+        let symbols = options.recording.isEmpty || gdb != nil ? nil : GuestExplainer.symbols(of: options.config)
         let recorder = try symbols.map { try GuestRecorder(machine, $0, options.recording) }
+        try gdb?.recordings.start(options.recording)
         console.start()
-        var status = recorder?.run() ?? machine.run()
+        var status = gdb?.server.run() ?? recorder?.run() ?? machine.run()
         do {
             try machine.close()
         } catch {
             status = .error("\(error)")
         }
         console.finish()
-        return report(status, hasAllFiles: recorder?.recordings.finishAll() ?? true)
+        return report(status, hasAllFiles: (gdb?.recordings ?? recorder?.recordings)?.finishAll() ?? true)
     }
 
     private func report(_ status: ExitStatus, hasAllFiles: Bool) -> Int32 {
@@ -129,7 +133,7 @@ private final class MachineRun: MonitorTarget {
 
     // MARK: Monitor
 
-    var statusLine: String { machine.isPaused ? "paused" : "running" }
+    var statusLine: String { machine.isPaused ? "paused" : gdb?.server.isHolding == true ? "stopped by GDB" : "running" }
     func pause() { machine.isPaused = true }
     func resume() { machine.isPaused = false }
     var explanation: String { explainer.text }

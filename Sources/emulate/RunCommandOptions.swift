@@ -353,6 +353,15 @@ extension RunCommand {
     // MARK: Running
 
     private static let runningOptions: [Row] = [
+        Row(["S"], help: "start stopped: the guest waits for 'cont' on the monitor or 'continue' in GDB") { options, _ in options.startsPaused = true },
+        Row(["s"], help: "let GDB attach on port 1234 of this computer, as -gdb tcp::1234") { options, _ in
+            options.gdb = .tcp(host: "", port: GDBOptions.defaultPort)
+        },
+        Row(["gdb"], "tcp::PORT|tcp:HOST:PORT|unix:PATH|none", help: "let GDB attach (docs/gdb.md): 'target remote :PORT', or PATH\n"
+            + "tcp::PORT: from this computer only; port 0 takes a free one and names it\n"
+            + "tcp:HOST:PORT: on the address HOST, 0.0.0.0 for all; whoever can connect controls the guest") { options, use throws(CommandEnd) in
+            options.gdb = try GDBOptions.endpoint(use)
+        },
         Row(["no-reboot"], help: "end when the guest asks for a reset") { options, _ in options.config.exitsOnReset = true },
         Row(["stats"], help: "print instructions, speed, time, memory and what the translator did on exit") { options, _ in
             options.config.printsStatistics = true
@@ -407,7 +416,7 @@ extension RunCommand {
 
     /// QEMU's options that are refused by name instead of as unknown.
     private static let missingOptions: [String: String] = [
-        "s": "", "S": "", "gdb": "", "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
+        "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
         "vnc": "the console is on -serial", "loadvm": "", "fsdev": "", "virtfs": "", "boot": "give the kernel with -kernel", "numa": "",
         "object": "", "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",

@@ -57,7 +57,7 @@ struct FuzzGenerator {
             result.segments.append(result.code.count)
             for _ in 0...random.below(random.below(3) == 0 ? 20 : 6) { body(&result.code, weights) }
             let target = random.below(3) == 0 ? segment : random.below(count)
-            switch random.below(8) {
+            switch random.below(10) {
             case 0: break
             case 1, 2:
                 fixes.append((result.code.count, target))
@@ -66,6 +66,15 @@ struct FuzzGenerator {
                 // auipc t0; addi t0; jalr
                 fixes.append((result.code.count, target))
                 result.code += [0x0000_0297, 0x0002_8293, 0x0002_8067 | pick([0, 1, 5]) << 7]
+            case 5:
+                // A return, perhaps from one of the calls.
+                result.code.append(RVAssembly.jumpRegister(0, 1))
+            case 6:
+                // A switch: auipc t1; addi t1; the same again behind a branch over it; jalr
+                fixes.append((result.code.count, target))
+                result.code += [0x0000_0317, 0x0003_0313, RVAssembly.branchIfNotEqual(UInt32(random.below(32)), UInt32(random.below(32)), 12)]
+                fixes.append((result.code.count, random.below(count)))
+                result.code += [0x0000_0317, 0x0003_0313, 0x0003_0067 | pick([0, 0, 1]) << 7]
             case 4:
                 // A counted loop.
                 result.code.append(0xfffe_0e13)

@@ -8,12 +8,12 @@ import Testing
 /// What must not get lost by translation: precise traps, code that changes, address spaces, interrupts, stops. Programs run by the
 /// interpreter and by translated code, from the first instruction on, and are compared after each slice.
 @Suite(.enabled(if: canTranslate, "this host cannot run translated code")) struct TranslatedExecutionTests {
-    private static let code = FuzzMap.code
+    static let code = FuzzMap.code
     private static let handler = FuzzMap.machineHandler
     private static let pageTable = FuzzMap.tables + 0x2000
 
     /// A machine whose traps end in a jump to itself.
-    private func makeMachine(_ engine: FuzzEngine, _ program: [UInt32], at start: UInt64 = code, codeSize: Int = 1 << 20) throws -> FuzzMachine {
+    func makeMachine(_ engine: FuzzEngine, _ program: [UInt32], at start: UInt64 = code, codeSize: Int = 1 << 20) throws -> FuzzMachine {
         let machine = try FuzzMachine(engine, codeSize: codeSize)
         machine.place([RVAssembly.jump(0)], at: Self.handler)
         machine.place(program, at: start)
@@ -26,7 +26,7 @@ import Testing
 
     /// Runs the same on the interpreter and on translated code, in slices of these lengths; returns the latter's machine.
     @discardableResult
-    private func compare(
+    func compare(
         _ program: [UInt32], slices: [Int], engine: FuzzEngine = .translator, codeSize: Int = 1 << 20, _ prepare: (FuzzMachine) -> Void = { _ in },
         between: (FuzzMachine, Int) -> Void = { _, _ in }
     ) throws -> FuzzMachine {
@@ -44,20 +44,20 @@ import Testing
         return machines[1]
     }
 
-    private func isLoopCompiled(_ machine: FuzzMachine) -> Bool {
+    func isLoopCompiled(_ machine: FuzzMachine) -> Bool {
         guard let figures = machine.cache.hostCode?.figures else { return false }
         return figures.blocks > figures.units
     }
 
     /// branch with a function other than bne's
-    private func branch(_ function: UInt32, _ rs1: UInt32, _ rs2: UInt32, _ offset: Int32) -> UInt32 {
+    func branch(_ function: UInt32, _ rs1: UInt32, _ rs2: UInt32, _ offset: Int32) -> UInt32 {
         RVAssembly.branchIfNotEqual(rs1, rs2, offset) & ~(7 << 12) | function << 12
     }
 
-    private func register(_ function: UInt32, _ rd: UInt32, _ rs1: UInt32, _ rs2: UInt32) -> UInt32 { rs2 << 20 | rs1 << 15 | function << 12 | rd << 7 | 0x33 }
-    private func add(_ rd: UInt32, _ rs1: UInt32, _ rs2: UInt32) -> UInt32 { register(0, rd, rs1, rs2) }
-    private func xor(_ rd: UInt32, _ rs1: UInt32, _ rs2: UInt32) -> UInt32 { register(4, rd, rs1, rs2) }
-    private func storeWord(_ rs2: UInt32, _ rs1: UInt32) -> UInt32 { RVAssembly.storeDouble(rs2, rs1, 0) & ~(1 << 12) }
+    func register(_ function: UInt32, _ rd: UInt32, _ rs1: UInt32, _ rs2: UInt32) -> UInt32 { rs2 << 20 | rs1 << 15 | function << 12 | rd << 7 | 0x33 }
+    func add(_ rd: UInt32, _ rs1: UInt32, _ rs2: UInt32) -> UInt32 { register(0, rd, rs1, rs2) }
+    func xor(_ rd: UInt32, _ rs1: UInt32, _ rs2: UInt32) -> UInt32 { register(4, rd, rs1, rs2) }
+    func storeWord(_ rs2: UInt32, _ rs1: UInt32) -> UInt32 { RVAssembly.storeDouble(rs2, rs1, 0) & ~(1 << 12) }
     /// csrrs x0 and csrrc x0 of a register.
     private func setBits(_ csr: RVCSR, _ rs1: UInt32) -> UInt32 { UInt32(csr.rawValue) << 20 | rs1 << 15 | 2 << 12 | 0x73 }
     private func clearBits(_ csr: RVCSR, _ rs1: UInt32) -> UInt32 { UInt32(csr.rawValue) << 20 | rs1 << 15 | 3 << 12 | 0x73 }
@@ -215,7 +215,7 @@ import Testing
     }
 
     /// The last-level table that maps `address`.
-    private static func leafTable(_ machine: FuzzMachine, _ address: UInt64) -> UInt64 {
+    static func leafTable(_ machine: FuzzMachine, _ address: UInt64) -> UInt64 {
         var place = FuzzMap.tables
         for level in [2, 1] as [UInt64] {
             place = ((machine.bus.loadMemory(place + (address >> (12 + 9 * level) & 0x1ff) * 8, as: UInt64.self) ?? 0) >> 10) << 12

@@ -108,9 +108,29 @@ import Testing
 
     @Test("a device register in a loop is named by its device, and read without effect")
     func polling() throws {
-        let found = try explain([RVAssembly.loadByte(5, 10, 5), RVAssembly.branchIfNotEqual(5, 6, -4)], ["a0": 0x1000_0000, "t1": 1])
+        // The loop reads memory as well, which is on the way only.
+        let found = try explain(
+            [RVAssembly.loadDouble(7, 11, 0), RVAssembly.loadByte(5, 10, 3), RVAssembly.branchIfNotEqual(5, 6, -8)],
+            ["a0": 0x1000_0000, "a1": Self.ram + 0x1000, "t1": 1])
         #expect(found.isHang)
+        #expect(found.text.contains("uart0+0x3 at 0x10000003, 1 byte read by 0x80000004: holds 0x0\n      and 1 other place in memory\n"))
+    }
+
+    @Test("a loop that looks for a character waits for input, which is no hang")
+    func pollingForInput() throws {
+        let found = try explain([RVAssembly.loadByte(5, 10, 5), RVAssembly.branchIfNotEqual(5, 6, -4)], ["a0": 0x1000_0000, "t1": 1])
+        #expect(!found.isHang)
+        #expect(found.headline == "the guest waits for input")
+        #expect(found.text.contains("hart 0: waits in M-mode at 0x80000000 for a character on uart0, looking for it again and again\n"))
         #expect(found.text.contains("uart0+0x5 at 0x10000005, 1 byte read by 0x80000000: holds 0x60\n"))
+    }
+
+    @Test("a loop that looks at the clock never repeats exactly, however short it is")
+    func delay() throws {
+        // rdtime t0; bltu would need more encodings: t0 never equals t1.
+        let found = try explain([RVAssembly.readCSR(5, 0xc01), RVAssembly.branchIfNotEqual(5, 6, -4)], ["t1": 1])
+        #expect(found.isHang)
+        #expect(found.text.contains("hart 0: executes the same 2 instructions over and over in M-mode, at 0x80000000\n    it looks at the time, and at nothing else\n"))
     }
 
     @Test("a loop that counts while it polls is still seen to wait")

@@ -34,6 +34,34 @@ import Testing
         #expect(guest.machine.harts[0].cycles == 3)
     }
 
+    @Test("a request to stop that nobody had to serve eats no step")
+    func leftOverRequest() throws {
+        let guest = try Self.callingGuest()
+        guest.session.interrupt()
+        #expect(try guest.session.step().pc == Self.ram + 4)
+    }
+
+    @Test("steps within a range end outside it, or at a breakpoint in it that they come to")
+    func rangeSteps() throws {
+        let guest = try Self.callingGuest()
+        #expect(try guest.session.step(within: Self.ram..<Self.ram + 8).pc == Self.ram + 8)
+        let id = try guest.session.addBreakpoint(.code(address: Self.ram + 0x44, isPhysical: false), location: "x")
+        let stop = try guest.session.step(within: Self.ram..<Self.ram + 0x100)
+        #expect(stop.pc == Self.ram + 0x44 && stop.breakpoints == [id] && guest.session.breakpoint(id)?.hits == 1)
+        // It is not told again.
+        #expect(try guest.session.step(within: Self.ram + 0x40..<Self.ram + 0x4c).pc == Self.ram + 0xc)
+    }
+
+    @Test("harts that are held get no turns while the others run")
+    func heldHarts() throws {
+        let guest = try DebugGuest([RVAssembly.addImmediate(5, 5, 1), RVAssembly.jump(-4)], harts: 3)
+        try guest.begin()
+        guest.session.heldHarts = [0, 2]
+        try guest.session.addBreakpoint(.code(address: Self.ram, isPhysical: false), location: "x", condition: "$x5 == 1000")
+        #expect(try guest.session.resume().hart == 1)
+        #expect(guest.machine.harts.map { $0.cycles > 0 } == [false, true, false])
+    }
+
     @Test("next runs over a call, finish runs to the caller, advance and until to a place")
     func overCalls() throws {
         let guest = try Self.callingGuest()

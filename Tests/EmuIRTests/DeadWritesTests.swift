@@ -29,6 +29,11 @@ import Testing
             try lines(after: .deadWrites, "x5 = mov 1", "x5 = load.64 [x7 + 0]") == ["x5 = mov 1", "x5 = load.64 [x7 + 0]"])
     }
 
+    @Test func aWriteBeforeAnOperationOnFloatsStays() throws {
+        let all = ["guard.float", "x5 = mov x6", "x7 = feq.s f1, f2", "x5 = sext16 x6"]
+        #expect(try lines(after: .deadWrites, all[0], all[1], all[2], all[3]) == all)
+    }
+
     @Test func registersAreReadAtTheEndAndTempsAreNot() throws {
         #expect(try lines(after: .deadWrites, "x5 = mov 1", "t0 = mov 2") == ["x5 = mov 1"])
     }

@@ -30,6 +30,8 @@ import Testing
           1: return x1 + 0
         block 0x1d0 count 1
           0: indirect x5 - 16
+        block 0x1d2 count 1
+          0: indirect x5 + 0 -> 0x1a4, 0x1d4
         block 0x1d4 count 1
           0: interpret.last
 
@@ -78,6 +80,8 @@ import Testing
         ("unit\nblock 0x0 count 1\nx1 = mov 0", 3, "expected the position of a guest instruction of 16 bits before \"x1 = mov 0\""),
         ("unit\nblock 0x0 count 1\n0 x1 = mov 0", 3, "expected \":\" before \"x1 = mov 0\""),
         ("unit\nblock 0x0 count 1\n0:", 3, "expected an instruction"),
+        ("unit\nblock 0x0 count 1\n0: return x1 + 0 ->", 3, "expected an offset of 32 bits before the end of the line"),
+        ("unit\nblock 0x0 count 1\n0: return x1 + 0 -> 0x0,", 3, "expected an offset of 32 bits before the end of the line"),
         ("unit\nblock 0x0 count 1\n0: x1 = fly x2", 3, "\"fly\" is no instruction"),
         ("unit\nblock 0x0 count 1\n0: x256 = mov 0", 3, "\"x256\" is no register or temp"),
         ("unit\nblock 0x0 count 1\n0: x1 = mov", 3, "expected an operand of 64 bits before the end of the line"),

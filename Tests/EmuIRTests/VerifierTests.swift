@@ -70,6 +70,22 @@ import Testing
         #expect(refusal(tempCount: count) == "a block has 0 to 65536 temps, not \(count)")
     }
 
+    @Test(arguments: [
+        ("indirect x5 + 0 -> 0x0, 0x10", nil),
+        ("indirect x5 + 0 -> 0x12", "no block starts at 0x12, where it is expected to go"),
+        ("return x5 + 0 -> 0x10, 0x10", "it is expected to go to a place twice"),
+        ("indirect x5 + 0 -> 0x11", "bit 0 of where an indirect jump goes is clear"),
+    ] as [(String, String?)])
+    func expectedTargetsAreBlocksOfTheUnit(terminator: String, reason: String?) throws {
+        let unit = try IRUnit(text: "unit\nblock 0x0 count 1\n0: \(terminator)\nblock 0x10 count 1\n0: jump -> 0")
+        #expect(refusal(unit) == reason)
+    }
+
+    @Test func onlyIndirectJumpsAreExpectedSomewhere() {
+        let block = IRBlock(offset: 0, guestCount: 1, terminator: .jump(0), terminatorGuest: 0, expected: [0])
+        #expect(refusal(IRUnit(blocks: [block])) == "only indirect jumps are expected to go somewhere")
+    }
+
     // MARK: - Guest positions
 
     @Test func guestPositionsAreBelowTheCount() throws {

@@ -200,6 +200,42 @@ import Testing
         #expect(compiled > 500)
     }
 
+    // MARK: Computed jumps
+
+    @Test(arguments: [1, 2, 3, 9])
+    func computedJumpsToExpectedBlocksStayInTheUnit(count: Int) throws {
+        let rig = try BackendRig()
+        // Block 0 jumps to one of the others; each of them does something else and comes back, and the last one ends.
+        let offsets = (0..<count).map { GuestOffset(0x40 + 26 * $0) }
+        let list = offsets.map { "0x" + String($0, radix: 16) }.joined(separator: ", ")
+        var text = "unit\nblock 0x10 count 2\n0: x11 = add x11, 1\n1: indirect x5 - 16 -> \(list)\n"
+        for (index, offset) in offsets.enumerated() {
+            text += "block 0x\(String(offset, radix: 16)) count 3\n0: x6 = add x6, \(1 << index)\n1: x5 = mov x20\n2: return x21 + 0 -> 0x10\n"
+        }
+        let unit = try IRUnit(text: text)
+        try unit.verify()
+        var exits: [CodeExit: Int] = [:]
+        let near: [GuestOffset] = offsets.flatMap { offset in [-2, 0, 1, 2, 0x1000].map { offset + $0 } }
+        for target in [-0x1000, -2, 0x10, 0xffe, 0x1000] + near {
+            for after in [offsets[0], offsets[count - 1] + 2] {
+                for (back, remaining) in [(0x10, 1000), (0x11, 2), (0x12, 1000), (0x1010, 4)] as [(GuestOffset, Int)] {
+                    var guest = IRReference(memory: SparseMemory(), page: BackendRig.page)
+                    func address(_ offset: GuestOffset) -> UInt64 { guest.page &+ UInt64(bitPattern: Int64(offset)) }
+                    guest.integers[5] = address(target + 16)
+                    guest.integers[20] = address(after + 16)
+                    guest.integers[21] = address(back)
+                    guest.remaining = remaining
+                    for loop in [nil, LoopShape(weights: unit.blocks.map { _ in 8 }, cycles: unit.blocks.map { _ in [] })] {
+                        let context = "\(count) blocks, to \(target), then \(after), back to \(back)"
+                        if let exit = try check(rig, unit, loop: loop, guest, context) { exits[exit, default: 0] += 1 }
+                    }
+                }
+            }
+        }
+        // Other computed jumps say so, returns do not.
+        for exit in [CodeExit.dispatch, .computed, .budget] { #expect(exits[exit, default: 0] > 4, "\(exits)") }
+    }
+
     @Test func randomUnitsDoWhatTheySay() throws {
         let rig = try BackendRig()
         var exits: [CodeExit: Int] = [:]

@@ -150,6 +150,7 @@ final class BackendRig {
         let site = word(layout.exitSite)
         switch exit {
         case .dispatch: return stop ?? .address(field(layout.pc))
+        case .computed: return .address(field(layout.pc))
         case .link:
             #expect(field(layout.exitUnit) == 7)
             let target = compiled.links[Int(site)].target

@@ -81,7 +81,11 @@ struct IRReference {
             switch block.terminator {
             case .jump(let to): target = to
             case .branch(let relation, let a, let b, let taken, let next): target = relation.holds(value(a), value(b)) ? taken : next
-            case .indirect(let base, let displacement, _): return .address((value(base) &+ UInt64(bitPattern: Int64(displacement))) & ~1)
+            case .indirect(let base, let displacement, _):
+                // With bit 0 set the back end may leave even where the block is expected, and does.
+                let address = value(base) &+ UInt64(bitPattern: Int64(displacement))
+                guard let expected = block.expected.first(where: { address == page &+ UInt64(bitPattern: Int64($0)) }) else { return .address(address & ~1) }
+                target = expected
             case .interpret:
                 Self.interpret(&integers, &floats, guest: Int(block.terminatorGuest))
                 return .left(block: index, guest: Int(block.terminatorGuest))

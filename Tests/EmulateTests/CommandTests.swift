@@ -65,7 +65,7 @@ import emulate
         #expect(run.waitFor("uart0+0x5 at 0x10000005"))
         #expect(run.waitFor("uart0: 1 character written so far"))
         run.send("\u{1}cwhy\rquit\r")
-        #expect(run.outputToEnd().contains("executes the same 3 instructions over and over"))
+        #expect(run.outputToEnd().contains("for a character on uart0, looking for it again and again"))
         #expect(run.wait() == .code(0))
     }
 
@@ -98,6 +98,19 @@ import emulate
         let run = try Subprocess(["-bios", "none", "-kernel", guest])
         run.send("\u{1}x")
         #expect(run.outputToEnd().hasSuffix("emulate: terminated\r\n"))
+        #expect(run.wait() == .code(0))
+    }
+
+    @Test func aGuestStartedStoppedWaitsForTheMonitor() throws {
+        let guest = try directory.program("echo.bin", TestGuest.echo)
+        let run = try Subprocess(["-S", "-bios", "none", "-kernel", guest])
+        run.send("\u{1}cinfo status\n")
+        #expect(run.waitFor("VM status: paused"))
+        #expect(!run.text.contains(">\r") && !run.text.hasPrefix(">"))
+        run.send("cont\ninfo status\n")
+        #expect(run.waitFor("VM status: running"))
+        run.send("\u{1}c!")
+        #expect(run.outputToEnd().contains("!"))
         #expect(run.wait() == .code(0))
     }
 

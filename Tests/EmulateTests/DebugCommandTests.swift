@@ -35,6 +35,18 @@ import Testing
         #expect(run.wait() == .code(code))
     }
 
+    @Test("-S is accepted, -gdb is not: it belongs to emulate run")
+    func gdbOptions() throws {
+        let run = try Subprocess(["debug", "-bios", "none", "-batch", "-S", "-ex", "continue", Self.rom("hello")])
+        run.endInput()
+        #expect(run.outputToEnd().contains("Hello from RISC-V"))
+        #expect(run.wait() == .code(0))
+        let refused = try Subprocess(["debug", "-bios", "none", "-s", Self.rom("hello")])
+        refused.endInput()
+        #expect(refused.errorsToEnd().contains("-gdb: belongs to 'emulate run'"))
+        #expect(refused.wait() == .code(1))
+    }
+
     @Test("a file of commands runs to its end; the command that fails is named")
     func script() throws {
         let path = directory.path("script")

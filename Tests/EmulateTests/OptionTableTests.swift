@@ -63,7 +63,7 @@ func parse(_ arguments: String...) throws -> RunOptions { try RunOptions.parse(a
         ("-qqqqqqqq", "-qqqqqqqq: unknown option; 'emulate -h' lists them all"),
         ("---m", "---m: unknown option; did you mean -m?; 'emulate -h' lists them all"),
         ("-vnc", "-vnc: a QEMU option that emulate does not have; the console is on -serial"),
-        ("-gdb", "-gdb: a QEMU option that emulate does not have"),
+        ("-qmp", "-qmp: a QEMU option that emulate does not have"),
         ("-kernel", "-kernel: needs a value: FILE"),
     ])
     func unknownOptionsNameTheNearest(option: String, message: String) {

@@ -1,4 +1,5 @@
 import EmuBus
+import EmuControl
 import EmuMachine
 import Testing
 import emulate
@@ -99,6 +100,16 @@ import emulate
         #expect(options.escape == 0x14)
     }
 
+    @Test(arguments: [
+        (["-s"], .tcp(host: "", port: 1234)), (["-gdb", "tcp::1234"], .tcp(host: "", port: 1234)), (["-gdb", "tcp:0.0.0.0:99,server=on,wait=off"], .tcp(host: "0.0.0.0", port: 99)),
+        (["-gdb", "tcp:[::1]:5"], .tcp(host: "::1", port: 5)), (["-gdb", "unix:/tmp/a,,b,server,nowait"], .unix(path: "/tmp/a,b")), (["-s", "-gdb", "none"], nil), ([], nil),
+    ] as [([String], GDBEndpoint?)])
+    func gdbAttachesWhereQEMUsOptionSays(arguments: [String], endpoint: GDBEndpoint?) throws {
+        #expect(try RunOptions.parse(arguments).gdb == endpoint)
+        #expect(try !RunOptions.parse(arguments).startsPaused)
+        #expect(try RunOptions.parse(arguments + ["-S"]).startsPaused)
+    }
+
     // MARK: Bad values
 
     @Test(arguments: [
@@ -155,6 +166,13 @@ import emulate
         (["-dfilter", "0x1000"], "-dfilter: '0x1000' is not START+LENGTH, START-LENGTH or START..END, such as 0x80000000+0x1000"),
         (["-display", "gtk"], "-display: 'gtk' is not available: there is no display, only none; consoles are on -serial"),
         (["-rtc", "base=noon"], "-rtc: base=noon: 'noon' is not utc, localtime or a date such as 2026-08-01T12:00:00"),
+        (["-gdb", "1234"], "-gdb: '1234' is not one of tcp::PORT, tcp:HOST:PORT, unix:PATH, none"),
+        (["-gdb", "tcp:1234"], "-gdb: 'tcp:1234' has no host: tcp::1234 is this computer only, tcp:0.0.0.0:1234 all its addresses"),
+        (["-gdb", "tcp::70000"], "-gdb: '70000' is not a port from 0 to 65535"),
+        (["-gdb", "tcp::-1"], "-gdb: '-1' is not a port from 0 to 65535"),
+        (["-gdb", "unix:"], "-gdb: unix: needs the path of a socket"),
+        (["-gdb", "tcp::1,server=off"],
+         "-gdb: 'server=off' is not possible: the stub listens (server=on) and the guest does not wait for a client (wait=off); -S makes it wait"),
         (["-kernel", ""], "-kernel: needs the name of a file"),
     ] as [([String], String)])
     func badValuesAreRefusedWithTheRemedy(arguments: [String], message: String) {

@@ -143,6 +143,16 @@ final class Subprocess {
         return collected
     }
 
+    /// Reads standard error until it contains `expected`; nil when it ends or the time is up.
+    func errors(until expected: String, seconds: Double = 20) -> String? {
+        var collected = ""
+        let isFound = Self.readChunks(errors, seconds) { chunk in
+            collected += chunk
+            return collected.contains(expected)
+        }
+        return isFound ? collected : nil
+    }
+
     private func read(_ descriptor: Int32, seconds: Double, until isDone: (String) -> Bool) -> Bool {
         if isDone(text) { return true }
         return Self.readChunks(descriptor, seconds) { chunk in

@@ -115,6 +115,9 @@ extension RVProcessor {
         }
     }
 
+    /// A jump through ra or t0 that keeps no link is a return (unprivileged manual, "Unconditional Jumps", return-address stack hints).
+    static func isReturn(_ r: DecodedOp) -> Bool { RVTranslator.isDiscarded(r.rd) && (r.rs1 == 1 || r.rs1 == 5) }
+
     @inline(never)
     private func logDecoded(_ op: DecodedOp, _ address: UInt64) {
         Log.write(.guestCode, "\(hex(address)):  \(disassembler.text(bits: op.raw, address: address).text)")

@@ -155,8 +155,7 @@ extension RVTranslator {
     }
 
     /// After an `auipc` to its register it is a jump to a fixed place, as a call out of `jal`'s reach is.
-    /// Else the target is read before the link is written. Jumps through ra or t0 that keep no link are returns (unprivileged manual,
-    /// "Unconditional Jumps", return-address stack hints).
+    /// Else the target is read before the link is written.
     private mutating func jumpRegister(_ r: DecodedOp) -> Terminator {
         if alignmentMask != 0 { return .interpret }
         if let known = knownAddress(r.rs1) {
@@ -173,6 +172,6 @@ extension RVTranslator {
             base = copy
         }
         address(r, following(r))
-        return .indirect(base, displacement: r.imm, isReturn: Self.isDiscarded(r.rd) && (r.rs1 == 1 || r.rs1 == 5))
+        return .indirect(base, displacement: r.imm, isReturn: RVProcessor.isReturn(r))
     }
 }

@@ -49,6 +49,8 @@ extension RVProcessor {
         let counts = cache.counts
         // The interpreter must execute the next block, translated or not.
         var mustInterpret = false
+        // A computed jump inside a page leads to the next block.
+        var hasJumped = false
 
         dispatch: while true {
             // Between blocks, with no successor known.
@@ -90,6 +92,11 @@ extension RVProcessor {
                 continue dispatch
             }
 
+            if hasJumped {
+                hasJumped = false
+                block.pointee.isJumpTarget = true
+            }
+
             chained: while true {
                 // One block, entered at its start.
                 let count = Int(block.pointee.count)
@@ -101,6 +108,7 @@ extension RVProcessor {
                         let reason = runLockstep(block, code, host, comparison)
                         remaining = h.pointee.remaining
                         pc = h.pointee.pc
+                        hasJumped = hasJumpedInPage
                         if let reason { return reason }
                         continue dispatch
                     }
@@ -110,6 +118,7 @@ extension RVProcessor {
                     pc = h.pointee.pc
                     switch reason {
                     case .dispatch: break
+                    case .computed: hasJumped = hasJumpedInPage
                     case .link: linkExit(to: pc, host)
                     case .budget: budgetExit(host)
                     case .bail:
@@ -678,6 +687,7 @@ extension RVProcessor {
                     continue dispatch
                 case .computed:
                     if next & alignmentMask != 0 { break }
+                    hasJumped = host != nil && (next ^ pc) & TLBEntry.pageMask == 0 && !Self.isReturn(ip.pointee)
                     pc = next
                     continue dispatch
                 case .stopAfter:

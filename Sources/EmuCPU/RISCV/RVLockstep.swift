@@ -172,7 +172,7 @@ extension RVProcessor {
             countCycles(h.pointee.remaining)
             h.pointee.nonRetired &+= 1
             takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: h.pointee.pc)
-        case .dispatch, .link, .budget, .wait, .yield: break
+        case .dispatch, .computed, .link, .budget, .wait, .yield: break
         }
         guard h.pointee.request != 0 else { return (exit, false) }
         countCycles(h.pointee.remaining)

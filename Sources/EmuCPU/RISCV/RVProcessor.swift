@@ -44,9 +44,7 @@ public final class RVProcessor {
         }
     }
     /// What is remembered of traps.
-    package var trapHistory: TrapHistory { traps.pointee }
-    /// Behind a pointer because each use of a class's variable would be checked for exclusivity.
-    let traps = UnsafeMutablePointer<TrapHistory>.allocate(capacity: 1)
+    package let traps = TrapHistory()
     /// Behind a flag, because each use of a class's variable is checked for exclusivity.
     private var observation: HartWatch?
     /// Runs translated code and the interpreter side by side; nil when translated code runs alone. Set before the first slice.
@@ -88,7 +86,6 @@ public final class RVProcessor {
             jumps: view.pointee.jumps, helpers: Self.helperAddresses))
         h.pointee.foreignWrites = bus.foreignWriteCount
         h.pointee.processor = Unmanaged.passUnretained(self).toOpaque()
-        traps.initialize(to: TrapHistory())
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
         reset()

@@ -89,12 +89,14 @@ extension RVProcessor {
         let started = HostClock.now()
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
         var translator = RVTranslator(config: config)
-        let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff)) { offset in
+        var jumpTargets: [GuestOffset] = []
+        cache.forEachBlock(inPage: page) { if $0.pointee.isJumpTarget { jumpTargets.append(GuestOffset(truncatingIfNeeded: $0.pointee.physicalPC & 0xfff)) } }
+        let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff), jumpTargets: jumpTargets) { offset in
             // Only code that runs often enough to have been translated, so that nothing new is decoded here.
             guard (0..<4096).contains(offset), let block = cache.find(page | UInt64(offset), secondPage: { nil }), block.pointee.hostCode != nil else { return nil }
             return (block, translator.translate(block))
         }
-        guard let loop else { return }
+        guard let loop, loop.nodes.allSatisfy({ $0.block.pointee.loops < HostCodeCache.greatestLoops }) else { return }
         var unit = IRUnit(blocks: loop.nodes.map(\.ir))
         _ = host.install(&unit, loop.nodes.map(\.block), loop: loop, at: h.pointee.pc & TLBEntry.pageMask, hart: index, started: started)
     }
@@ -113,6 +115,9 @@ extension RVProcessor {
         h.pointee.windowChanges = views.changes
         h.pointee.windowView = h.pointee.dataView
     }
+
+    /// After `CodeExit.computed`: the jump did not leave its page.
+    var hasJumpedInPage: Bool { h.pointee.exitReason == CodeExit.computed.rawValue && h.pointee.pc & TLBEntry.pageMask == h.pointee.pageBase }
 
     /// After `CodeExit.bail`: the address of the instruction to go on at, and the budget given back.
     func resumeBailed(_ remaining: inout Int) -> UInt64 {

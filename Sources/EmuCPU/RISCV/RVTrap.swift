@@ -38,17 +38,17 @@ extension RVProcessor {
         viewChanged()
         overflowDeadlineChanged()
         updateInterruptRequest()
-        remember(TrapRecord(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles))
+        traps.note(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles)
+        if cause <= RVCause.storeAccess { rememberFault(TrapRecord(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles)) }
         if let watch { didTrap(watch, cause, value, pc, from: from, to: to) }
     }
 
     /// For those who ask later how the hart came to where it is.
-    @inline(__always)
-    private func remember(_ record: TrapRecord) {
-        traps.pointee.note(record)
+    @inline(never)
+    private func rememberFault(_ record: TrapRecord) {
         switch record.cause {
-        case RVCause.illegalInstruction: traps.pointee.noteIllegal(record)
-        case RVCause.fetchAccess, RVCause.loadAccess, RVCause.storeAccess: traps.pointee.noteRefused(record)
+        case RVCause.illegalInstruction: traps.noteIllegal(record)
+        case RVCause.fetchAccess, RVCause.loadAccess, RVCause.storeAccess: traps.noteRefused(record)
         default: break
         }
     }
@@ -192,7 +192,7 @@ extension RVProcessor {
             UnsafeMutableRawBufferPointer(start: h, count: Self.savedSize).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<Self.savedSize]))
         }
         rebuildDerivedState()
-        traps.pointee = TrapHistory()
+        traps.clear()
         Log.write(.cpuReset, "hart \(index): reset, pc \(hex(state.pc)), misa \(hex(config.misa))")
     }
 

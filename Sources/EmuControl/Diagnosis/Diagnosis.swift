@@ -8,7 +8,7 @@ import EmuMachine
 public struct Diagnosis: Sendable {
     /// What harts do, in words.
     struct HartReport: Sendable, Equatable {
-        /// "spinning", "trap-loop", "waiting", "stopped-for-good", "idle", "working".
+        /// "spinning", "trap-loop", "stopped-for-good", "waiting-for-input", "idle", "working".
         var state: String
         var pc: UInt64
         /// What follows the harts' names.
@@ -43,13 +43,15 @@ public struct Diagnosis: Sendable {
         let writer = DiagnosisWriter(machine: machine, symbols: symbols, harts: originals, conditions: conditions)
         harts = originals.indices.map(writer.report)
         facts = writer.facts()
-        let stuck = conditions.filter(\.isStuck).count
+        let stuck = harts.filter { Self.stuck.contains($0.state) }.count
         let isDead = harts.allSatisfy { $0.state == Self.dead }
-        isHang = isDead || stuck > 0 && harts.allSatisfy { $0.state != Self.working }
+        isHang = isDead || stuck > 0 && harts.allSatisfy { ![Self.working, Self.input].contains($0.state) }
         if isDead {
             headline = harts.count == 1 ? "the hart waits for an interrupt, and none can come" : "every hart waits for an interrupt, and none can come"
         } else if isHang {
             headline = "the guest does not get any further"
+        } else if stuck == 0, harts.contains(where: { $0.state == Self.input }), harts.allSatisfy({ $0.state != Self.working }) {
+            headline = "the guest waits for input"
         } else if harts.allSatisfy({ $0.state == Self.idle || $0.state == Self.dead }) {
             headline = "the guest is idle: it waits for an interrupt that can come"
         } else {
@@ -57,6 +59,8 @@ public struct Diagnosis: Sendable {
         }
     }
 
+    private static let stuck = ["spinning", "trap-loop"]
+    static let input = "waiting-for-input"
     static let dead = "stopped-for-good", idle = "idle", working = "working"
 
     /// For people.

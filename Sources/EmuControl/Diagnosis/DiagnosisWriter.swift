@@ -1,5 +1,6 @@
 import EmuBus
 import EmuCPU
+import EmuDevices
 import EmuMachine
 
 /// Puts what was found out about a machine into words.
@@ -33,12 +34,14 @@ struct DiagnosisWriter {
                 state: "trap-loop", pc: hart.pc,
                 summary: "is in a loop of exceptions \(mode)" + (condition.isExact ? ", with nothing that could end it" : ""),
                 details: trapLoop(hart, exceptions, isExact: condition.isExact))
-        case .spinning(let reads):
+        case .spinning(let reads, let readsTime):
+            let input = reads.lazy.compactMap(console).first
             let count = condition.code.count
             let loop = count == 1 ? "executes one instruction over and over" : "executes the same \(count) instructions over and over"
             return .init(
-                state: "spinning", pc: hart.pc, summary: "\(loop) \(mode), at \(place)",
-                details: self.reads(reads, isExact: condition.isExact) + listing(hart, condition.code) + interruptions(wakeUps))
+                state: input == nil ? "spinning" : Diagnosis.input, pc: hart.pc,
+                summary: input.map { "waits \(mode) at \(place) for a character on \($0), looking for it again and again" } ?? "\(loop) \(mode), at \(place)",
+                details: self.reads(reads, readsTime, isExact: condition.isExact) + listing(hart, condition.code) + interruptions(wakeUps))
         case .working:
             return .init(state: Diagnosis.working, pc: hart.pc, summary: "works \(mode), at \(place)", details: [])
         }
@@ -71,18 +74,25 @@ struct DiagnosisWriter {
         return hart.instruction(bytes, at: address) { symbols?.symbol(at: $0)?.text }
     }
 
-    private func reads(_ reads: [HartCondition.Read], isExact: Bool) -> [String] {
-        if reads.isEmpty { return isExact ? ["it reads nothing, so nothing it could wait for ends it"] : [] }
-        // Device registers and locks are what a loop waits for more often than constants.
-        func rank(_ read: HartCondition.Read) -> Int { machine.bus.region(at: read.physical) != nil ? 0 : read.isAtomic ? 1 : 2 }
-        let sorted = (0...2).flatMap { wanted in reads.filter { rank($0) == wanted } }
-        let head = isExact ? "it goes on so until what it reads changes:" : "it seems to wait until something it reads changes:"
+    /// The console whose input a loop looks for.
+    private func console(_ read: HartCondition.Read) -> String? {
+        guard let region = machine.bus.region(at: read.physical), let source = region.device as? any CharacterSource else { return nil }
+        return source.tellsOfInput(read.physical &- region.base) ? source.name : nil
+    }
+
+    private func reads(_ reads: [HartCondition.Read], _ readsTime: Bool, isExact: Bool) -> [String] {
+        if reads.isEmpty { return [readsTime ? "it looks at the time, and at nothing else" : "it reads nothing, so nothing it could wait for ends it"] }
+        // Device registers and locks are what a loop waits for; the rest of what it reads is on the way there.
+        let special = reads.filter { machine.bus.region(at: $0.physical) != nil || $0.isAtomic }
+        let sorted = special.isEmpty ? reads : special
+        let head = readsTime ? "it looks at the time, and at:" : isExact ? "it goes on so until what it reads changes:" : "it seems to wait until something it reads changes:"
         let lines = sorted.prefix(Self.listingLimit).map { read in
             let by = read.isAtomic ? "atomically " : ""
             let value = read.value.map { "holds \(hexText($0))" } ?? "its value cannot be looked at without effect; 0 was supposed"
             return "  \(placeText(read)), \(read.size) byte\(read.size == 1 ? "" : "s") read \(by)by \(symbols.addressText(read.pc)): \(value)"
         }
-        return [head] + lines + (sorted.count > lines.count ? ["  and \(sorted.count - lines.count) other places"] : [])
+        let others = reads.count - lines.count
+        return [head] + lines + (others > 0 ? ["  and \(others) other place\(others == 1 ? "" : "s") in memory"] : [])
     }
 
     private func placeText(_ read: HartCondition.Read) -> String {
@@ -106,9 +116,6 @@ struct DiagnosisWriter {
             if first < start {
                 lines.append("it began with:")
                 lines += history[first..<start].map { "  " + trapText(hart, $0.cause, $0.pc, $0.value, $0.from, $0.to) }
-            } else if start > 0 {
-                let before = history[start - 1]
-                lines.append("the trap before it, \(history[start].first &- before.last) cycles earlier: " + trapText(hart, before.cause, before.pc, before.value, before.from, before.to))
             }
         }
         for privilege in Set(exceptions.map(\.to)).sorted() {
@@ -136,7 +143,8 @@ struct DiagnosisWriter {
         for source in machine.characterSources {
             let count = source.charactersWritten
             facts.append(.init(name: "console", lines: [
-                count == 0 ? "\(source.name) was never written: the guest has printed nothing" : "\(source.name): \(count) character\(count == 1 ? "" : "s") written so far",
+                count == 0 ? "\(source.name) was never written: the guest has printed nothing"
+                    : "\(source.name): \(count) character\(count == 1 ? "" : "s") written so far"
             ]))
         }
         return facts
@@ -146,7 +154,9 @@ struct DiagnosisWriter {
         let others = record.count > 1 ? "; \(record.count) in all" : ""
         return .init(
             name: "illegal-instruction",
-            lines: ["\(name)first illegal instruction in \(hart.privilegeName(record.from))-mode: \(hexText(record.value)) at \(symbols.addressText(record.pc))\(others)"])
+            lines: [
+                "\(name)first illegal instruction in \(hart.privilegeName(record.from))-mode: \(hexText(record.value)) at \(symbols.addressText(record.pc))\(others)"
+            ])
     }
 
     private func refused(_ hart: any DebugHart, _ record: TrapRecord, _ name: String) -> Diagnosis.Fact {

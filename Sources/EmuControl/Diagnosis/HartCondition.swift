@@ -8,7 +8,7 @@ struct HartCondition {
         /// Takes exceptions over and over, and gets nowhere between them.
         case trapLoop([Lookahead.Exception])
         /// Executes the same instructions over and over without changing anything.
-        case spinning(reads: [Read])
+        case spinning(reads: [Read], readsTime: Bool)
         case working
     }
 
@@ -31,14 +31,6 @@ struct HartCondition {
     /// Addresses of the instructions of the loop, in order; at most the limit of a look ahead.
     var code: [UInt64] = []
 
-    /// The hart does nothing useful and is not idle either.
-    var isStuck: Bool {
-        switch kind {
-        case .trapLoop, .spinning: true
-        case .waiting, .working: false
-        }
-    }
-
     /// Judges what the copy of hart `index` did.
     init(_ ahead: Lookahead, hart index: Int, isWaiting: Bool) {
         let turns = ahead.turns[index]
@@ -51,7 +43,7 @@ struct HartCondition {
             isExact = true
             code = Self.code(loop)
             let exceptions = Self.exceptions(loop)
-            kind = loop.isEmpty ? .waiting : exceptions.isEmpty ? .spinning(reads: Self.reads(loop)) : .trapLoop(exceptions)
+            kind = loop.isEmpty ? .waiting : exceptions.isEmpty ? .spinning(reads: Self.reads(loop), readsTime: false) : .trapLoop(exceptions)
             return
         }
         if ahead.endsWaiting[index] {
@@ -65,7 +57,7 @@ struct HartCondition {
         if !repeated.isEmpty {
             kind = .trapLoop(repeated)
         } else if let reads = Self.poll(before, loop, code) {
-            kind = .spinning(reads: reads)
+            kind = .spinning(reads: reads, readsTime: loop.contains(where: \.readsTime))
         } else {
             kind = .working
             code = []
@@ -108,7 +100,7 @@ struct HartCondition {
         guard accesses.allSatisfy({ touched.contains($0.address) }) else { return nil }
         let changed = Set(accesses.filter { $0.kind != .read && $0.old != $0.new }.map(\.address))
         let reads = reads(loop).filter { !$0.changes }
-        return changed.count <= mostChanges && !reads.isEmpty ? reads : nil
+        return changed.count <= mostChanges && (!reads.isEmpty || loop.contains(where: \.readsTime)) ? reads : nil
     }
 
     /// What a loop reads and does not write itself.

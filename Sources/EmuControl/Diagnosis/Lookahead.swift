@@ -2,7 +2,7 @@ import EmuBus
 import EmuCPU
 import EmuMachine
 
-/// Runs a copy of the harts over a copy of the memory for a moment, so that it can be seen what the guest is about to do without its doing it.
+/// Runs a copy of the harts that do not wait over a copy of the memory for a moment, so that it can be seen what the guest is about to do without its doing it.
 ///
 /// Devices in the copy answer what they can tell without effect, and take no writes; time passes as with the virtual clock. When all that
 /// decides what the harts do next comes back to what it was, they will do the same for ever unless something outside them changes.
@@ -14,7 +14,7 @@ final class Lookahead: HartObserver {
         var isKnown: Bool
     }
 
-    /// An exception; interrupts are not among them.
+    /// An exception; interrupts and calls of the environment, which a program makes on purpose, are not among them.
     struct Exception: Hashable {
         var cause: UInt64
         var value: UInt64
@@ -28,9 +28,11 @@ final class Lookahead: HartObserver {
         var pc: UInt64
         var accesses: [Access] = []
         var exceptions: [Exception] = []
+        /// It looked at the clock.
+        var readsTime = false
     }
 
-    /// A hart's turns, in order.
+    /// Each hart's turns, in order; none for one that waits.
     private(set) var turns: [[Turn]]
     /// Every hart's turns from this one on are the same over and over; nil when no repetition was seen.
     private(set) var repetition: [Range<Int>]?
@@ -43,13 +45,15 @@ final class Lookahead: HartObserver {
     private let bus = AddressSpace()
     private let cache: TranslationCache
     private let events = EventQueue(mode: .virtual)
+    private let clock = LookaheadClock()
     private let devices: [LookaheadDevice]
-    private let harts: [any DebugHart]
+    /// By their index in the machine.
+    private let harts: [(index: Int, copy: any DebugHart)]
     private var watch: HartWatch?
     private var turn = Turn(pc: 0)
     /// A hash over what memory holds now and did not at the start.
     private var memoryDigest = 0
-    private var isInterrupt: (UInt64) -> Bool
+    private var isException: (UInt64) -> Bool
 
     /// - Throws: `HostError` or `AddressSpace.MapError` when the host has no room for the copy.
     init(_ machine: Machine, _ originals: [any DebugHart]) throws {
@@ -59,16 +63,19 @@ final class Lookahead: HartObserver {
         cache = TranslationCache(bus: bus)
         events.advanceVirtual(to: machine.events.now)
         let (bus, cache, events) = (bus, cache, events)
-        harts = try originals.map { try $0.copy(bus: bus, cache: cache, events: events) }
-        turns = harts.map { _ in [] }
-        endsWaiting = harts.map { _ in false }
-        isInterrupt = { _ in false }
+        let clock = clock
+        harts = try originals.filter { !$0.isWaiting }.map {
+            ($0.index, try $0.copy(bus: bus, cache: cache, events: events) { clock.wasRead = true })
+        }
+        turns = originals.map { _ in [] }
+        endsWaiting = originals.map { _ in true }
+        isException = { _ in false }
         let watch = HartWatch(cache: cache, observer: self)
         self.watch = watch
         watch.events = .traps
         watch.set(code: [], data: [HartWatch.Data(first: 0, last: .max, isPhysical: true)])
-        for hart in harts { hart.watch = watch }
-        if let first = harts.first { isInterrupt = { first.isInterrupt($0) } }
+        for hart in harts { hart.copy.watch = watch }
+        if let first = originals.first { isException = { !first.isInterrupt($0) && !first.isSystemCall($0) } }
         // What the copies do is not to be found in the log.
         let logged = Log.enabled
         Log.enabled = []
@@ -82,24 +89,28 @@ final class Lookahead: HartObserver {
         for _ in 0..<Self.limit {
             var hasher = Hasher()
             hasher.combine(memoryDigest)
-            for hart in harts { hasher.combine(hart.stateDigest) }
+            for hart in harts { hasher.combine(hart.copy.stateDigest) }
             if let earlier = seen.updateValue(turns.map(\.count), forKey: hasher.finalize()) {
                 repetition = zip(earlier, turns).map { $0..<$1.count }
                 break
             }
             var hasRun = false
-            for (index, hart) in harts.enumerated() where !hart.isWaiting {
+            for (index, hart) in harts where !hart.isWaiting {
                 hasRun = true
                 turn = Turn(pc: hart.pc)
                 for device in devices { device.wasUnknown = false }
+                clock.wasRead = false
                 _ = hart.hart.run(budget: 1, clockBase: events.now)
+                turn.readsTime = clock.wasRead
+                // Who looks at the clock sees something else the next time.
+                if turn.readsTime { seen = [:] }
                 turns[index].append(turn)
             }
             if !hasRun { break }
             events.advanceVirtual(to: events.now &+ nanosecondsPerCycle)
             events.runDue()
         }
-        endsWaiting = harts.map(\.isWaiting)
+        for (index, hart) in harts { endsWaiting[index] = hart.isWaiting }
     }
 
     func stops(hart index: Int, before pc: UInt64, physical: UInt64) -> Bool { false }
@@ -110,7 +121,7 @@ final class Lookahead: HartObserver {
             turn.accesses.append(Access(access: access, isKnown: !devices.contains { $0.wasUnknown }))
             if access.kind != .read, let old = access.old, let new = access.new { changeMemory(access.physical, access.size, old, new) }
         case .trap(let cause, let value, let pc, let from, let to):
-            if !isInterrupt(cause) { turn.exceptions.append(Exception(cause: cause, value: value, pc: pc, from: from, to: to)) }
+            if isException(cause) { turn.exceptions.append(Exception(cause: cause, value: value, pc: pc, from: from, to: to)) }
         case .registerWrite, .privilege: break
         }
         return false
@@ -130,6 +141,11 @@ final class Lookahead: HartObserver {
         hasher.combine(byte)
         return hasher.finalize()
     }
+}
+
+/// Notes that the time was looked at.
+private final class LookaheadClock {
+    var wasRead = false
 }
 
 /// Stands in for a device in a copy of its machine.

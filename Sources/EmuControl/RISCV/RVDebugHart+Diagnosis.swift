@@ -13,7 +13,7 @@ extension RVDebugHart {
         static let sie: UInt64 = 1 << 1, mie: UInt64 = 1 << 3
     }
 
-    var traps: TrapHistory { cpu.trapHistory }
+    var traps: TrapHistory { cpu.traps }
     var stateDigest: Int { cpu.stateDigest }
     func isFetchFault(_ cause: UInt64) -> Bool { [Cause.fetchMisaligned, Cause.fetchAccess, Cause.fetchPage].contains(cause) }
 
@@ -21,10 +21,13 @@ extension RVDebugHart {
         privilege == 3 ? ("mtvec", cpu.inspectCSR(.mtvec) & ~3) : ("stvec", cpu.inspectCSR(.stvec) & ~3)
     }
 
-    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue) throws -> any DebugHart {
+    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue, onTime: @escaping () -> Void) throws -> any DebugHart {
         let ticks = cpu.readTime(), start = events.now
         let period = max(1, 1_000_000_000 / max(1, cpu.config.timebase))
-        let copy = try cpu.copy(bus: bus, cache: cache, events: events) { ticks &+ (events.now &- start) / period }
+        let copy = try cpu.copy(bus: bus, cache: cache, events: events) {
+            onTime()
+            return ticks &+ (events.now &- start) / period
+        }
         return RVDebugHart(copy, bus: bus)
     }
 

@@ -1,4 +1,5 @@
 import EmuCPU
+import EmuMachine
 
 /// Something that stops the guest: a place that is executed, data that is touched, or an event.
 public struct Breakpoint: Sendable {
@@ -141,4 +142,6 @@ public struct EndOfRun: Equatable, Sendable {
     public var text: String
     /// By the user or a signal, not by the guest: the debugger is to end, too.
     public var isFromOutside: Bool
+    /// The same as the run loop reported it.
+    public var status: ExitStatus
 }

@@ -199,8 +199,8 @@ package protocol DebugHart: AnyObject {
     func trapHandler(_ privilege: UInt8) -> (register: String, address: UInt64)
     /// True for an instruction fetch that was refused, whatever by.
     func isFetchFault(_ cause: UInt64) -> Bool
-    /// A hart in the same state over other memory.
-    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue) throws -> any DebugHart
+    /// A hart in the same state over other memory, which tells each time it looks at the clock.
+    func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue, onTime: @escaping () -> Void) throws -> any DebugHart
     /// A hash over all that decides what the hart does next, the time excepted.
     var stateDigest: Int { get }
 }

@@ -136,7 +136,7 @@ extension DebugSession: HartObserver {
     }
 
     /// A breakpoint stops the hart here.
-    private func breaks(hart index: Int, before pc: UInt64, physical: UInt64) -> Bool {
+    func breaks(hart index: Int, before pc: UInt64, physical: UInt64) -> Bool {
         if passes[index] == pc {
             passes[index] = nil
             return false

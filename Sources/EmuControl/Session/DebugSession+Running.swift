@@ -26,6 +26,19 @@ extension DebugSession {
         }
     }
 
+    /// Executes instructions of the selected hart, at least one, while they lie in `range`.
+    public func step(within range: Range<UInt64>) throws(DebugError) -> Stop {
+        try running {
+            while true {
+                if let stop = stepOnce() { return stop }
+                guard range.contains(hart.pc) else { return stopped(.step) }
+                passes[selected] = nil
+                // A step passes over the breakpoint it starts from; this one was come to by the step before.
+                if breaks(hart: selected, before: hart.pc, physical: hart.physical(hart.pc) ?? hart.pc), let pendingStop { return pendingStop }
+            }
+        }
+    }
+
     /// Like `step`, but runs calls and system calls to their return.
     public func next(_ count: Int = 1) throws(DebugError) -> Stop {
         try running {
@@ -115,6 +128,8 @@ extension DebugSession {
     private func running(_ body: () -> Stop) throws(DebugError) -> Stop {
         if let end { throw DebugError("the guest has ended (\(end.text)); 'reset' starts it again") }
         isInterrupted = false
+        isRunning = true
+        defer { isRunning = false }
         pendingStop = nil
         // Nobody is told again where they are told already; a hart that stands at a breakpoint it has not come to yet is.
         passes = passes.filter { harts[$0.key].pc == $0.value }
@@ -151,13 +166,14 @@ extension DebugSession {
             text = message
             isFromOutside = true
         }
-        return stopped(.ended(EndOfRun(code: status.code, text: text, isFromOutside: isFromOutside)))
+        return stopped(.ended(EndOfRun(code: status.code, text: text, isFromOutside: isFromOutside, status: status)))
     }
 
     /// Runs all harts until a stop.
     func run() -> Stop {
         pendingStop = nil
         updateWatch()
+        listen(!watch.isEmpty)
         if let status = machine.run(until: { [unowned self] in pendingStop != nil || isInterrupted }) { return ended(status) }
         return pendingStop ?? stopped(.interrupted)
     }
@@ -165,11 +181,12 @@ extension DebugSession {
     /// One instruction of the selected hart; nil when all went well.
     private func stepOnce() -> Stop? {
         pendingStop = nil
+        listen(true)
         watch.holdsInterrupts = stepsHoldInterrupts
         passes[selected] = hart.pc
         defer { watch.holdsInterrupts = false }
         while true {
-            switch machine.turn(hart: selected, budget: 1) {
+            switch turn(hart) {
             case .ended(let status): return ended(status)
             case .ran:
                 if let stop = pendingStop ?? (isInterrupted ? stopped(.interrupted) : nil) { return stop }
@@ -187,10 +204,19 @@ extension DebugSession {
         }
     }
 
+    /// A turn of one instruction. One that a request to leave the slice, left over from an earlier one, ended at once was none.
+    private func turn(_ hart: any DebugHart) -> Machine.TurnOutcome {
+        let before = hart.hart.cycles
+        while true {
+            let outcome = machine.turn(hart: hart.index, budget: 1)
+            guard outcome == .ran, hart.hart.cycles == before, pendingStop == nil, !isInterrupted else { return outcome }
+        }
+    }
+
     /// One instruction of every other hart that has something to do.
     private func stepOthers() -> Stop? {
-        for other in harts where other.index != selected && !other.isWaiting {
-            if case .ended(let status) = machine.turn(hart: other.index, budget: 1) { return ended(status) }
+        for other in harts where other.index != selected && !other.isWaiting && !heldHarts.contains(other.index) {
+            if case .ended(let status) = turn(other) { return ended(status) }
             if let pendingStop { return pendingStop }
         }
         return nil

@@ -17,6 +17,11 @@ public final class DebugSession {
     public var stepsOneHart = true
     /// Steps leave interrupts pending, so that they do not end up in a handler.
     public var stepsHoldInterrupts = true
+    /// Harts that stay where they are while others run or step.
+    public var heldHarts: Set<Int> {
+        get { machine.heldHarts }
+        set { machine.heldHarts = newValue }
+    }
     /// Where and why the guest stopped last.
     public internal(set) var lastStop: Stop
     /// The guest has ended; only a reset brings it back.
@@ -42,6 +47,8 @@ public final class DebugSession {
     // While the guest runs.
     var pendingStop: Stop?
     var isInterrupted = false
+    /// A function that runs the guest is at work.
+    public internal(set) var isRunning = false
     /// Instructions a hart may execute once without being asked, by hart.
     var passes: [Int: UInt64] = [:]
     /// The access a watchpoint's condition is about.
@@ -59,7 +66,6 @@ public final class DebugSession {
         self.harts = harts
         lastStop = Stop(reason: .start, hart: 0, pc: first.pc)
         watch = HartWatch(cache: machine.cache, observer: self)
-        for hart in harts { hart.watch = watch }
         machine.events.isHeld = true
     }
 
@@ -67,8 +73,13 @@ public final class DebugSession {
     public func detach() {
         breakpoints = []
         watch.set(code: [], data: [])
-        for hart in harts { hart.watch = nil }
+        listen(false)
         machine.events.isHeld = false
+    }
+
+    /// Makes the harts report to the session, or not: a guest in which nothing is watched runs as if there were no debugger.
+    func listen(_ isWanted: Bool) {
+        for hart in harts where (hart.watch != nil) != isWanted { hart.watch = isWanted ? watch : nil }
     }
 
     package var hart: any DebugHart { harts[selected] }

@@ -31,6 +31,7 @@ extension DebugSession {
     /// Runs the guest to its end outside the debugger, with the instruments listening.
     public func runToEnd() -> ExitStatus {
         updateWatch()
+        listen(!watch.isEmpty)
         machine.events.isHeld = false
         return machine.run()
     }

@@ -33,7 +33,8 @@ struct DeadWrites: IRPass {
         } else if slot >= 0 {
             liveRegisters &= ~(1 &<< UInt64(slot))
         }
-        if info.mayLeave { liveRegisters = .max }
+        // A back end may leave an operation on floats to the interpreter, which goes on behind it with what registers hold.
+        if info.mayLeave || info.isGuarded { liveRegisters = .max }
         read(instruction.a, &liveRegisters)
         read(instruction.b, &liveRegisters)
         read(instruction.c, &liveRegisters)

@@ -103,6 +103,13 @@ public struct X86Assembler: ~Copyable {
         put64(value)
     }
 
+    /// Appends four bytes of data: how far a bound label is from another one.
+    public mutating func data(from base: X86Label, to label: X86Label) {
+        guard let base = offset(of: base), let target = offset(of: label) else { preconditionFailure("the distance of a label that is not bound") }
+        reserve()
+        put32(UInt32(bitPattern: Int32(target - base)))
+    }
+
     // MARK: Labels
 
     /// A label that is bound nowhere yet.

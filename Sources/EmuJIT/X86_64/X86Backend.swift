@@ -39,6 +39,7 @@ public final class X86Backend: HostBackend {
         runtime.offsetExit = addresses[4]
         runtime.bailExit = addresses[5]
         runtime.helperExit = addresses[6]
+        runtime.computedExit = addresses[7]
         for helper in HelperCall.allCases {
             asm.reset()
             state.helperCall(&asm, helper, .canonical, helperExit: runtime.helperExit)

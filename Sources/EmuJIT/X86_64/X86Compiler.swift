@@ -22,6 +22,8 @@ struct X86Compiler: ~Copyable {
         case probe(Instruction, first: Opcode, window: Int?, entry: X86Label, back: X86Label)
         /// Leaves the unit for an address, through a link that is not made yet where it has a number.
         case leave(GuestOffset, link: Int?, entry: X86Label)
+        /// Leaves the unit for a computed address.
+        case computed(Operand, Int32, exit: UInt, entry: X86Label)
         /// The budget does not suffice for the block.
         case budget(count: Int32, offset: GuestOffset, entry: X86Label)
         /// Divisions by zero and by −1.
@@ -33,6 +35,9 @@ struct X86Compiler: ~Copyable {
         case resume(X86Label, entry: X86Label)
         case endRun(count: Int32, entry: X86Label)
     }
+
+    /// Expected targets a computed jump is compared with, one after the other; more are found in a table.
+    private static let greatestComparisons = 2
 
     let state: X86State
     var layout: StateLayout { state.layout }
@@ -49,6 +54,8 @@ struct X86Compiler: ~Copyable {
     private var retired: [X86Label] = []
     /// Position of the displacement, stub and target of each link.
     private var links: [(site: Int, stub: X86Label, target: GuestOffset)] = []
+    /// For computed jumps with many expected targets: where code is by page offset, and where to go otherwise.
+    private var tables: [(table: X86Label, other: X86Label, range: Range<GuestOffset>, targets: [(offset: GuestOffset, block: Int)])] = []
     /// With the position of their block, what was held where they are left to, and the unchecked loop they belong to.
     private var stubs: [(block: Int, held: X86ValuePlan.Held, run: Int?, stub: Stub)] = []
     /// Block in hand, its instruction, and the block whose code follows.
@@ -101,6 +108,7 @@ struct X86Compiler: ~Copyable {
         calls = isCanonical ? [] : HelperCall.allCases.map { _ in asm.newLabel() }
         links.removeAll(keepingCapacity: true)
         stubs.removeAll(keepingCapacity: true)
+        tables.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
         assignWindows(unit, windows)
         words.removeAll(keepingCapacity: true)
@@ -138,6 +146,7 @@ struct X86Compiler: ~Copyable {
             asm.mov(.rax, immediate: Int64(unit.blocks[index].offset))
             asm.jmp(address: runtime.offsetExit)
         }
+        assembleTables()
         return true
     }
 
@@ -287,11 +296,15 @@ struct X86Compiler: ~Copyable {
                 add(.leave(taken, link: nil, entry: entry))
             }
             jump(next, in: unit)
-        case .indirect(let base, let displacement, _):
-            addressToRAX(base, displacement)
-            asm.alu(.and, .rax, immediate: -2)
-            toCanonical()
-            jumpThroughCache()
+        case .indirect(let base, let displacement, let isReturn):
+            let exit = isReturn ? runtime.dispatchExit : runtime.computedExit
+            if ir.expected.isEmpty {
+                leaveComputed(base, displacement, exit: exit)
+            } else {
+                let other = asm.newLabel()
+                jumpInside(base, displacement, ir.expected, in: unit, otherwise: other)
+                add(.computed(base, displacement, exit: exit, entry: other))
+            }
         case .interpret:
             callInterpreter(ir.terminatorGuest)
             // The helper never comes back here.
@@ -332,12 +345,63 @@ struct X86Compiler: ~Copyable {
         } else {
             asm.mov(.rax, state.field(layout.pageBase))
             asm.alu(.add, .rax, immediate: target)
-            jumpThroughCache()
+            jumpThroughCache(exit: runtime.dispatchExit)
         }
     }
 
-    private mutating func jumpThroughCache() {
-        state.jumpThroughCache(&asm) { [dispatchExit = runtime.dispatchExit] in $0.jcc(.ne, address: dispatchExit) }
+    private mutating func jumpThroughCache(exit: UInt) {
+        state.jumpThroughCache(&asm) { $0.jcc(.ne, address: exit) }
+    }
+
+    /// Leaves the unit for a computed address.
+    private mutating func leaveComputed(_ base: Operand, _ displacement: Int32, exit: UInt) {
+        addressToRAX(base, displacement)
+        asm.alu(.and, .rax, immediate: -2)
+        toCanonical()
+        jumpThroughCache(exit: exit)
+    }
+
+    /// Goes to the block of the unit a computed jump leads to, if it is one of `targets` and the address is even.
+    private mutating func jumpInside(_ base: Operand, _ displacement: Int32, _ targets: [GuestOffset], in unit: IRUnit, otherwise other: X86Label) {
+        let targets = targets.compactMap { target in unit.index(of: target).map { (offset: target, block: $0) } }
+        guard let lowest = targets.map(\.offset).min(), let highest = targets.map(\.offset).max() else { return asm.jmp(other) }
+        if targets.count <= Self.greatestComparisons {
+            addressToRAX(base, displacement)
+            asm.alu(.sub, .rax, state.field(layout.pageBase))
+            for (target, index) in targets.dropLast() {
+                asm.alu(.cmp, .rax, immediate: target)
+                asm.jcc(.e, labels[index])
+            }
+            // An unconditional jump is never predicted wrongly.
+            asm.alu(.cmp, .rax, immediate: targets[targets.count - 1].offset)
+            asm.jcc(.ne, other)
+            asm.jmp(labels[targets[targets.count - 1].block])
+        } else {
+            let table = asm.newLabel()
+            let (distance, overflow) = displacement.subtractingReportingOverflow(lowest)
+            if overflow { return asm.jmp(other) }
+            addressToRAX(base, distance)
+            asm.alu(.sub, .rax, state.field(layout.pageBase))
+            // Halfwords; an odd distance becomes a great one.
+            asm.rorx(.rax, .rax, by: 1)
+            asm.alu(.cmp, .rax, immediate: (highest - lowest) / 2)
+            asm.jcc(.a, other)
+            asm.lea(.rdx, table)
+            asm.movsx(.rcx, X86Memory(.rdx, index: .rax, .by4), from: .long)
+            asm.alu(.add, .rcx, .rdx)
+            asm.jmp(.rcx)
+            tables.append((table, other, lowest..<highest + 2, targets))
+        }
+    }
+
+    private mutating func assembleTables() {
+        for (table, other, range, targets) in tables {
+            asm.align(to: 16)
+            asm.bind(table)
+            for offset in stride(from: range.lowerBound, to: range.upperBound, by: 2) {
+                asm.data(from: table, to: targets.first { $0.offset == offset }.map { labels[$0.block] } ?? other)
+            }
+        }
     }
 
     private mutating func compare(_ relation: Relation, _ a: Operand, _ b: Operand) -> X86Condition {
@@ -414,6 +478,9 @@ struct X86Compiler: ~Copyable {
             } else {
                 leave(to: target)
             }
+        case .computed(let base, let displacement, let exit, let entry):
+            asm.bind(entry)
+            leaveComputed(base, displacement, exit: exit)
         case .division(let instruction, let zero, let minusOne, let back):
             assembleDivisionCorners(instruction, zero, minusOne, back)
         case .startRun(let loop, let entry):
@@ -451,7 +518,7 @@ struct X86Compiler: ~Copyable {
                 .probe(_, _, _, let entry, _):
                 guard let places = checked[block] else { preconditionFailure("an unchecked loop has a checked copy") }
                 stub = .resume(places[position], entry: entry)
-            case .canonicalNaN, .fusedNaN, .division, .leave, .budget, .startRun, .leaveRun, .resume, .endRun: break
+            case .canonicalNaN, .fusedNaN, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
             }
         }
         stubs.append((block, held, run, stub))

@@ -3,6 +3,7 @@ struct X86Runtime {
     /// Executable addresses.
     var enter: UInt = 0
     var dispatchExit: UInt = 0
+    var computedExit: UInt = 0
     /// rax: target as an offset in the page, edx: site, rcx: address of the word that becomes `exitUnit`.
     var linkExit: UInt = 0
     var budgetExit: UInt = 0
@@ -107,7 +108,7 @@ extension X86State {
     }
 
     /// Goes to the guest address in rax: straight to its code where the jump cache knows it, else to the dispatcher.
-    /// - Parameter otherwise: jumps to the exit to the dispatcher if the flags say ne.
+    /// - Parameter otherwise: jumps to an exit to the dispatcher if the flags say ne.
     func jumpThroughCache(_ asm: inout X86Assembler, otherwise: (inout X86Assembler) -> Void) {
         // An index of halfwords, times 16 bytes, is the address times 8.
         asm.mov(.rcx, .rax, .long)
@@ -175,6 +176,7 @@ extension X86State {
             asm.mov(field(layout.exitUnit), .rcx)
         }
         let dispatchExit = exit(.dispatch) { $0.mov(field(layout.pc), .rax) }
+        let computedExit = exit(.computed) { $0.mov(field(layout.pc), .rax) }
         let linkExit = exit(.link) { toOffset(&$0); withSite(&$0) }
         let budgetExit = exit(.budget) { toOffset(&$0); withSite(&$0) }
         let offsetExit = exit(.dispatch) { toOffset(&$0) }
@@ -189,6 +191,6 @@ extension X86State {
         reload(&asm, canonical, callerSavedOnly: false)
         asm.mov(.r15, field(layout.remaining))
         jumpThroughCache(&asm) { $0.jcc(.ne, dispatchExit) }
-        return [enter, dispatchExit, linkExit, budgetExit, offsetExit, bailExit, helperExit]
+        return [enter, dispatchExit, linkExit, budgetExit, offsetExit, bailExit, helperExit, computedExit]
     }
 }

@@ -1,4 +1,5 @@
 import EmuBus
+import EmuControl
 import EmuMachine
 
 /// What `emulate run` was asked for: the machine, and what only the command itself does.
@@ -17,6 +18,10 @@ package struct RunOptions {
     /// `--watchdog`: seconds without progress until the guest's state is explained, and the exit code if that ends the run.
     package var watchdog: (seconds: UInt64, exitCode: Int32?)?
     package var recording = RecordingOptions()
+    /// `-gdb`, `-s`: where GDB may attach.
+    package var gdb: GDBEndpoint?
+    /// `-S`.
+    package var startsPaused = false
     /// The word that is no option: a program, kernel or disk to find out about.
     package var path: String?
 
