@@ -37,7 +37,8 @@ import Testing
 
     @Test(arguments: [FuzzEngine.translator, .lockstep], saved) func savedCasePasses(engine: FuzzEngine, name: String) throws {
         let fuzzCase = try FuzzCase(text: String(contentsOf: Self.folder.appending(path: name), encoding: .utf8))
-        #expect(try fuzzCase.failure(engine) == nil)
+        let failure = try fuzzCase.failure(engine)
+        #expect(failure == nil, "\(failure ?? "")")
     }
 
     @Test func casesAreTheSameAsTextAndBack() throws {

@@ -103,6 +103,8 @@ extension RVProcessor {
         lockstep.isInterrupted = false
         // What probes remember of earlier runs is not true for the journal.
         h.pointee.windowChanges = 0
+        // Both runs walk page tables from the root.
+        h.pointee.walkChanges = 0
         Log.enabled = []
         let (exit, stops) = runUnit(code, host, lockstep)
         let cycles = budget &- h.pointee.remaining
@@ -114,6 +116,7 @@ extension RVProcessor {
 
         // The interpreter's run, with a budget of just as many cycles. The slice shrinks by what the budget does, so that totals agree.
         rewind(to: lockstep.before)
+        h.pointee.walkChanges = 0
         lockstep.phase = .interpreted
         var reason = ExitReason.budget
         if cycles > 0 {

@@ -118,8 +118,8 @@ extension RVProcessor {
             guard fill(view, address, .load) else { return nil }
             tag = view.pointee.loads.entry(address).pointee.tag
         }
-        if tag == address & TLBEntry.pageMask | TLBEntry.slow {
-            // No memory, and nothing else to ask about.
+        if tag == address & TLBEntry.pageMask | TLBEntry.slow, !h.pointee.isCompared {
+            // No memory, and nothing else to ask about. (While translated code is compared, loads of memory may be slow, too.)
             return loadDevice(view.pointee.loads.physicalPage(address) | address & 0xfff, size, address, ip)
         }
         if let source = Self.direct(view.pointee.loads.entries, view.pointee.loads.mask, address, size) {
