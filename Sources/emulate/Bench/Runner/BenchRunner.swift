@@ -284,7 +284,7 @@ final class BenchRunner {
             let engine = entries[index].engine
             let ratios = samples(engine).compactMap { sample -> Double? in
                 guard let host = sample.hostInstructions else { return nil }
-                let guest = sample.guestInstructions.map(Double.init) ?? around + each * Double(sample.measurement.allIterations)
+                let guest = sample.guestInstructions.map { Double($0) } ?? around + each * Double(sample.measurement.allIterations)
                 return (Double(host) - Double(startInstructions[engine] ?? 0)) / guest
             }
             entries[index].hostPerGuest = Statistics.median(ratios)
