@@ -118,6 +118,10 @@ bench-check: bench-deps build ## check the ratios of benchmarks/thresholds.json
 bench-ratios: bench-deps build ## two figures: sieve, quicksort and fib in one program, and the boot of Debian
 	@$(EMULATE) bench --only sieve-quicksort-fib,boot $(ARGS)
 
+.PHONY: bench-debugger
+bench-debugger: build ## what the debugger costs: steps, scripts, breakpoints never reached, stopping four harts
+	@benchmarks/debugger.sh $(EMULATE)
+
 bench-micro: deps ## time the emulator's own parts (a package of its own)
 	@cd benchmarks/micro && swift package --disable-sandbox benchmark --no-progress $(ARGS)
 
