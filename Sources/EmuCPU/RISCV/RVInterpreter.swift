@@ -43,9 +43,8 @@ extension RVProcessor {
         var block: UnsafeMutablePointer<Block>
         // Cycles left once the block in hand has ended. `RVHart.remaining` is brought up to date only for those who look at it.
         var remaining = h.pointee.remaining
-        // Neither changes hands while blocks run: entering translated code counts no references.
-        unowned(unsafe) let comparison = comparison
-        unowned(unsafe) let host = comparison.map { $0.allowsTranslatedCode(self) } ?? true ? cache.hostCode : nil
+        let comparison = comparison
+        let host = comparison.map { $0.allowsTranslatedCode(self) } ?? true ? cache.hostCode : nil
         let counts = cache.counts
         // The interpreter must execute the next block, translated or not.
         var mustInterpret = false
