@@ -46,7 +46,7 @@ public struct InnerLoop: Hashable, Sendable {
             if unit.blocks[position].instructions.contains(where: { $0.op == .interpret }) { return nil }
             successors[position] = unit.blocks[position].terminator.targets.compactMap { unit.index(of: $0) }.filter(blocks.contains)
         }
-        guard let order = Self.order(from: head, successors) , order.count == blocks.count,
+        guard let order = Self.order(from: head, successors), order.count == blocks.count,
             let shortest = Self.shortest(order, successors, unit, without: nil) else { return nil }
         self.blocks = blocks
         self.shortest = shortest
@@ -118,7 +118,7 @@ public struct InnerLoop: Hashable, Sendable {
     /// How the base of an instruction in a certain block moves; nil when that is not foreseeable.
     public func walk(of position: Int, in block: IRBlock) -> Walk? {
         guard case .integer(let base) = block.instructions[position].a else { return nil }
-        if let step = steps[Int(base)] { return Walk([(base, 0)], [step]) }
+        if steps[Int(base)] != nil { return walk([(base, 0)]) }
         // Computed anew each time round, from what moves by steps.
         guard let source = block.instructions[..<position].last(where: { $0.dst == .integer(base) }) else { return nil }
         switch (source.op, source.a, source.b, source.c) {
@@ -130,9 +130,9 @@ public struct InnerLoop: Hashable, Sendable {
         }
     }
 
-    private func walk(_ terms: [Walk.Term], _ constant: Int64 = 0) -> Walk? {
+    private func walk(_ terms: [(register: UInt8, shift: UInt8)], _ constant: Int64 = 0) -> Walk? {
         let known = terms.compactMap { steps[Int($0.register)] }
-        return known.count == terms.count ? Walk(terms, known, constant) : nil
+        return known.count == terms.count ? Walk(terms.map { Walk.Term(register: $0.register, shift: $0.shift) }, known, constant) : nil
     }
 }
 
@@ -150,33 +150,30 @@ struct Step: Hashable, Sendable {
 /// included, from what the terms gave at the head of the first.
 public struct Walk: Hashable, Sendable {
     /// A register, shifted left.
-    public typealias Term = (register: UInt8, shift: UInt8)
+    public struct Term: Hashable, Sendable {
+        public let register: UInt8
+        public let shift: UInt8
+    }
 
-    private let first: UInt8, second: UInt8?
-    private let firstShift: UInt8
+    /// Their sum and the constant is the address.
+    public let terms: [Term]
     public let constant: Int64
+    /// The least and the most it moves each time round, 32 bits.
     public let least: Int64
     public let most: Int64
     /// A register whose value is added each time round at most once, besides.
     public let register: UInt8?
 
-    /// - Parameter steps: of the terms. Nil when more than one register is added.
+    /// - Parameter steps: of the terms. Nil when more than one register is added, or steps are too large to be walked in.
     init?(_ terms: [Term], _ steps: [Step], _ constant: Int64 = 0) {
         let registers = steps.compactMap(\.register)
-        guard let first = terms.first, registers.count <= 1, registers.isEmpty || terms.allSatisfy({ $0.shift == 0 }) else { return nil }
-        self.first = first.register
-        firstShift = first.shift
-        second = terms.count > 1 ? terms[1].register : nil
-        self.constant = constant
+        guard registers.count <= 1, registers.isEmpty || terms.allSatisfy({ $0.shift == 0 }) else { return nil }
         least = zip(terms, steps).reduce(0) { $0 + $1.1.least << Int64($1.0.shift) }
         most = zip(terms, steps).reduce(0) { $0 + $1.1.most << Int64($1.0.shift) }
+        guard fits32(least), fits32(most) else { return nil }
+        self.terms = terms
+        self.constant = constant
         register = registers.first
-    }
-
-    /// Their sum and the constant is the address.
-    public var terms: [Term] {
-        guard let second else { return [(first, firstShift)] }
-        return [(first, firstShift), (second, 0)]
     }
 }
 
