@@ -70,11 +70,11 @@ rom: build ## run a bare-metal program; needs no download
 .PHONY: test test-offline
 test: test-deps guest firmware-check testroms-check ## all tests, real boots included
 	swift build -c release --build-tests
-	swift test -c release --skip-build
+	@Tests/run.sh
 
 test-offline: test-deps firmware-check testroms-check ## the tests that need no download
 	swift build -c release --build-tests
-	EMULATE_OFFLINE=1 swift test -c release --skip-build
+	@EMULATE_OFFLINE=1 Tests/run.sh
 
 # FUZZ_SECONDS=0 goes on until Ctrl-C; FUZZ_SEED=N repeats a run. Failures are saved in Tests/EmuCPUTests/FuzzCases.
 .PHONY: fuzz

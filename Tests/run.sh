@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Runs the tests that were built (arguments go to `swift test`) and says again at the end which failed and why: where only the end of a log
+# is kept, that is what is left. The whole output stays in .build/tests.log.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+log=.build/tests.log
+longest=60 # lines of one failure that are repeated
+
+swift test -c release --skip-build "$@" 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+[ "$status" = 0 ] && exit 0
+
+echo
+echo "emulate: tests failed (swift test ended with $status; $log has the whole output). What failed:"
+left=0 failures=()
+while IFS= read -r line; do
+    case $line in
+        *"✘ Test run with "*) left=0 ;; # the summary; printed last
+        *"✘ "*" recorded an issue"*) left=$longest; failures+=("$line") ;;
+        *"✘ "* | *"Fatal error"* | *"unexpected signal"*) left=1; failures+=("$line") ;;
+        "◇ "* | "✔ "* | "➜ "*) left=0 ;;
+    esac
+    if [ "$left" -gt 0 ]; then
+        printf '%s\n' "$line"
+        left=$((left - 1))
+    fi
+done <"$log"
+echo
+echo "In short:"
+printf '%.300s\n' "${failures[@]:-nothing was reported: see the end of $log}"
+grep -a 'Test run with ' "$log" | tail -n 1
+exit "$status"
