@@ -81,6 +81,9 @@ public final class GDBServer: IOPoller {
     /// A client keeps the guest from running.
     public var isHolding: Bool { stub.isAttached && stub.resumption == nil }
 
+    /// Somebody is connected.
+    package var hasClient: Bool { connection != nil }
+
     // MARK: Driving the guest
 
     /// Runs the machine until the guest, the user, the host or a client ends the run.

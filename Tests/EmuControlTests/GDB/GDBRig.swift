@@ -7,12 +7,46 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A guest served to GDB clients on a thread of its own. Its state may be looked at after `stop` only.
+/// A guest served to GDB clients on a thread of its own. Its state may be looked at after `stop` only; until then there are glimpses.
 final class GDBRig {
     let guest: DebugGuest
     let debugger: Debugger
     let server: GDBServer
     private let ending = Ending()
+    private let witness: Witness
+
+    /// What the guest's thread saw the last time it looked for input.
+    struct Glimpse: Sendable {
+        var hasClient: Bool
+        var isHolding: Bool
+        var breakpoints: Int
+        /// Of each hart.
+        var cycles: [UInt64]
+    }
+
+    /// Looks at the state on the guest's own thread and leaves a copy for the test's.
+    private final class Witness: IOPoller {
+        /// Belong to the rig, as the machine does that this object is added to.
+        private unowned let server: GDBServer
+        private unowned let session: DebugSession
+        private let glimpse = Mutex<Glimpse?>(nil)
+
+        init(_ server: GDBServer, _ session: DebugSession) {
+            self.server = server
+            self.session = session
+        }
+
+        var last: Glimpse? { glimpse.withLock { $0 } }
+
+        func fillPoll(_ set: PollSet) {
+            let seen = Glimpse(
+                hasClient: server.hasClient, isHolding: server.isHolding, breakpoints: session.userBreakpoints.count,
+                cycles: session.machine.harts.map(\.cycles))
+            glimpse.withLock { $0 = seen }
+        }
+
+        func handlePoll(_ set: PollSet) {}
+    }
 
     private final class Ending: Sendable {
         let status = Mutex<EmuMachine.ExitStatus?>(nil)
@@ -27,6 +61,8 @@ final class GDBRig {
         self.guest = guest
         debugger = Debugger(guest.session)
         server = try make(debugger)
+        witness = Witness(server, guest.session)
+        guest.machine.pollers.add(witness)
     }
 
     private func start() {
@@ -69,6 +105,26 @@ final class GDBRig {
         return GDBClient(descriptor)
     }
 
+    /// The most that is waited for anything, however slow the machine is.
+    static let patience = 60
+
+    /// Waits for a glimpse of the running guest that is as wanted; nil when none comes.
+    @discardableResult
+    func waitUntil(_ isRight: (Glimpse) -> Bool) -> Glimpse? {
+        let deadline = ContinuousClock.now + .seconds(Self.patience)
+        repeat {
+            if let glimpse = witness.last, isRight(glimpse) { return glimpse }
+            usleep(1000)
+        } while ContinuousClock.now < deadline
+        return nil
+    }
+
+    /// True when a hart gets further than it is now.
+    func goesOn(hart: Int = 0) -> Bool {
+        guard let now = waitUntil({ !$0.isHolding }) else { return false }
+        return waitUntil { $0.cycles[hart] > now.cycles[hart] } != nil
+    }
+
     /// Ends the run from outside and returns how it ended; nil when it does not end.
     @discardableResult
     func stop() -> EmuMachine.ExitStatus? {
@@ -79,7 +135,7 @@ final class GDBRig {
     /// How the run ended; nil when it does not end in time.
     func wait() -> EmuMachine.ExitStatus? {
         if let status = ending.status.withLock({ $0 }) { return status }
-        guard ending.semaphore.wait(timeout: .now() + 20) == .success else { return nil }
+        guard ending.semaphore.wait(timeout: .now() + .seconds(Self.patience)) == .success else { return nil }
         return ending.status.withLock { $0 }
     }
 }
@@ -88,11 +144,13 @@ final class GDBRig {
 final class GDBClient {
     let descriptor: Int32
     private var acknowledges = true
-    private var received: [UInt8] = []
+    private var received: ArraySlice<UInt8> = []
+    /// Nothing more can come.
+    private var isAtEnd = false
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
-        var limit = timeval(tv_sec: 20, tv_usec: 0)
+        var limit = timeval(tv_sec: GDBRig.patience, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
@@ -128,10 +186,14 @@ final class GDBClient {
         if received.isEmpty {
             var bytes = [UInt8](repeating: 0, count: 65536)
             let count = recv(descriptor, &bytes, bytes.count, 0)
-            guard count > 0 else { return nil }
-            received = Array(bytes[..<count])
+            guard count > 0 else {
+                // `errno` says something only when the call failed.
+                isAtEnd = count == 0 || errno != EAGAIN
+                return nil
+            }
+            received = bytes[..<count]
         }
-        return received.removeFirst()
+        return received.popFirst()
     }
 
     /// The body of the next packet, acknowledgements passed over, escapes undone.
@@ -193,6 +255,6 @@ final class GDBClient {
     /// True when the other side has closed the connection.
     var isClosed: Bool {
         while byte() != nil {}
-        return errno != EAGAIN
+        return isAtEnd
     }
 }

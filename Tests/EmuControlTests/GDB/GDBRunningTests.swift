@@ -122,7 +122,7 @@ import Testing
         let (rig, client) = try Self.attach(try GDBStubTests.countingGuest(harts: 3))
         client.send("vCont;c:2;t:3")
         #expect(client.byte() == UInt8(ascii: "+"))
-        usleep(50_000)
+        #expect(rig.goesOn(hart: 1))
         client.send(raw: [3])
         #expect(client.reply()?.hasPrefix("T02") == true)
         #expect(client.ask("vCont;t")?.hasPrefix("T00thread:") == true)
@@ -170,8 +170,7 @@ import Testing
         #expect(client.ask("z0,80000004,4") == "OK")
         client.send("c")
         #expect(client.byte() == UInt8(ascii: "+"))
-        // Until it runs.
-        usleep(50_000)
+        #expect(rig.goesOn())
         rig.stop()
         #expect(rig.debugger.session.harts.allSatisfy { $0.watch == nil })
     }
