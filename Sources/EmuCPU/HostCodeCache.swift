@@ -9,17 +9,25 @@ import EmuJIT
 /// that other units were linked with, and through jump caches; `retire` and eviction close all three ways.
 package final class HostCodeCache {
     /// A translated unit that may still be entered.
-    private struct Unit {
-        var compiled: CompiledUnit
-        var blocks: [UnsafeMutablePointer<Block>]
+    private final class Unit {
+        let compiled: CompiledUnit
+        let blocks: [UnsafeMutablePointer<Block>]
         /// Links of other units that jump into this one.
         var incoming: [(unit: Int32, link: Int32)] = []
         /// For each link of this unit, the unit it jumps to, or -1.
         var targets: [Int32]
         /// Windows its steady probes use.
-        var windows: [Int] = []
+        let windows: [Int]
         /// Times the budget ended in it; nil once it is compiled as well as it can be.
-        var samples: Int? = 0
+        var samples: Int?
+
+        init(compiled: CompiledUnit, blocks: [UnsafeMutablePointer<Block>], windows: [Int], samples: Int?) {
+            self.compiled = compiled
+            self.blocks = blocks
+            self.windows = windows
+            self.samples = samples
+            targets = Array(repeating: -1, count: compiled.links.count)
+        }
     }
 
     /// Runs of a block by the interpreter before it is translated.
@@ -101,8 +109,7 @@ package final class HostCodeCache {
             block.pointee.isPlain = false
             if loop != nil { block.pointee.loops += 1 }
         }
-        units[Int(number)] = Unit(compiled: compiled, blocks: blocks, targets: Array(repeating: -1, count: compiled.links.count),
-            windows: windows, samples: loop == nil ? 0 : nil)
+        units[Int(number)] = Unit(compiled: compiled, blocks: blocks, windows: windows, samples: loop == nil ? 0 : nil)
         segments[segment].append(number)
         figures.units += 1
         figures.blocks += blocks.count
@@ -143,7 +150,7 @@ package final class HostCodeCache {
         for (source, link) in unit.incoming where source != number {
             guard let from = units[Int(source)] else { continue }
             backend.link(from.compiled.links[Int(link)], to: nil)
-            units[Int(source)]?.targets[Int(link)] = -1
+            from.targets[Int(link)] = -1
         }
         if !unit.windows.isEmpty {
             freeWindows += unit.windows
@@ -215,7 +222,7 @@ package final class HostCodeCache {
     package func link(unit number: Int, link: Int, to block: UnsafeMutablePointer<Block>) {
         guard number < units.count, let unit = units[number], link < unit.targets.count, let code = block.pointee.hostCode else { return }
         backend.link(unit.compiled.links[link], to: backend.buffer.offset(ofExecutable: UInt(bitPattern: code)))
-        units[number]?.targets[link] = block.pointee.unit
+        unit.targets[link] = block.pointee.unit
         units[Int(block.pointee.unit)]?.incoming.append((Int32(number), Int32(link)))
         // A loop's own blocks are beyond such details.
         if unit.blocks.count == 1 { unit.blocks[0].pointee.note(successor: block) }
@@ -254,14 +261,13 @@ package final class HostCodeCache {
     /// - Returns: the block, when it is time to compile the loop around it.
     package func sample(unit number: UInt64, position: UInt32) -> UnsafeMutablePointer<Block>? {
         let number = Int(truncatingIfNeeded: number)
-        guard number < units.count, let samples = units[number]?.samples else { return nil }
+        guard number < units.count, let unit = units[number], let samples = unit.samples else { return nil }
         guard samples + 1 >= samplesForLoop else {
-            units[number]?.samples = samples + 1
+            unit.samples = samples + 1
             return nil
         }
-        units[number]?.samples = nil
-        guard let blocks = units[number]?.blocks, Int(position) < blocks.count else { return nil }
-        return blocks[Int(position)]
+        unit.samples = nil
+        return Int(position) < unit.blocks.count ? unit.blocks[Int(position)] : nil
     }
 }
 

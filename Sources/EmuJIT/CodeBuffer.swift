@@ -4,7 +4,7 @@ import Glibc
 
 /// Memory for generated code: one anonymous file mapped twice, for writing and for execution, and nowhere for both.
 ///
-/// Places are named by their offset in the file. Pages cost memory only once written.
+/// Places are named by their offset in the file. Pages cost memory only shortly before they are written.
 /// SAFETY: both mappings live exactly as long as the object and no pointer into them may be kept beyond it. Every offset that comes
 /// in is checked against `capacity`.
 public final class CodeBuffer {
@@ -17,6 +17,8 @@ public final class CodeBuffer {
     /// Where the first segment begins, and where allocation ends for now.
     private var first = 0
     private var end: Int
+    /// Where the pages end that the host was asked for ahead of their use.
+    private var populated = 0
 
     private let writable: UnsafeMutableRawPointer
     private let code: UnsafeMutableRawPointer
@@ -64,8 +66,25 @@ public final class CodeBuffer {
         let offset = (used + Self.alignment - 1) & -Self.alignment
         guard offset <= end, count <= end - offset else { return nil }
         used = offset + count
+        if used > populated { populate() }
         return offset
     }
+
+    /// Asks for the next pages in one go: a fault for each, in both mappings, costs more than what is compiled into it.
+    private func populate() {
+        let page = Int(getpagesize())
+        let start = max(populated, used - Self.populateStep) & -page
+        let size = min(used + Self.populateStep, end) - start
+        populated = start + size
+        // Nothing is lost but time where the host cannot.
+        _ = madvise(writable + start, size, Self.populateWrite)
+        _ = madvise(code + start, size, Self.populateRead)
+    }
+
+    private static let populateStep = 128 << 10
+    /// MADV_POPULATE_READ and MADV_POPULATE_WRITE (Linux 5.14), which Swift's Glibc overlay may lack.
+    private static let populateRead: Int32 = 22
+    private static let populateWrite: Int32 = 23
 
     /// Keeps what has been allocated so far out of all segments: `openSegment` never frees it.
     public func keepUsed() {
@@ -78,6 +97,7 @@ public final class CodeBuffer {
         let size = (capacity - first) / segmentCount & -Self.alignment
         let start = first + index * size
         used = start
+        populated = start
         end = index == segmentCount - 1 ? capacity : start + size
         release(start..<end)
     }

@@ -130,17 +130,37 @@ public enum HelperCall: Int, CaseIterable, Sendable {
     case enableFloat
 }
 
-/// The `site` a helper or an exit gets: which guest instruction of its block, which IR operation, and the bytes that accesses.
+/// The `site` a helper or an exit gets: which guest instruction of its block, which IR operation, the bytes that accesses, and how a load extends them.
 public struct Site: Sendable {
     public var rawValue: UInt32
 
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    public init(guest: UInt16, _ op: Opcode) { rawValue = UInt32(guest) | UInt32(op.rawValue) << 16 | UInt32(op.info.accessBytes) << 24 }
+    public init(guest: UInt16, _ op: Opcode) {
+        rawValue = UInt32(guest) | UInt32(op.rawValue) << 16 | UInt32(op.info.accessBytes) << 24
+        switch op {
+        case .load8s, .load16s, .load32s: rawValue |= Self.signed
+        case .loadf32: rawValue |= Self.boxed
+        default: break
+        }
+    }
+
+    /// What a load does with what it read: sign extension, or NaN boxing of a single.
+    private static let signed: UInt32 = 1 << 28
+    private static let boxed: UInt32 = 1 << 29
 
     public var guest: Int { Int(rawValue & 0xffff) }
-    public var accessBytes: UInt64 { UInt64(rawValue >> 24) }
+    public var accessBytes: UInt64 { UInt64(rawValue >> 24 & 15) }
     public var op: Opcode? { Opcode(rawValue: UInt8(truncatingIfNeeded: rawValue >> 16)) }
+
+    /// What the register of a load becomes when `bits`, zero-extended, were read.
+    public func extended(_ bits: UInt64) -> UInt64 {
+        if rawValue & Self.signed != 0 {
+            let unused = 64 &- 8 &* accessBytes
+            return UInt64(bitPattern: Int64(bitPattern: bits &<< unused) &>> Int64(unused))
+        }
+        return rawValue & Self.boxed != 0 ? bits | 0xffff_ffff_0000_0000 : bits
+    }
 }
 
 /// Why translated code returned.

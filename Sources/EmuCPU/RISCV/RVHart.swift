@@ -92,6 +92,9 @@ package struct RVHart {
     var pmpFirst = InlineArray<16, UInt64>(repeating: 1)
     var pmpLast = InlineArray<16, UInt64>(repeating: 0)
     var pmpCount = 0
+    /// Physical addresses, a first one and how many, of which PMP leaves all to every access of every privilege.
+    var pmpOpenFirst: UInt64 = 0
+    var pmpOpenCount: UInt64 = 0
     /// The views that data accesses and instruction fetches use now (they differ under MPRV).
     var dataView: UnsafeMutablePointer<TLBView>
     var fetchView: UnsafeMutablePointer<TLBView>
@@ -146,6 +149,8 @@ package struct RVHart {
     var walkRegion: UInt64 = 0
     var walkTable: UInt64 = 0
     var walkChanges: UInt64 = 0
+    /// The entries of that table, where `refill` may take them from.
+    var walkLeaves: UnsafeRawPointer?
     /// C functions, by `HelperCall`.
     var helpers = InlineArray<5, UInt>(repeating: 0)
     /// The `RVProcessor` this is the state of; unretained.

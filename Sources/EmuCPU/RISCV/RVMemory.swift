@@ -115,6 +115,7 @@ extension RVProcessor {
         let view = h.pointee.dataView
         var tag = view.pointee.loads.entry(address).pointee.tag
         if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
+            if let source = refill(view, address, .load) { return Self.load(source, size) }
             guard fill(view, address, .load) else { return nil }
             tag = view.pointee.loads.entry(address).pointee.tag
         }
@@ -141,7 +142,7 @@ extension RVProcessor {
     }
 
     @inline(__always)
-    private static func load(_ source: UnsafeRawPointer, _ size: UInt64) -> UInt64 {
+    static func load(_ source: UnsafeRawPointer, _ size: UInt64) -> UInt64 {
         switch size {
         case 1: UInt64(source.load(as: UInt8.self))
         case 2: UInt64(source.loadUnaligned(as: UInt16.self))
@@ -159,6 +160,10 @@ extension RVProcessor {
     /// The same, unseen by a debugger.
     func store(_ address: UInt64, _ size: UInt64, _ value: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) -> Bool {
         if address & 0xfff &+ size > 4096 { return storeAcrossPages(address, size, value) }
+        if let target = refillMissed(address, size, .store) {
+            Self.store(value, size, to: target)
+            return true
+        }
         guard let physical = translate(address, size, .store) else { return false }
         if let memory = bus.memory(at: physical, length: size) {
             if memory.isReadOnly {
@@ -166,7 +171,7 @@ extension RVProcessor {
                 return raise(RVCause.storeAccess, address)
             }
             comparison?.journal.willWrite(memory, physical)
-            store(value, size, to: memory.host + Int(physical &- memory.base))
+            Self.store(value, size, to: memory.host + Int(physical &- memory.base))
             wroteMemory(memory, physical, Int(size), address)
             return true
         }
@@ -207,7 +212,7 @@ extension RVProcessor {
         comparison?.journal.willWrite(high, second)
         for index in 0..<size {
             let (memory, physical) = index < split ? (low, first &+ index) : (high, second &+ (index &- split))
-            store(value >> (8 * index), 1, to: memory.host + Int(physical &- memory.base))
+            Self.store(value >> (8 * index), 1, to: memory.host + Int(physical &- memory.base))
         }
         wroteMemory(low, first, Int(split), address)
         wroteMemory(high, second, Int(size &- split), boundary)
@@ -222,7 +227,7 @@ extension RVProcessor {
     }
 
     @inline(__always)
-    private func store(_ value: UInt64, _ size: UInt64, to target: UnsafeMutableRawPointer) {
+    static func store(_ value: UInt64, _ size: UInt64, to target: UnsafeMutableRawPointer) {
         switch size {
         case 1: target.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
         case 2: target.storeBytes(of: UInt16(truncatingIfNeeded: value), as: UInt16.self)

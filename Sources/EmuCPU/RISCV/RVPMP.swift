@@ -22,6 +22,7 @@ extension RVProcessor {
     ///
     /// Not `uniform`: entries begin or end inside the page, the flags are all false, and each access must ask `pmpAllows`.
     package func pmpPage(_ page: UInt64, privilege: UInt8) -> (read: Bool, write: Bool, execute: Bool, uniform: Bool) {
+        if pmpLeavesOpen(page & ~0xfff) { return (true, true, true, true) }
         let first = page & ~0xfff
         let last = first | 0xfff
         for entry in 0..<h.pointee.pmpCount {
@@ -40,6 +41,7 @@ extension RVProcessor {
     package func pmpAllows(_ address: UInt64, size: UInt64, _ access: RVAccess, privilege: UInt8) -> Bool {
         let last = address &+ (size &- 1)
         guard last >= address else { return false }
+        if last & ~0xfff == address & ~0xfff, pmpLeavesOpen(address & ~0xfff) { return true }
         for entry in 0..<h.pointee.pmpCount {
             let low = h.pointee.pmpFirst[entry]
             let high = h.pointee.pmpLast[entry]
@@ -105,6 +107,30 @@ extension RVProcessor {
             h.pointee.pmpLast[entry] = last
             if first <= last { h.pointee.pmpCount = entry + 1 }
         }
+        findOpenRange()
+    }
+
+    /// Of what the last entry gives to everybody, the part above all that entries before it decide: nearly all of RAM as firmware sets it up.
+    private func findOpenRange() {
+        h.pointee.pmpOpenCount = 0
+        let all = RVPMPFlag.read | RVPMPFlag.write | RVPMPFlag.execute
+        let entry = h.pointee.pmpCount - 1
+        guard entry >= 0, h.pointee.pmpcfg[entry] & all == all else { return }
+        var first = h.pointee.pmpFirst[entry]
+        let last = h.pointee.pmpLast[entry]
+        for before in 0..<entry where h.pointee.pmpFirst[before] <= h.pointee.pmpLast[before] && h.pointee.pmpLast[before] >= first {
+            guard h.pointee.pmpLast[before] < last else { return }
+            first = h.pointee.pmpLast[before] + 1
+        }
+        h.pointee.pmpOpenFirst = first
+        h.pointee.pmpOpenCount = last - first
+    }
+
+    /// Nothing but "yes" for any access to the 4 KiB page at physical address `page`.
+    @inline(__always)
+    func pmpLeavesOpen(_ page: UInt64) -> Bool {
+        let offset = page &- h.pointee.pmpOpenFirst
+        return offset < h.pointee.pmpOpenCount && h.pointee.pmpOpenCount &- offset >= 0xfff
     }
 
     /// First and last byte an entry matches; first > last when it matches nothing.

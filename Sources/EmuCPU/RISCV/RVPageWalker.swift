@@ -82,6 +82,7 @@ extension RVProcessor {
             h.pointee.walkRegion = region
             h.pointee.walkTable = table
             h.pointee.walkChanges = views.changes
+            h.pointee.walkLeaves = leaves(table)
         }
     }
 

@@ -253,18 +253,12 @@ extension RVProcessor {
     }
 
     private func translatedLoad(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
+        let place = Site(rawValue: UInt32(truncatingIfNeeded: site))
+        if let source = refillMissed(address, place.accessBytes, .load) { return place.extended(Self.load(source, place.accessBytes)) }
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .load) { return bail(site, block) }
-        let place = Site(rawValue: UInt32(truncatingIfNeeded: site))
         guard let bits = loadSlow(address, place.accessBytes, ip) else { return trap(ip) }
-        let value =
-            switch place.op {
-            case .load8s: UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: bits)))
-            case .load16s: UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: bits)))
-            case .load32s: UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: bits)))
-            case .loadf32: bits | 0xffff_ffff_0000_0000
-            default: bits & .max >> (64 - 8 * place.accessBytes)
-            }
+        let value = place.extended(bits)
         if h.pointee.request != 0 {
             // The instruction is complete, but the next one must not follow unseen: write its register here.
             switch ip.pointee.rv {
@@ -278,9 +272,14 @@ extension RVProcessor {
     }
 
     private func translatedStore(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
+        let size = Site(rawValue: UInt32(truncatingIfNeeded: site)).accessBytes
+        if let target = refillMissed(address, size, .store) {
+            Self.store(h.pointee.storeValue, size, to: target)
+            return 0
+        }
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .store) { return bail(site, block) }
-        guard storeSlow(address, Site(rawValue: UInt32(truncatingIfNeeded: site)).accessBytes, h.pointee.storeValue, ip) else { return trap(ip) }
+        guard storeSlow(address, size, h.pointee.storeValue, ip) else { return trap(ip) }
         if h.pointee.request != 0 { leave(.dispatch, ip) }
         return 0
     }

@@ -35,7 +35,7 @@ struct X86Assignment: Equatable {
     private init() {}
 
     /// The assignment for a loop: the registers it uses most have homes. Those with a canonical home keep it, so that entering and
-    /// leaving moves little. How many host registers go into the pool is tried out.
+    /// leaving moves little. How many host registers go into the pool is tried out on the blocks of the greatest weight.
     /// - Parameter addends: host registers wanted for `addendHomes`; they go before guest registers that innermost loops do not use.
     init(for unit: IRUnit, weights: [Int], addends: Int) {
         let uses = X86RegisterUses(unit, weights)
@@ -43,19 +43,20 @@ struct X86Assignment: Equatable {
         self.init(uses, homes: places, pool: 0, addends: addends)
         defer { singles = Self.singles(in: unit, weights) }
         if uses.count <= places && !uses.hasTemps { return }
-        var least = cost(unit, weights, uses, addends)
-        for size in 1...X86ValuePlan.greatestPool {
-            for kept in addends == 0 ? [0] : [0, min(addends, Self.available.count - size)] {
-                let other = X86Assignment(uses, homes: Self.available.count - size - kept, pool: size, addends: addends)
-                let cost = other.cost(unit, weights, uses, addends)
-                if cost < least { (self, least) = (other, cost) }
+        let greatest = weights.max() ?? 0
+        let hot = zip(unit.blocks, weights).filter { $1 == greatest }.map { (block: $0.0, leaves: $0.0.instructions.map(\.mayLeave)) }
+        func cost(_ assignment: X86Assignment) -> Int {
+            hot.reduce(addends - assignment.addendHomes.count) {
+                $0 + X86ValuePlan($1.block, assignment, leaves: $1.leaves).cost(of: $1.block, assignment, written: uses.written)
             }
         }
-    }
-
-    private func cost(_ unit: IRUnit, _ weights: [Int], _ uses: X86RegisterUses, _ addends: Int) -> Int {
-        zip(unit.blocks, weights).reduce((weights.max() ?? 0) * (addends - addendHomes.count)) {
-            $0 + $1.1 * X86ValuePlan($1.0, self, leaves: $1.0.instructions.map(\.mayLeave)).cost(of: $1.0, self, written: uses.written)
+        var least = cost(self), sizeOfLeast = 0
+        for size in 1...X86ValuePlan.greatestPool where size <= sizeOfLeast + 2 {
+            for kept in addends == 0 ? [0] : [0, min(addends, Self.available.count - size)] {
+                let other = X86Assignment(uses, homes: Self.available.count - size - kept, pool: size, addends: addends)
+                let cost = cost(other)
+                if cost < least { (self, least, sizeOfLeast) = (other, cost, size) }
+            }
         }
     }
 
