@@ -1,4 +1,5 @@
 import EmuBus
+import EmuDevices
 
 /// The machine models `-machine` can name.
 public enum BoardKind: String, CaseIterable, Sendable {
@@ -82,6 +83,19 @@ public struct NetdevConfig: Equatable, Sendable {
     public init(id: String) { self.id = id }
 }
 
+/// One `-fsdev` or `--share`: a folder of the host for a `virtio-9p` device.
+public struct FolderConfig: Equatable, Sendable {
+    public var id: String
+    public var path: String
+    public var isReadOnly = false
+    public var ownership = SharedFolder.Ownership.none
+
+    public init(id: String, path: String) {
+        self.id = id
+        self.path = path
+    }
+}
+
 /// One end of a character stream on the host: a `-serial` or a `-chardev`.
 public struct CharacterConfig: Equatable, Sendable {
     public enum Kind: Equatable, Sendable {
@@ -161,6 +175,7 @@ public struct MachineConfig: Sendable {
 
     public var drives: [DriveConfig] = []
     public var devices: [DeviceConfig] = []
+    public var folders: [FolderConfig] = []
     public var netdevs: [NetdevConfig] = []
     /// `-serial`, in order; the board's first UART gets the first.
     public var serial: [CharacterConfig] = []

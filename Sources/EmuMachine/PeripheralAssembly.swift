@@ -27,6 +27,7 @@ final class PeripheralAssembly {
     private var disks: [Disk] = []
     private var usedNetdevs: Set<String> = []
     private var networkCards = 0
+    private var mountTags: Set<String> = []
     private var counters: [String: Int] = [:]
 
     /// Opens every drive.
@@ -85,6 +86,7 @@ final class PeripheralAssembly {
         case "virtio-net-device": made = try makeNetworkCard(device, option)
         case "virtio-rng-device":
             made = VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
+        case "virtio-9p-device": made = try makeFolder(device, option)
         case "virtio-serial-device": made = try makeConsole(device, option, &ports)
         default: throw ConfigError(option, "there is no such device; -device help lists them")
         }
@@ -200,6 +202,26 @@ final class PeripheralAssembly {
             return VirtioNet(name: unique("virtio-net"), backend: backend, mac: mac, mtu: mtu)
         } catch {
             throw ConfigError("-netdev user,id=\(id)", error.description)
+        }
+    }
+
+    // MARK: Folders
+
+    private func makeFolder(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+        guard let id = device["fsdev"] else { throw ConfigError(option, "it needs fsdev=ID of a -fsdev") }
+        guard let folder = config.folders.first(where: { $0.id == id }) else {
+            throw ConfigError("\(option),fsdev=\(id)", "there is no -fsdev with id=\(id)")
+        }
+        let tag = device["mount_tag"] ?? ""
+        guard 1...VirtioNineP.greatestTagLength ~= tag.utf8.count else {
+            throw ConfigError("\(option),mount_tag=\(tag)", "a tag has 1 to \(VirtioNineP.greatestTagLength) bytes")
+        }
+        guard mountTags.insert(tag).inserted else { throw ConfigError("\(option),mount_tag=\(tag)", "another folder has that tag already") }
+        do throws(HostError) {
+            let shared = try SharedFolder(path: folder.path, isReadOnly: folder.isReadOnly, ownership: folder.ownership)
+            return VirtioNineP(name: unique("virtio-9p"), folder: shared, tag: tag)
+        } catch {
+            throw ConfigError("--share \(folder.path)", error.description)
         }
     }
 

@@ -236,6 +236,20 @@ extension RunCommand {
             options.config.netdevs.append(netdev)
             options.config.devices.append(device)
         },
+        Row(["share"], "FOLDER[:TAG][,readonly][,security_model=none|passthrough]",
+            help: "let the guest mount a folder: mount -t 9p -o trans=virtio TAG /mnt (default TAG: share, then share1, …)\n"
+                + "none: files belong to whoever runs emulate (default)\n"
+                + "passthrough: owners are the guest's, which takes the right to set them") { options, use throws(CommandEnd) in
+            options.add(try FolderOptions.share(use, index: options.config.folders.count))
+        },
+        Row(["fsdev"], "local,id=ID,path=FOLDER[,PROPERTY=…]",
+            help: "a folder for a -device virtio-9p-device,fsdev=ID,mount_tag=TAG\n"
+                + FolderOptions.properties.map { "\($0.usage): \($0.help)" }.joined(separator: "\n")) { options, use throws(CommandEnd) in
+            options.add(try FolderOptions.fsdev(use))
+        },
+        Row(["virtfs"], "local,path=FOLDER,mount_tag=TAG[,PROPERTY=…]", help: "-fsdev and its device in one") { options, use throws(CommandEnd) in
+            options.add(try FolderOptions.virtfs(use, index: options.config.folders.count))
+        },
         Row(["net", "parallel", "vga"], "none", help: "accepted: the board has no such device by default") { _, use throws(CommandEnd) in
             if use.value != "none" { throw use.failed("only none is possible; for a network use -nic user") }
         },
@@ -417,7 +431,6 @@ extension RunCommand {
     /// QEMU's options that are refused by name instead of as unknown.
     private static let missingOptions: [String: String] = [
         "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
-        "vnc": "the console is on -serial", "loadvm": "", "fsdev": "", "virtfs": "", "boot": "give the kernel with -kernel", "numa": "",
         "object": "", "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",

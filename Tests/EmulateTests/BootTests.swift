@@ -176,6 +176,22 @@ struct BootTests {
         #expect(machine.wait() == .code(0))
     }
 
+    // MARK: Folders
+
+    @Test func aSharedFolderIsMountedAndStaysShut() throws {
+        let folder = directory.url.appending(path: "shared")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try Data("outside".utf8).write(to: directory.url.appending(path: "outside"))
+        try FileManager.default.createSymbolicLink(atPath: folder.appending(path: "link").path, withDestinationPath: "../outside")
+        let text = try run(
+            "mkdir /tmp/m; mount -t 9p -o trans=virtio,version=9p2000.L work /tmp/m; cp /bin/busybox /tmp/m; cmp /bin/busybox /tmp/m/busybox && echo equal; "
+                + "mv /tmp/m/busybox /tmp/m/moved; cat /tmp/m/link || echo shut; echo line > /tmp/m/file; umount /tmp/m",
+            "--share", "\(folder.path):work")
+        #expect(text.contains("equal\r\n") && text.contains("shut\r\n") && !text.contains("outside"))
+        #expect(try String(contentsOf: folder.appending(path: "file"), encoding: .utf8) == "line\n")
+        #expect(try Data(contentsOf: folder.appending(path: "moved")) == Data(contentsOf: URL(filePath: guest.path("busybox"))))
+    }
+
     // MARK: Other devices
 
     @Test func entropyAndASecondConsoleReachTheGuest() throws {

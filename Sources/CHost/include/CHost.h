@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "HostCPU.h"
+#include "HostFolder.h"
 #include "HostIO.h"
 #include "HostMeasure.h"
 #include "HostTerminal.h"

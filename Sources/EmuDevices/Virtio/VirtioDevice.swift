@@ -18,6 +18,7 @@ public enum VirtioDeviceID {
     public static let block: UInt32 = 2
     public static let console: UInt32 = 3
     public static let entropy: UInt32 = 4
+    public static let nineP: UInt32 = 9
 }
 
 /// Which ring features a device offers; QEMU's `indirect_desc`, `event_idx` and `packed` device properties.

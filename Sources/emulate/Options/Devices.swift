@@ -49,6 +49,13 @@ package enum Devices {
             ] + transport,
             required: ["netdev"]),
         DeviceDescription(
+            name: "virtio-9p-device", summary: "folder of the host, which the guest mounts",
+            properties: [
+                Property("fsdev", .text, "id of the -fsdev that names the folder"),
+                Property("mount_tag", .text, "what the guest mounts, at most 31 bytes"),
+            ] + transport,
+            required: ["fsdev", "mount_tag"]),
+        DeviceDescription(
             name: "virtio-rng-device", summary: "virtio source of random numbers", properties: transport, required: []),
         DeviceDescription(
             name: "virtio-serial-device", summary: "virtio console controller for virtconsole and virtserialport",

@@ -99,15 +99,22 @@ package struct RunOptions {
         return "there is no -chardev with id '\(id)'" + didYouMean(id, among: ids)
     }
 
+    mutating func add(_ share: FolderOptions.Share) {
+        config.folders.append(share.folder)
+        if let device = share.device { config.devices.append(device) }
+    }
+
     /// Ids are unique, and what refers to one finds it.
     private func checkReferences() throws(CommandEnd) {
         try refuseDuplicates("-drive", config.drives.compactMap(\.id))
         try refuseDuplicates("-netdev", config.netdevs.map(\.id))
+        try refuseDuplicates("-fsdev", config.folders.map(\.id))
         try refuseDuplicates("-chardev", config.chardevs.compactMap(\.id))
         try refuseDuplicates("-device", config.devices.compactMap { $0["id"] })
         for device in config.devices {
             try check(device, "drive", "-drive", config.drives.compactMap(\.id))
             try check(device, "netdev", "-netdev", config.netdevs.map(\.id))
+            try check(device, "fsdev", "-fsdev", config.folders.map(\.id))
             try check(device, "chardev", "-chardev", config.chardevs.compactMap(\.id))
         }
     }
