@@ -431,6 +431,7 @@ extension RunCommand {
     /// QEMU's options that are refused by name instead of as unknown.
     private static let missingOptions: [String: String] = [
         "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
+        "vnc": "the console is on -serial", "loadvm": "", "boot": "give the kernel with -kernel", "numa": "",
         "object": "", "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
