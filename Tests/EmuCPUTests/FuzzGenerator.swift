@@ -10,8 +10,13 @@ struct FuzzGenerator {
         .illegal,
     ]
     private static let control: Set<RVOp> = [.csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci]
-    private static let present = RVConfig.standard.extensions
-    private static let rows = RVTable.all.filter { $0.needs.isMet(by: present) && !jumps.contains($0.op) && !control.contains($0.op) }
+    /// The processor programs are made for.
+    static let cpu = "max,vlen=128"
+    private static let present = (try? RVConfig.parse(cpu))?.extensions ?? RVExtensionSet()
+    private static let rows = RVTable.all.filter {
+        $0.needs.isMet(by: present) && !jumps.contains($0.op) && !control.contains($0.op) && !$0.isVector
+    }
+    private static let vectorRows = RVInstruction.vectors.filter { $0.needs.isMet(by: present) && $0.match & 0x707f != 0x7057 }
     private static let rareRows = rows.filter { rare.contains($0.op) }
     private static let plainRows = rows.filter { !rare.contains($0.op) }
     private static let memoryRows = plainRows.filter(reachesMemory)
@@ -34,6 +39,8 @@ struct FuzzGenerator {
     }
 
     private var random: SplitMix
+    /// This program has vector instructions.
+    private var hasVectors = false
 
     init(seed: UInt64) { random = SplitMix(seed: seed) }
 
@@ -48,10 +55,11 @@ struct FuzzGenerator {
     private mutating func program(seed: UInt64) -> FuzzCase {
         // Mostly in one page; now and then over its end.
         let offset = random.below(4) == 0 ? 0xf00 + UInt64(random.below(0x80)) * 2 : UInt64(random.below(0x400)) * 2
-        var result = FuzzCase(seed: seed, start: FuzzMap.code + offset)
+        var result = FuzzCase(seed: seed, cpu: Self.cpu, start: FuzzMap.code + offset)
         let count = 1 + random.below(16)
         // Which kinds of instructions this program has many of.
         let weights = (0..<4).map { _ in 1 + random.below(8) }
+        hasVectors = random.below(3) == 0
         var fixes: [(position: Int, target: Int)] = []
         for segment in 0..<count {
             result.segments.append(result.code.count)
@@ -109,6 +117,7 @@ struct FuzzGenerator {
 
     private mutating func body(_ code: inout [UInt32], _ weights: [Int]) {
         if random.below(40) == 0 { return code.append(rareInstruction()) }
+        if hasVectors && random.below(2) == 0 { return code.append(vectorInstruction()) }
         var left = random.below(weights.reduce(0, +) + 1)
         for (kind, weight) in weights.enumerated() {
             if left < weight {
@@ -122,6 +131,16 @@ struct FuzzGenerator {
             left -= weight
         }
         code.append(instance(of: Self.integerRows))
+    }
+
+    /// A vector instruction, often on registers that suit any group; now and then one that sets another type, mostly a legal one.
+    private mutating func vectorInstruction() -> UInt32 {
+        if random.below(5) == 0 {
+            let type = random.below(8) == 0 ? UInt32(random.below(1024)) : UInt32(pick([0x00, 0x08, 0x10, 0x18, 0x01, 0x0a, 0x12, 0x1b, 0x07, 0x0f, 0x17, 0xd0, 0xd9]))
+            return 0xc000_7057 | type << 20 | UInt32(random.below(32)) << 15 | pick([0, 12]) << 7
+        }
+        let aligned: UInt32 = random.below(4) == 0 ? 0 : 7 << 7 | 7 << 20
+        return instance(of: Self.vectorRows, aligned)
     }
 
     private mutating func rareInstruction() -> UInt32 {
@@ -145,9 +164,10 @@ struct FuzzGenerator {
     }
 
     /// An instance of a row whose accesses mostly go where something is.
-    private mutating func instance(of rows: [RVInstruction]) -> UInt32 {
+    /// - Parameter cleared: bits that are zero unless the row fixes them.
+    private mutating func instance(of rows: [RVInstruction], _ cleared: UInt32 = 0) -> UInt32 {
         let row = pick(rows)
-        var free = UInt32(truncatingIfNeeded: random.next())
+        var free = UInt32(truncatingIfNeeded: random.next()) & ~cleared
         // Few registers, so that results are used.
         if row.length == 4, random.below(2) == 0 { free &= ~(24 << 7 | 24 << 15 | 24 << 20) }
         if row.format.operands.contains(.rounding), random.below(2) == 0 { free = free & ~(7 << 12) | 7 << 12 }

@@ -155,6 +155,10 @@ extension FuzzCase {
         // MIE, SIE, SUM, MXR; translated data accesses from M-mode.
         status |= random.next() & (1 << 3 | 1 << 1 | 1 << 18 | 1 << 19)
         if machineData && privilege == Mode.machine { status |= 1 << 17 | UInt64(random.below(2)) << 11 }
+        // Vectors draw their own numbers, so that cases saved before there were any start as they did.
+        var vectors = SplitMix(seed: seed ^ 0x7665_6374)
+        status |= vectors.below(16) == 0 ? UInt64(vectors.below(4)) << 9 : 3 << 9
+        for offset in stride(from: 0, to: 32 * cpu.vlenb, by: 8) { cpu.v.storeBytes(of: Self.value(&vectors), toByteOffset: offset, as: UInt64.self) }
         machine[.mstatus] = status
         machine[.fcsr] = UInt64(random.below(8) == 0 ? random.below(8) : random.below(5)) << 5
         if status >> 13 & 3 != 3 { machine[.mstatus] = status }

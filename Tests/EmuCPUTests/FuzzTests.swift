@@ -18,8 +18,8 @@ import Testing
         let machine: FuzzMachine
 
         init(_ engine: FuzzEngine) throws {
-            reference = try FuzzMachine(.interpreter)
-            machine = try FuzzMachine(engine)
+            reference = try FuzzMachine(.interpreter, cpu: FuzzGenerator.cpu)
+            machine = try FuzzMachine(engine, cpu: FuzzGenerator.cpu)
         }
     }
 

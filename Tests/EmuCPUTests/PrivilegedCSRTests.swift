@@ -3,14 +3,15 @@ import EmuCPU
 import Testing
 
 @Suite struct PrivilegedCSRTests {
-    /// What every writable CSR of the default processor holds after writing all ones, and after writing zeros.
+    /// What every writable CSR of the processor with everything holds after writing all ones, and after writing zeros.
     /// Derived from the privileged manual's field descriptions.
     static let legal: [Rule] = [
         Rule(.fflags, ones: 0x1f), Rule(.frm, ones: 7), Rule(.fcsr, ones: 0xff),
-        // SD | UXL=64 | MXR SUM | FS | SPP SPIE SIE
-        Rule(.sstatus, ones: 0x8000_0002_000c_6122, zeros: 0x2_0000_0000),
-        // SD | SXL UXL | TSR TW TVM MXR SUM MPRV | FS MPP SPP MPIE SPIE MIE SIE
-        Rule(.mstatus, ones: 0x8000_000a_007e_79aa, zeros: 0xa_0000_0000),
+        Rule(.vstart, ones: 0xff), Rule(.vxsat, ones: 1), Rule(.vxrm, ones: 3), Rule(.vcsr, ones: 7),
+        // SD | UXL=64 | MXR SUM | FS VS | SPP SPIE SIE
+        Rule(.sstatus, ones: 0x8000_0002_000c_6722, zeros: 0x2_0000_0000),
+        // SD | SXL UXL | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
+        Rule(.mstatus, ones: 0x8000_000a_007e_7faa, zeros: 0xa_0000_0000),
         Rule(.stvec, .mtvec, ones: .max - 2),
         Rule(.scounteren, .mcounteren, ones: 0xffff_ffff),
         Rule(.senvcfg, ones: 0xf1),
@@ -54,7 +55,7 @@ import Testing
     static let elsewhere: [RVCSR] = [.pmpcfg0, .satp, .sie, .sip, .misa]
 
     @Test func everyWritableCSRHoldsItsLegalBits() throws {
-        let hart = try TestHart(openPMP: false)
+        let hart = try TestHart("max", openPMP: false)
         // Counters must hold still while they are compared; mcountinhibit itself is written along the way.
         hart[.mcountinhibit] = .max
         var covered = Set(Self.elsewhere)
@@ -62,7 +63,7 @@ import Testing
             for csr in rule.csrs {
                 covered.insert(csr)
                 hart[.mcountinhibit] = .max
-                hart[.mstatus] = 0x6000
+                hart[.mstatus] = 0x6600
                 #expect(hart.csr(.csrrw, csr, .max) != nil, "\(csr)")
                 #expect(hart[csr] == rule.ones, "\(csr) ones: \(hex(hart[csr]))")
                 #expect(hart.csr(.csrrw, csr, 0) != nil, "\(csr)")
@@ -73,7 +74,8 @@ import Testing
     }
 
     @Test func readOnlyCSRsHaveTheirFixedValues() throws {
-        let hart = try TestHart()
+        let hart = try TestHart("max")
+        hart[.mstatus] = 0x600
         for csr in [RVCSR.mvendorid, .marchid, .mimpid, .mconfigptr] { #expect(hart[csr] == 0) }
         #expect(hart[.mhartid] == 5)
         for csr in RVCSR.all where csr.isReadOnly {
@@ -94,8 +96,8 @@ import Testing
     }
 
     @Test func onlyListedNumbersExistAndTheirPrivilegeIsInTheNumber() throws {
-        let hart = try TestHart()
-        hart[.mstatus] = 0x2000  // FS on
+        let hart = try TestHart("max")
+        hart[.mstatus] = 0x2200  // FS and VS on
         hart[.mcounteren] = .max
         hart[.scounteren] = .max
         hart[.mstateen0] = .max

@@ -14,9 +14,29 @@ import Testing
         return extensions.map(config.extensions.contains)
     }
 
-    @Test func standardModelHasEverythingButSvade() throws {
-        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { $0 != .svade })
-        #expect(try RVConfig.parse("MAX").extensions == RVConfig.parse("rv64").extensions)
+    @Test func modelsDifferInWhatIsNew() throws {
+        let vectors: [RVExtension] = [.v, .zvfh, .zvfhmin]
+        #expect(try RVConfig.parse("MAX").extensions.members == RVExtension.allCases.filter { $0 != .svade })
+        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { $0 != .svade && !vectors.contains($0) })
+    }
+
+    @Test func vectorRegistersHaveTheLengthAskedFor() throws {
+        #expect(try RVConfig.parse("max").vectorLength == 256)
+        for length in [128, 256, 512, 1024] { #expect(try RVConfig.parse("rv64,v=on,VLEN=\(length)").vectorLength == length) }
+        for wrong in ["64", "200", "2048", "-128", "long", ""] { #expect(Self.message("max,vlen=\(wrong)").contains("use 128, 256, 512 or 1024")) }
+        #expect(Self.message("rv64,vlen=512").contains("add v=on"))
+        #expect(try Self.has("max,d=off", .v, .zvfh, .zvfhmin) == [false, false, false])
+        #expect(Self.message("rv64,v=on,d=off").contains("v needs d"))
+        #expect(Self.message("max,vlem=on").contains("did you mean 'vlen'?"))
+    }
+
+    @Test func isaStringNamesThePartsOfV() throws {
+        let config = try RVConfig.parse("max,vlen=512")
+        #expect(config.isaString.hasPrefix("rv64imafdcv_zicbom_"))
+        #expect(config.isaString.contains("_zbs_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smstateen_"))
+        #expect(config.misa >> 21 & 1 == 1)
+        #expect(try RVConfig.parse("rv64").misa >> 21 & 1 == 0)
+        #expect(try RVConfig.parse("rv64,v=on,vlen=128").isaString.contains("_zbs_zve32f_zve32x_zve64d_zve64f_zve64x_zvl32b_zvl64b_zvl128b_smstateen_"))
     }
 
     @Test func switchesTakeAnyCaseAndSpelling() throws {

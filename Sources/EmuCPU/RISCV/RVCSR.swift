@@ -1,11 +1,15 @@
 /// Every control and status register this processor can have, with its number (privileged manual, "CSR Listing").
 ///
 /// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it.
-/// Absent on purpose, so illegal: the RV32 high halves, hypervisor and vector registers, `mseccfg`, the trigger registers
+/// Absent on purpose, so illegal: the RV32 high halves, hypervisor registers, `mseccfg`, the trigger registers
 /// (`tselect` …), the debug-mode registers, and PMP entries beyond 16.
 public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Floating point
     case fflags = 0x001, frm, fcsr
+    // Vectors
+    case vstart = 0x008, vxsat, vxrm
+    case vcsr = 0x00F
+    case vl = 0xC20, vtype, vlenb
     // User-level shadows of the counters
     case cycle = 0xC00, time, instret
     case hpmcounter3 = 0xC03, hpmcounter4, hpmcounter5, hpmcounter6, hpmcounter7, hpmcounter8, hpmcounter9, hpmcounter10
@@ -64,6 +68,7 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     public var requirement: RVExtension? {
         switch self {
         case .fflags, .frm, .fcsr: .f
+        case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb: .v
         case .cycle, .time, .instret: .zicntr
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3: .ssstateen
         case .mstateen0, .mstateen1, .mstateen2, .mstateen3: .smstateen

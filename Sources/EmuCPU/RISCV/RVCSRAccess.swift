@@ -42,6 +42,8 @@ extension RVProcessor {
         switch csr {
         case .fflags, .frm, .fcsr:
             return h.pointee.mstatus & RVStatus.fs != 0 ? csr : nil
+        case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb:
+            return h.pointee.mstatus & RVStatus.vs != 0 ? csr : nil
         case .satp:
             return privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.tvm != 0 ? nil : csr
         case .stimecmp:
@@ -81,6 +83,14 @@ extension RVProcessor {
         case .fflags: return UInt64(state.pointee.fflags)
         case .frm: return UInt64(state.pointee.frm)
         case .fcsr: return UInt64(state.pointee.frm) << 5 | UInt64(state.pointee.fflags)
+
+        case .vstart: return state.pointee.vstart
+        case .vxsat: return UInt64(state.pointee.vxsat)
+        case .vxrm: return UInt64(state.pointee.vxrm)
+        case .vcsr: return UInt64(state.pointee.vxrm) << 1 | UInt64(state.pointee.vxsat)
+        case .vl: return state.pointee.vl
+        case .vtype: return state.pointee.vtype
+        case .vlenb: return UInt64(vlenb)
 
         case .cycle, .mcycle: return cycleCounter
         case .instret, .minstret: return retiredCounter
@@ -141,10 +151,10 @@ extension RVProcessor {
         }
     }
 
-    /// mstatus with SD, which says that FS is dirty.
+    /// mstatus with SD, which says that FS or VS is dirty.
     private var statusWithSummary: UInt64 {
         let status = h.pointee.mstatus
-        return status & RVStatus.fs == RVStatus.fs ? status | RVStatus.sd : status
+        return status & RVStatus.fs == RVStatus.fs || status & RVStatus.vs == RVStatus.vs ? status | RVStatus.sd : status
     }
 
     /// Fields of mstatus that sstatus shows.

@@ -13,6 +13,8 @@ extension RVProcessor {
         case .frm: writeFloatingPointStatus(flags: nil, rounding: value)
         case .fcsr: writeFloatingPointStatus(flags: value, rounding: value >> 5)
 
+        case .vstart, .vxsat, .vxrm, .vcsr: writeVectorState(csr, value)
+
         case .sstatus: writeStatus(value, writable: mstatusMask & sstatusMask)
         case .sie: writeInterruptEnable(value, writable: state.pointee.mideleg)
         case .sip:
@@ -74,11 +76,12 @@ extension RVProcessor {
     /// Instruction addresses are even, and multiples of 4 without compressed instructions (IALIGN).
     var instructionAddressMask: UInt64 { config.extensions.contains(.zca) ? ~1 : ~3 }
 
-    /// Writable fields of mstatus; endianness, VS and XS are fixed at zero, UXL and SXL at 64 bits.
+    /// Writable fields of mstatus; endianness and XS are fixed at zero, UXL and SXL at 64 bits.
     private var mstatusMask: UInt64 {
         var mask = RVStatus.sie | RVStatus.mie | RVStatus.spie | RVStatus.mpie | RVStatus.spp | RVStatus.mpp | RVStatus.mprv | RVStatus.tw
             | RVStatus.tsr
         if config.extensions.contains(.f) { mask |= RVStatus.fs }
+        if config.extensions.contains(.v) { mask |= RVStatus.vs }
         if config.extensions.contains(.sv39) { mask |= RVStatus.sum | RVStatus.mxr | RVStatus.tvm }
         return mask
     }
@@ -145,6 +148,18 @@ extension RVProcessor {
         if let flags { h.pointee.fflags = UInt8(flags & 31) }
         if let rounding { h.pointee.frm = UInt8(rounding & 7) }
         h.pointee.mstatus |= RVStatus.fs
+    }
+
+    private func writeVectorState(_ csr: RVCSR, _ value: UInt64) {
+        switch csr {
+        case .vstart: h.pointee.vstart = value & vstartMask
+        case .vxsat: h.pointee.vxsat = UInt8(value & 1)
+        case .vxrm: h.pointee.vxrm = UInt8(value & 3)
+        default:
+            h.pointee.vxsat = UInt8(value & 1)
+            h.pointee.vxrm = UInt8(value >> 1 & 3)
+        }
+        h.pointee.mstatus |= RVStatus.vs
     }
 
     private func writeStatus(_ value: UInt64, writable: UInt64) {

@@ -63,21 +63,23 @@ public struct RVDecoder: Sendable {
 
     // MARK: Buckets
 
-    /// 32 major opcodes by funct3; 128 of OP-FP by funct7; three compressed quadrants by funct3.
-    private static let bucketCount = 256 + 128 + 24
+    /// 32 major opcodes by funct3; 128 of OP-FP by funct7; three compressed quadrants by funct3; 64 of OP-V by funct6.
+    private static let bucketCount = 256 + 128 + 24 + 64
     private static let floatOpcode: UInt32 = 0x53
+    private static let vectorOpcode: UInt32 = 0x57
 
     @inline(__always)
     private static func bucket(_ raw: UInt32) -> Int {
         if raw & 3 != 3 { return Int(384 + (raw & 3) * 8 + raw >> 13 & 7) }
         if raw & 0x7f == floatOpcode { return Int(256 + raw >> 25) }
+        if raw & 0x7f == vectorOpcode { return Int(408 + raw >> 26) }
         return Int((raw >> 2 & 31) * 8 + raw >> 12 & 7)
     }
 
     /// Every bucket in which an encoding of `row` can be looked for.
     private static func buckets(of row: RVInstruction) -> Set<Int> {
         let (shift, count): (UInt32, UInt32) =
-            row.length == 2 ? (13, 8) : row.match & 0x7f == floatOpcode ? (25, 128) : (12, 8)
+            row.length == 2 ? (13, 8) : row.match & 0x7f == floatOpcode ? (25, 128) : row.match & 0x7f == vectorOpcode ? (26, 64) : (12, 8)
         return Set(
             (0..<count).lazy.map { $0 << shift }.filter { ($0 ^ row.match) & row.mask & (count - 1) << shift == 0 }
                 .map { bucket(row.match | $0) })

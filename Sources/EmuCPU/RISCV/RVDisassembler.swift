@@ -100,7 +100,23 @@ private struct RVOperandWriter {
         case .towardsZero: return "rtz"
         case .fence: return "\(accesses(op.imm >> 4)),\(accesses(op.imm))"
         case .constant: return Self.constantNames[Int(op.rs1)]
+        case .vd: return "v\(op.rd)"
+        case .vs1: return "v\(op.rs1)"
+        case .vs2: return "v\(op.rs2)"
+        case .vs3: return "v\(op.rs3)"
+        case .vectorImmediate: return String(Int64(bitPattern: op.signedImmediate))
+        case .vectorMask: return op.isUnmasked ? nil : "v0.t"
+        case .vectorCarry: return "v0"
+        case .vectorType: return vectorType(op.imm)
         }
+    }
+
+    /// A vtype with a reserved field is written as its number.
+    private func vectorType(_ type: Int32) -> String {
+        let lmul = Int(type & 7)
+        guard type >> 8 == 0, type >> 3 & 7 < 4, lmul != 4 else { return String(type) }
+        let multiplier = lmul < 4 ? "m\(1 << lmul)" : "mf\(1 << (8 - lmul))"
+        return "e\(8 << (type >> 3 & 7)),\(multiplier),\(type & 64 != 0 ? "ta" : "tu"),\(type & 128 != 0 ? "ma" : "mu")"
     }
 
     private var base: String { RVRegisterNames.integer[Int(op.rs1)] }

@@ -40,13 +40,15 @@ extension RVProcessor: Hart {
         guard bytes.count == Self.savedSize else {
             throw RVStateError(description: "hart \(index): saved state has \(bytes.count) bytes, this version's has \(Self.savedSize)")
         }
-        // Every bit pattern of a saved field is harmless but those of the privilege, the one Bool, and an odd pc.
+        // Every bit pattern of a saved field is harmless but those of the privilege, the one Bool, an odd pc, and a vtype or vl the registers
+        // are too short for.
         guard let privilege = MemoryLayout<RVHart>.offset(of: \.privilege), let waiting = MemoryLayout<RVHart>.offset(of: \.waiting),
             [RVPrivilege.user, RVPrivilege.supervisor, RVPrivilege.machine].contains(bytes[privilege]), bytes[waiting] <= 1 else {
             throw RVStateError(description: "hart \(index): saved state is damaged")
         }
         UnsafeMutableRawPointer(h).copyMemory(from: bytes, byteCount: bytes.count)
         h.pointee.pc &= instructionAddressMask
+        normalizeVectorState()
         rebuildDerivedState()
     }
 
@@ -161,6 +163,8 @@ extension RVProcessor: Hart {
             .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h,
             .amocas_w, .amocas_d, .amocas_q:
             return after(watch == nil ? executeAtomic(r.rv, r) : executeAtomicWatched(r, ip))
+        case _ where r.rv.isVector:
+            return after(executeVector(ip))
         default:
             // Everything else but `illegal` the loop handles itself.
             _ = illegal(r)

@@ -1,14 +1,15 @@
 /// The extensions this processor can have, named as `-cpu rv64,NAME=on|off` names them.
 ///
 /// The order is the canonical order of an ISA string (ISA manual, "ISA Extension Naming Conventions"): single letters, Zi…, Zm…,
-/// Za…, Zf…, Zb…, Zc…, then the machine-level Sm… and supervisor-level Ss…/Sv….
+/// Za…, Zf…, Zc…, Zb…, Zv…, then the machine-level Sm… and supervisor-level Ss…/Sv….
 public enum RVExtension: UInt8, CaseIterable, Sendable {
-    case i, m, a, f, d, c
+    case i, m, a, f, d, c, v
     case zicbom, zicbop, zicboz, zicntr, zicond, zicsr, zifencei, zihintntl, zihintpause, zihpm, zimop
     case zaamo, zabha, zacas, zalrsc, zawrs
     case zfa, zfh, zfhmin
     case zca, zcb, zcd, zcmop
     case zba, zbb, zbc, zbs
+    case zvfh, zvfhmin
     case smstateen
     case sscofpmf, ssstateen, sstc
     case svade, svadu, svinval, svnapot, svpbmt
@@ -23,18 +24,18 @@ public enum RVExtension: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// A set of extensions in one word, cheap enough to test in any instruction.
+/// A set of extensions in one number, cheap enough to test in any instruction.
 public struct RVExtensionSet: Equatable, Sendable {
-    package var bits: UInt64 = 0
+    package var bits: UInt128 = 0
 
     public init(_ extensions: [RVExtension] = []) {
         for each in extensions { insert(each) }
     }
 
     @inline(__always)
-    public func contains(_ each: RVExtension) -> Bool { bits >> UInt64(each.rawValue) & 1 != 0 }
-    public mutating func insert(_ each: RVExtension) { bits |= 1 << UInt64(each.rawValue) }
-    public mutating func remove(_ each: RVExtension) { bits &= ~(1 << UInt64(each.rawValue)) }
+    public func contains(_ each: RVExtension) -> Bool { bits >> UInt128(each.rawValue) & 1 != 0 }
+    public mutating func insert(_ each: RVExtension) { bits |= 1 << UInt128(each.rawValue) }
+    public mutating func remove(_ each: RVExtension) { bits &= ~(1 << UInt128(each.rawValue)) }
     /// Members in canonical order.
     public var members: [RVExtension] { RVExtension.allCases.filter(contains) }
 }

@@ -34,6 +34,12 @@ package enum RVLayout: UInt8, Sendable {
     case atomic
     /// rs1, imm: store offset whose low five bits are zero.
     case prefetch
+    /// rd, rs1, rs2, imm = vm.
+    case vector
+    /// rs1, rs2, rs3 (bits 11:7), imm = vm.
+    case vectorStore
+    /// rd, rs1, imm: vtype, eleven and ten bits.
+    case vset, vseti
 
     /// rd′, sp, imm: c.addi4spn.
     case cAddi4spn
@@ -107,6 +113,13 @@ package enum RVOperand: UInt8, Sendable {
     case fence
     /// Constant of `fli`.
     case constant
+    case vd, vs1, vs2, vs3
+    /// Five bits in rs1's place, signed.
+    case vectorImmediate
+    /// `v0.t`, left out when there is no mask; v0 as an operand.
+    case vectorMask, vectorCarry
+    /// vtype.
+    case vectorType
 }
 
 /// How a row's operands are encoded and written.
@@ -116,7 +129,9 @@ package struct RVFormat: Sendable {
     /// The destination is an integer register, so that x0 must be redirected.
     package let hasIntegerDestination: Bool
 
-    init(_ layout: RVLayout, _ operands: RVOperand...) {
+    init(_ layout: RVLayout, _ operands: RVOperand...) { self.init(layout, operands) }
+
+    init(_ layout: RVLayout, _ operands: [RVOperand]) {
         self.layout = layout
         self.operands = operands
         hasIntegerDestination = operands.contains(.rd) || layout.impliesIntegerDestination

@@ -52,6 +52,20 @@ package struct RVHart {
     // Physical memory protection: 16 entries, one configuration byte each.
     var pmpcfg = InlineArray<16, UInt8>(repeating: 0)
     var pmpaddr = InlineArray<16, UInt64>(repeating: 0)
+    // Vector extension
+    /// v0…v31 one after the other, each VLEN/8 bytes; what is left behind them is zero.
+    var v = InlineArray<512, UInt64>(repeating: 0)
+    /// Element at which the next vector instruction starts.
+    var vstart: UInt64 = 0
+    /// Elements vector instructions work on; at most what vtype allows.
+    var vl: UInt64 = 0
+    /// A supported vtype, or vill (bit 63) alone.
+    var vtype: UInt64 = 1 << 63
+    /// Fixed-point rounding mode and saturation flag.
+    var vxrm: UInt8 = 0
+    var vxsat: UInt8 = 0
+    /// Fills the gap, too.
+    var vectorPadding = InlineArray<6, UInt8>(repeating: 0)
     // Counters 3…31; mhpmevent holds the event and the Sscofpmf bits. mcycle/minstret are kept as offsets to the totals below,
     // and as plain values while mcountinhibit stops them.
     var mhpmevent = InlineArray<32, UInt64>(repeating: 0)

@@ -16,9 +16,17 @@ extension RVConfig {
         return value
     }
 
-    /// Names for the device tree's `riscv,isa-extensions`, in canonical order. Page-table depths are told by `mmu-type` instead.
+    /// Names for the device tree's `riscv,isa-extensions`, in canonical order, with what V stands for: its parts and the length of its
+    /// registers. Page-table depths are told by `mmu-type` instead.
     public var isaExtensions: [String] {
-        extensions.members.filter { $0 != .sv39 && $0 != .sv48 && $0 != .sv57 }.map(\.name)
+        let names = extensions.members.filter { $0 != .sv39 && $0 != .sv48 && $0 != .sv57 }.map(\.name)
+        guard extensions.contains(.v) else { return names }
+        let parts = ["zve32f", "zve32x", "zve64d", "zve64f", "zve64x"]
+        // By number, not by letters.
+        let lengths = [32, 64, 128, 256, 512, 1024].filter { $0 <= vectorLength }.map { "zvl\($0)b" }
+        let before = names.prefix { $0 < "zv" && !$0.hasPrefix("s") || $0.count == 1 }
+        let vector = names.filter { $0.hasPrefix("zv") }
+        return before + (vector + parts).sorted() + lengths + names.dropFirst(before.count + vector.count)
     }
 
     /// The device tree's `riscv,isa`: "rv64imafdc_zicbom_…", without the privilege modes.
@@ -45,8 +53,8 @@ public struct RVConfigError: Error, Equatable, CustomStringConvertible {
 extension RVConfig {
     /// Models of `-cpu`.
     private static let models: [(name: String, help: String)] = [
-        ("rv64", "64-bit RISC-V with every extension below; pages are marked accessed and dirty by hardware"),
-        ("max", "every extension this version has, now the same as rv64"),
+        ("rv64", "64-bit RISC-V with the extensions below that are not marked off; pages are marked accessed and dirty by hardware"),
+        ("max", "every extension this version has"),
     ]
 
     /// Switches that stand for several extensions.
@@ -55,12 +63,19 @@ extension RVConfig {
         ("mmu", [.sv39, .sv48, .sv57], "page-based virtual memory: sv39, sv48 and sv57"),
     ]
 
-    /// The processor of the default model, `rv64`.
-    public static let standard: RVConfig = {
+    /// The processor of the model `max`.
+    static let maximum: RVConfig = {
         var extensions = RVExtensionSet(RVExtension.allCases)
         // With both, hardware updating would start switched off.
         extensions.remove(.svade)
         return RVConfig(extensions: extensions)
+    }()
+
+    /// The processor of the default model, `rv64`.
+    public static let standard: RVConfig = {
+        var config = maximum
+        for each in [RVExtension.v, .zvfh, .zvfhmin] { config.extensions.remove(each) }
+        return config
     }()
 
     /// Builds the processor a `-cpu` value describes: a model, then `name=on|off` for extensions, names in any case.
@@ -73,14 +88,30 @@ extension RVConfig {
         guard models.contains(where: { $0.name == model.lowercased() }) else {
             throw RVConfigError(description: unknown("model", model, models.map(\.name)))
         }
+        var config = model.lowercased() == "max" ? maximum : standard
         var asked: [RVExtension: Bool] = [:]
+        var length: String?
         for part in parts.dropFirst() {
+            if part.lowercased().hasPrefix("vlen=") {
+                length = String(part.dropFirst(5))
+                continue
+            }
             let (name, value) = try property(part)
             for each in try members(name) { asked[each] = value }
         }
-        var config = standard
         config.extensions = try resolve(config.extensions, asked)
+        if let length { config.vectorLength = try vectorLength(length, config.extensions) }
         return config
+    }
+
+    private static func vectorLength(_ text: String, _ extensions: RVExtensionSet) throws(RVConfigError) -> Int {
+        guard let bits = Int(text), [128, 256, 512, 1024].contains(bits) else {
+            throw RVConfigError(description: "-cpu: vlen=\(text) is no length of vector registers this version has: use 128, 256, 512 or 1024 bits")
+        }
+        guard extensions.contains(.v) else {
+            throw RVConfigError(description: "-cpu: vlen=\(text) needs the vector extension, which is off: add v=on or leave out vlen")
+        }
+        return bits
     }
 
     private static func property(_ text: String) throws(RVConfigError) -> (name: String, value: Bool) {
@@ -99,7 +130,7 @@ extension RVConfig {
         let lower = name.lowercased()
         if let group = groups.first(where: { $0.name == lower }) { return group.members }
         if let found = RVExtension(name: lower) { return [found] }
-        let names = RVExtension.allCases.map(\.name) + groups.map(\.name)
+        let names = RVExtension.allCases.map(\.name) + groups.map(\.name) + ["vlen"]
         throw RVConfigError(description: unknown("extension", name, names))
     }
 
@@ -118,6 +149,9 @@ extension RVConfig {
         case .d: [.f]
         case .zfa, .zfhmin: [.f]
         case .zfh: [.zfhmin]
+        case .v: [.d]
+        case .zvfh: [.zvfhmin, .zfhmin]
+        case .zvfhmin: [.v]
         case .zabha, .zacas: [.zaamo]
         case .zawrs: [.zalrsc]
         case .zcb, .zcmop: [.zca]
@@ -174,7 +208,8 @@ extension RVConfig {
             + ["", "Extensions of rv64, all on unless marked:"]
             + RVExtension.allCases.map { line($0.name, $0.summary + (on.contains($0) ? "" : " (off)")) }
             + ["", "Groups:"]
-            + groups.map { line($0.name, $0.help) }).joined(separator: "\n") + "\n"
+            + groups.map { line($0.name, $0.help) }
+            + ["", "Other properties:", line("vlen", "bits of a vector register: 128, 256, 512 or 1024 (256)")]).joined(separator: "\n") + "\n"
     }
 }
 
@@ -188,6 +223,9 @@ extension RVExtension {
         case .f: "single-precision floating point"
         case .d: "double-precision floating point"
         case .c: "compressed instructions: zca, and zcd with d"
+        case .v: "vectors; see vlen"
+        case .zvfh: "half-precision vectors"
+        case .zvfhmin: "half-precision vectors, conversions only"
         case .zicbom: "cache-block management"
         case .zicbop: "cache-block prefetch hints"
         case .zicboz: "cache-block zeroing"

@@ -60,6 +60,8 @@ package final class RVLockstep {
     /// True for what the interpreter alone must do, once.
     static func isUnrepeatable(_ r: DecodedOp) -> Bool {
         switch r.rv {
+        // Their accesses may reach devices.
+        case _ where r.rv.isVectorMemory: return true
         case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma: return true
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
@@ -322,7 +324,8 @@ enum RVStateFields {
         field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("stvec", \.stvec),
         field("scounteren", \.scounteren), field("senvcfg", \.senvcfg), field("sscratch", \.sscratch), field("sepc", \.sepc),
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp), field("pmpcfg", \.pmpcfg),
-        field("pmpaddr", \.pmpaddr), field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),
+        field("pmpaddr", \.pmpaddr), field("v", \.v), field("vstart", \.vstart),
+        field("vl", \.vl), field("vtype", \.vtype), field("vxrm", \.vxrm), field("vxsat", \.vxsat), field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),
         field("minstret (offset)", \.minstretOffset), field("counters' cycles", \.counterCycles), field("counters' instructions", \.counterRetired),
         field("reservation", \.reservedAddress), field("reservation's length", \.reservedLength), field("cycles", \.totalCycles),
         field("cycles without instruction", \.nonRetired),

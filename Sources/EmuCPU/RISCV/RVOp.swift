@@ -7,6 +7,7 @@
 ///   shifts: the amount; branches, `jal` and `auipc`: block building adds the instruction's offset, so that target = block start + imm.
 /// - CSR instructions: `imm` = CSR number (0…4095), `rs1` = register or 5-bit immediate.
 /// - Floating point with rounding: `imm` = rm field. Atomics: `imm` bit 0 = rl, bit 1 = aq. `fence`: imm = fm|pred|succ (12 bits).
+/// - Vectors: `rd` = vd, `rs1` = vs1, rs1 or five bits of immediate, `rs2` = vs2, `rs3` = a store's data; `imm` = vm; vtype for `vset…`.
 /// - `fli`: `rs1` = constant index. `mop`: only `rd` counts. `illegal`: `raw` is what `mtval` reports.
 public enum RVOp: UInt16, CaseIterable, Sendable {
     // RV64I
@@ -62,6 +63,32 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     // Zfa
     case fli_s, fminm_s, fmaxm_s, fround_s, froundnx_s, fleq_s, fltq_s, fli_d, fminm_d, fmaxm_d, fround_d
     case froundnx_d, fleq_d, fltq_d, fli_h, fminm_h, fmaxm_h, fround_h, froundnx_h, fleq_h, fltq_h, fcvtmod_w_d
+    // V: configuration
+    case vsetvli, vsetivli, vsetvl
+    // V: loads and stores
+    case vlm, vsm, vle, vse, vleff, vlse, vsse, vlxei, vsxei, vlr, vsr
+    // V: integer
+    case vadd, vsub, vrsub, vminu, vmin, vmaxu, vmax, vand, vor, vxor, vsll, vsrl, vsra, vmul, vmulh, vmulhu, vmulhsu, vdivu, vdiv, vrem, vremu
+    case vmacc, vnmsac, vmadd, vnmsub, vmseq, vmsne, vmsltu, vmslt, vmsleu, vmsle, vmsgtu, vmsgt, vadc, vsbc, vmadc, vmsbc, vmerge, vmv_v, vzext, vsext
+    // V: widening and narrowing
+    case vwaddu, vwadd, vwsubu, vwsub, vwaddu_w, vwadd_w, vwsubu_w, vwsub_w, vwmulu, vwmulsu, vwmul, vwmaccu, vwmacc, vwmaccsu, vwmaccus, vnsrl, vnsra
+    // V: fixed point
+    case vsaddu, vsadd, vssubu, vssub, vaaddu, vaadd, vasubu, vasub, vsmul, vssrl, vssra, vnclipu, vnclip
+    // V: floating point
+    case vfadd, vfsub, vfrsub, vfmul, vfdiv, vfrdiv, vfmin, vfmax, vfsgnj, vfsgnjn, vfsgnjx, vfmacc, vfnmacc, vfmsac, vfnmsac, vfmadd, vfnmadd
+    case vfmsub, vfnmsub, vmfeq, vmfle, vmflt, vmfne, vmfgt, vmfge, vfsqrt, vfrsqrt7, vfrec7, vfclass, vfmerge, vfmv_v
+    case vfwadd, vfwsub, vfwadd_w, vfwsub_w, vfwmul, vfwmacc, vfwnmacc, vfwmsac, vfwnmsac
+    // V: conversions
+    case vfcvt_xu_f, vfcvt_x_f, vfcvt_f_xu, vfcvt_f_x, vfcvt_rtz_xu_f, vfcvt_rtz_x_f, vfwcvt_xu_f, vfwcvt_x_f, vfwcvt_f_xu, vfwcvt_f_x, vfwcvt_f_f
+    case vfwcvt_rtz_xu_f, vfwcvt_rtz_x_f, vfncvt_xu_f, vfncvt_x_f, vfncvt_f_xu, vfncvt_f_x, vfncvt_f_f, vfncvt_rod_f_f, vfncvt_rtz_xu_f, vfncvt_rtz_x_f
+    // V: reductions
+    case vredsum, vredand, vredor, vredxor, vredminu, vredmin, vredmaxu, vredmax, vwredsumu, vwredsum
+    case vfredusum, vfredosum, vfredmin, vfredmax, vfwredusum, vfwredosum
+    // V: masks
+    case vmandn, vmand, vmor, vmxor, vmorn, vmnand, vmnor, vmxnor, vcpop, vfirst, vmsbf, vmsof, vmsif, viota, vid
+    // V: permutations
+    case vmv_x_s, vmv_s_x, vfmv_f_s, vfmv_s_f, vslideup, vslidedown, vslide1up, vslide1down, vfslide1up, vfslide1down, vrgather, vrgatherei16, vcompress
+    case vmvr
     // Not instructions: an encoding that is none, and the end of a block that just runs on
     case illegal, blockEnd
 }

@@ -8,6 +8,8 @@ public struct RVConfig: Sendable {
     public var nanosecondsPerCycle: UInt64 = 10
     /// Frequency of the `time` counter in Hz.
     public var timebase: UInt64 = 10_000_000
+    /// Bits of a vector register (VLEN): a power of two, 128…1024.
+    public var vectorLength = 256
     /// Where a hart starts after reset.
     public var resetVector: UInt64 = 0x1000
 
@@ -62,6 +64,12 @@ public final class RVProcessor {
     /// The control and status registers this hart has, by number.
     /// SAFETY: 4096 elements, one for each value of a 12-bit number; allocated here and never changed.
     let csrs: UnsafeMutablePointer<RVCSR?>
+    /// Bytes of a vector register.
+    package let vlenb: Int
+    /// The vector registers, one after the other.
+    package let v: UnsafeMutableRawPointer
+    /// Where loops over elements find a scalar operand.
+    let scalarElement: UnsafeMutablePointer<UInt64>
     /// Room to decode one block into, and to run the first instructions of one.
     let scratch: UnsafeMutablePointer<DecodedOp>
 
@@ -79,7 +87,11 @@ public final class RVProcessor {
         csrs.initialize(repeating: nil, count: 1 << 12)
         for csr in RVCSR.allCases where csr.exists(in: config.extensions) { csrs[Int(csr.rawValue)] = csr }
         scratch = .allocate(capacity: Self.maximumBlock + 1)
+        scalarElement = .allocate(capacity: 1)
+        scalarElement.initialize(to: 0)
+        vlenb = config.vectorLength / 8
         h = .allocate(capacity: 1)
+        v = UnsafeMutableRawPointer(h) + Self.vectorOffset
         let view = views.views
         h.initialize(to: RVHart(
             blockEnd: scratch, dataView: view, fetchView: view, loads: view.pointee.loads.entries, stores: view.pointee.stores.entries,
@@ -95,6 +107,7 @@ public final class RVProcessor {
         h.deallocate()
         traps.deallocate()
         scratch.deallocate()
+        scalarElement.deallocate()
         csrs.deallocate()
     }
 
@@ -112,6 +125,8 @@ public final class RVProcessor {
     /// Base of the floating-point registers, which follow the integer ones.
     @inline(__always)
     package var f: UnsafeMutablePointer<UInt64> { x + 33 }
+
+    private static let vectorOffset = MemoryLayout<RVHart>.offset(of: \.v) ?? 0
 
     /// Notes the trap the instruction in hand raises; always false, so that semantics can `return raise(…)`.
     @inline(never)

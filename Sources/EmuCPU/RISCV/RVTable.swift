@@ -102,6 +102,7 @@ package struct RVRequirement: Sendable {
 package enum RVTable {
     package static let all: [RVInstruction] = [
         i, zifencei, m, zalrsc, zaamo, zabha, zacas, zawrs, zicsr, privileged, zicbom, zicbop, zicboz, zimop, zihint, f, d, zfh, zfa, zba, zbb, zbc,
-        zbs, zicond, c, zcd, zcb, zcmop,
+        zbs, zicond, c, zcd, zcb, zcmop, vectorConfiguration, vectorMemory, vectorInteger, vectorWidening,
+        vectorFixedPoint, vectorFloat, vectorConversion, vectorReduction, vectorMask, vectorPermutation,
     ].flatMap { $0 }
 }
