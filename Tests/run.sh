@@ -4,6 +4,10 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 log=.build/tests.log
+# The tests of one run have more than a thousand files open at a time, which is more than many machines allow unless asked.
+limit=$(ulimit -Hn)
+if [ "$limit" = unlimited ] || [ "$limit" -gt 8192 ]; then limit=8192; fi
+ulimit -Sn "$limit"
 longest=60 # lines of one failure that are repeated
 
 swift test -c release --skip-build "$@" 2>&1 | tee "$log"
