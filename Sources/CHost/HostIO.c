@@ -5,8 +5,11 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -71,4 +74,20 @@ int64_t host_block_device_size(int descriptor) {
     uint64_t size = 0;
     if (ioctl(descriptor, BLKGETSIZE64, &size) < 0) return -1;
     return (int64_t)size;
+}
+
+int host_open_tap(char name[HOST_INTERFACE_NAME_SIZE]) {
+    int descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+    memcpy(request.ifr_name, name, HOST_INTERFACE_NAME_SIZE);
+    request.ifr_name[HOST_INTERFACE_NAME_SIZE - 1] = 0;
+    if (ioctl(descriptor, TUNSETIFF, &request) != 0) {
+        int reason = errno;
+        close(descriptor);
+        errno = reason;
+        return -1;
+    }
+    memcpy(name, request.ifr_name, HOST_INTERFACE_NAME_SIZE);
+    return descriptor;
 }

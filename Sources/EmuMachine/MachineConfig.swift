@@ -70,17 +70,50 @@ public struct DeviceConfig: Equatable, Sendable {
     public subscript(name: String) -> String? { properties.last { $0.name == name }?.value }
 }
 
-/// One `-netdev`: a network backend.
+/// One `-netdev`: a network backend. `-nic` is one of these and a `DeviceConfig` that refers to it.
 public struct NetdevConfig: Equatable, Sendable {
-    public enum Kind: String, CaseIterable, Sendable { case user }
+    public enum Kind: Equatable, Sendable {
+        /// Through the host's own connections, with options in the words of `SlirpConfiguration.init(options:)`; `hostfwd` may come repeatedly.
+        case user([DeviceConfig.Property])
+        /// A cable to another machine. The interval, in nanoseconds, is for the end that connects.
+        case stream(SocketAddress, listens: Bool, retryInterval: UInt64?)
+        case datagrams(local: SocketAddress, remote: SocketAddress)
+        case multicast(IPv4Address, port: UInt16, interface: IPv4Address?)
+        /// A tap interface; nil lets the host name it.
+        case tap(interface: String?)
 
-    public var kind = Kind.user
+        /// As `-netdev` calls it.
+        var name: String {
+            switch self {
+            case .user: "user"
+            case .stream: "stream"
+            case .datagrams, .multicast: "dgram"
+            case .tap: "tap"
+            }
+        }
+    }
+
     public var id: String
-    /// What follows, in order, in the words of `SlirpConfiguration.init(options:)`; `hostfwd` may come repeatedly.
-    /// `-nic user` is a netdev and a `DeviceConfig` that refers to it.
-    public var options: [DeviceConfig.Property] = []
+    public var kind: Kind
 
-    public init(id: String) { self.id = id }
+    public init(id: String, kind: Kind) {
+        self.id = id
+        self.kind = kind
+    }
+}
+
+/// `-object filter-dump`: a file that gets every frame of a network.
+public struct CaptureConfig: Equatable, Sendable {
+    public var netdev: String
+    public var file: String
+    /// Bytes kept of a frame.
+    public var limit: Int
+
+    public init(netdev: String, file: String, limit: Int) {
+        self.netdev = netdev
+        self.file = file
+        self.limit = limit
+    }
 }
 
 /// One `-fsdev` or `--share`: a folder of the host for a `virtio-9p` device.
@@ -176,6 +209,7 @@ public struct MachineConfig: Sendable {
     public var drives: [DriveConfig] = []
     public var devices: [DeviceConfig] = []
     public var folders: [FolderConfig] = []
+    public var captures: [CaptureConfig] = []
     public var netdevs: [NetdevConfig] = []
     /// `-serial`, in order; the board's first UART gets the first.
     public var serial: [CharacterConfig] = []

@@ -195,14 +195,39 @@ final class PeripheralAssembly {
             if mtu.map({ $0 < 68 }) ?? true { throw ConfigError("\(option),host_mtu=\(text)", "write a number from 68 to 65535") }
         }
         networkCards += 1
+        return VirtioNet(name: unique("virtio-net"), backend: try captured(try makeNetwork(netdev), of: netdev), mac: mac, mtu: mtu)
+    }
+
+    private func makeNetwork(_ netdev: NetdevConfig) throws(ConfigError) -> any NetworkBackend {
         do throws(NetworkError) {
-            let options = netdev.options.map { (name: $0.name, value: $0.value) }
-            let backend = try SlirpBackend(try SlirpConfiguration(options: options), events: context.events)
+            let backend: any NetworkBackend & IOPoller =
+                switch netdev.kind {
+                case .user(let options):
+                    try SlirpBackend(try SlirpConfiguration(options: options.map { (name: $0.name, value: $0.value) }), events: context.events)
+                case .stream(let address, listens: true, _): try StreamBackend(listening: address)
+                case .stream(let address, listens: false, let interval): try StreamBackend(connecting: address, retryInterval: interval)
+                case .datagrams(let local, let remote): try DatagramBackend(local: local, remote: remote)
+                case .multicast(let group, let port, let interface): try DatagramBackend(group: group, port: port, interface: interface)
+                case .tap(let interface): try TapBackend(interface: interface)
+                }
             context.pollers.add(backend)
-            return VirtioNet(name: unique("virtio-net"), backend: backend, mac: mac, mtu: mtu)
+            return backend
         } catch {
-            throw ConfigError("-netdev user,id=\(id)", error.description)
+            throw ConfigError("-netdev \(netdev.kind.name),id=\(netdev.id)", error.description)
         }
+    }
+
+    /// The network, behind a file for each `filter-dump` it has.
+    private func captured(_ network: any NetworkBackend, of netdev: NetdevConfig) throws(ConfigError) -> any NetworkBackend {
+        var network = network
+        for capture in config.captures where capture.netdev == netdev.id {
+            do throws(HostError) {
+                network = try PacketCapture(of: network, path: capture.file, limit: capture.limit, clock: config.wallClock(context.events))
+            } catch {
+                throw ConfigError("-object filter-dump,file=\(capture.file)", error.description)
+            }
+        }
+        return network
     }
 
     // MARK: Folders

@@ -1,3 +1,4 @@
+import EmuBus
 import EmuControl
 import EmuMachine
 
@@ -6,7 +7,7 @@ final class GDBAttachment {
     let server: GDBServer
     private let debugger: Debugger
 
-    init(_ endpoint: GDBEndpoint, _ machine: Machine, _ options: RunOptions, console: SerialConsole, explainer: GuestExplainer) throws {
+    init(_ endpoint: SocketAddress, _ machine: Machine, _ options: RunOptions, console: SerialConsole, explainer: GuestExplainer) throws {
         debugger = Debugger(try DebugSession(machine))
         server = try GDBServer(debugger, at: endpoint)
         debugger.loadSymbols(of: options.config)
@@ -15,7 +16,7 @@ final class GDBAttachment {
         debugger.session.willRun = { [explainer] in explainer.release() }
         debugger.session.didStop = { [explainer] in explainer.hold() }
         // Nobody could know it otherwise.
-        if case .tcp(let host, 0) = endpoint, let port = server.port { HostStartup.printError("GDB can attach: target remote \(host):\(port)") }
+        if case .inet(let host, 0) = endpoint, let port = server.port { HostStartup.printError("GDB can attach: target remote \(host):\(port)") }
     }
 
     /// The debugger's own, so that a run has one of them.

@@ -223,18 +223,22 @@ extension RunCommand {
             options, use throws(CommandEnd) in
             options.config.devices.append(try Devices.parse(use))
         },
-        Row(["netdev"], "user,id=ID[,PROPERTY=…]",
-            help: "a network for a -device …,netdev=ID; user: through the host's own connections\n"
-                + NetworkOptions.userProperties.map { "\($0.usage): \($0.help)" }.joined(separator: "\n")) {
+        Row(["netdev"], "user|stream|dgram|socket|tap,id=ID[,PROPERTY=…]",
+            help: "a network for a -device …,netdev=ID\nuser: through the host's own connections\n"
+                + NetworkOptions.userProperties.map { "  \($0.usage): \($0.help)" }.joined(separator: "\n") + "\n" + NetworkOptions.help) {
             options, use throws(CommandEnd) in
             options.config.netdevs.append(try NetworkOptions.netdev(use))
         },
-        Row(["nic"], "user[,mac=…][,PROPERTY=…] | none",
+        Row(["nic"], "KIND[,model=…][,mac=…][,PROPERTY=…] | none",
             help: "a network and its card in one; properties as for -netdev") { options, use throws(CommandEnd) in
             guard let (netdev, device) = try NetworkOptions.nic(use, index: options.nicCount) else { return }
             options.nicCount += 1
             options.config.netdevs.append(netdev)
             options.config.devices.append(device)
+        },
+        Row(["object"], "filter-dump,netdev=ID,file=FILE[,maxlen=N][,id=ID]",
+            help: "record the frames of a network in a file for Wireshark or tcpdump") { options, use throws(CommandEnd) in
+            options.config.captures.append(try NetworkOptions.capture(use))
         },
         Row(["share"], "FOLDER[:TAG][,readonly][,security_model=none|passthrough]",
             help: "let the guest mount a folder: mount -t 9p -o trans=virtio TAG /mnt (default TAG: share, then share1, …)\n"
@@ -369,7 +373,7 @@ extension RunCommand {
     private static let runningOptions: [Row] = [
         Row(["S"], help: "start stopped: the guest waits for 'cont' on the monitor or 'continue' in GDB") { options, _ in options.startsPaused = true },
         Row(["s"], help: "let GDB attach on port 1234 of this computer, as -gdb tcp::1234") { options, _ in
-            options.gdb = .tcp(host: "", port: GDBOptions.defaultPort)
+            options.gdb = .inet(host: "", port: GDBOptions.defaultPort)
         },
         Row(["gdb"], "tcp::PORT|tcp:HOST:PORT|unix:PATH|none", help: "let GDB attach (docs/gdb.md): 'target remote :PORT', or PATH\n"
             + "tcp::PORT: from this computer only; port 0 takes a free one and names it\n"
@@ -432,7 +436,7 @@ extension RunCommand {
     private static let missingOptions: [String: String] = [
         "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
         "vnc": "the console is on -serial", "loadvm": "", "boot": "give the kernel with -kernel", "numa": "",
-        "object": "", "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
+        "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
         "incoming": "", "plugin": "", "action": "use -no-reboot", "no-shutdown": "",

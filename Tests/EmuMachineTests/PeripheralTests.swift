@@ -129,12 +129,12 @@ import Testing
 
     @Test func networkCardsNeedANetdevOfTheirOwn() {
         let card = device("virtio-net-device", ("netdev", "n"))
-        let netdev = NetdevConfig(id: "n")
+        let netdev = NetdevConfig(id: "n", kind: .user([]))
         #expect(problem { $0.devices = [card] } == "-device virtio-net-device,netdev=n: there is no -netdev with id=n")
         #expect(problem { $0.netdevs = [netdev]; $0.devices = [card, card] }.contains("another device already uses that netdev"))
         #expect(problem { $0.netdevs = [netdev]; $0.devices = [card] } == "accepted")
         var bad = netdev
-        bad.options = [.init(name: "hostfwd", value: "nonsense")]
+        bad.kind = .user([.init(name: "hostfwd", value: "nonsense")])
         #expect(problem { $0.netdevs = [bad]; $0.devices = [card] }.hasPrefix("-netdev user,id=n: hostfwd=nonsense"))
         #expect(problem { $0.netdevs = [netdev]; $0.devices = [device("virtio-net-device", ("netdev", "n"), ("mac", "01:00:00:00:00:00"))] }
             .contains("is not the address of a card"))
@@ -142,7 +142,7 @@ import Testing
 
     @Test func networkCardsAreNumberedInTheirAddresses() throws {
         let machine = try machine {
-            $0.netdevs = [NetdevConfig(id: "a"), NetdevConfig(id: "b")]
+            $0.netdevs = [NetdevConfig(id: "a", kind: .user([])), NetdevConfig(id: "b", kind: .user([]))]
             $0.devices = [device("virtio-net-device", ("netdev", "a")), device("virtio-net-device", ("netdev", "b"))]
         }
         #expect(machine.bus.readDevice(0x1000_8105, size: 1) == 0x56)

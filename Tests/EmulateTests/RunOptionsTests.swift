@@ -1,4 +1,5 @@
 import EmuBus
+import EmuDevices
 import EmuControl
 import EmuMachine
 import Testing
@@ -38,7 +39,7 @@ import emulate
         #expect(config.drives[0].interface == .none)
         #expect(config.devices.map(\.driver) == ["virtio-blk-device", "virtio-net-device", "virtio-rng-device"])
         #expect(config.devices[1]["mac"] == "52:54:00:aa:bb:cc")
-        #expect(config.netdevs[0].options == [.init(name: "hostfwd", value: "tcp:127.0.0.1:2222-:22")])
+        #expect(config.netdevs[0].kind == .user([.init(name: "hostfwd", value: "tcp:127.0.0.1:2222-:22")]))
         #expect(config.exitsOnReset && config.snapshotsDrives)
     }
 
@@ -48,7 +49,37 @@ import emulate
         #expect(config.devices[0].driver == "virtio-net-device")
         #expect(config.devices[0]["netdev"] == config.netdevs[0].id)
         #expect(config.devices[0]["mac"] == "52:54:00:00:00:01")
-        #expect(config.netdevs[0].options.map(\.name) == ["hostfwd"])
+        #expect(config.netdevs[0].kind == .user([.init(name: "hostfwd", value: "udp::5000-:5000")]))
+    }
+
+    @Test("cables between machines, as QEMU writes them", arguments: [
+        ("stream,id=n,addr.type=inet,addr.host=::1,addr.port=1234,server=on", .stream(.inet(host: "::1", port: 1234), listens: true, retryInterval: nil)),
+        ("stream,id=n,addr.path=/tmp/s,reconnect=2", .stream(.unix(path: "/tmp/s"), listens: false, retryInterval: 2_000_000_000)),
+        ("dgram,id=n,local.port=1,remote.host=10.0.0.1,remote.port=2", .datagrams(local: .inet(host: "", port: 1), remote: .inet(host: "10.0.0.1", port: 2))),
+        ("dgram,id=n,remote.host=230.0.0.1,remote.port=5", .multicast(IPv4Address(0xe600_0001), port: 5, interface: nil)),
+        ("socket,id=n,listen=:1234", .stream(.inet(host: "", port: 1234), listens: true, retryInterval: nil)),
+        ("socket,id=n,connect=[::1]:1234", .stream(.inet(host: "::1", port: 1234), listens: false, retryInterval: nil)),
+        ("socket,id=n,mcast=230.0.0.1:1,localaddr=127.0.0.1", .multicast(IPv4Address(0xe600_0001), port: 1, interface: IPv4Address(0x7f00_0001))),
+        ("socket,id=n,udp=h:1,localaddr=:2", .datagrams(local: .inet(host: "", port: 2), remote: .inet(host: "h", port: 1))),
+        ("tap,id=n,ifname=tap0,script=no", .tap(interface: "tap0")),
+    ] as [(String, NetdevConfig.Kind)])
+    func networksAreParsed(text: String, kind: NetdevConfig.Kind) throws {
+        #expect(try parse("-netdev", text).config.netdevs == [NetdevConfig(id: "n", kind: kind)])
+    }
+
+    @Test(arguments: [
+        "stream,id=n", "stream,id=n,addr.port=1,server=on,reconnect=1", "stream,id=n,addr.type=unix", "dgram,id=n,remote.port=1", "socket,id=n",
+        "socket,id=n,listen=:1,connect=a:1", "socket,id=n,listen=x", "socket,id=n,udp=a:1", "socket,id=n,mcast=name:1", "tap,id=n,script=/bin/x",
+    ])
+    func impossibleNetworksAreNamed(text: String) {
+        #expect(throws: CommandEnd.self) { try parse("-netdev", text) }
+    }
+
+    @Test func aCaptureNeedsItsNetwork() throws {
+        let config = try parse("-netdev", "user,id=n", "-object", "filter-dump,id=f,netdev=n,file=x.pcap").config
+        #expect(config.captures == [CaptureConfig(netdev: "n", file: "x.pcap", limit: 65536)])
+        #expect(throws: CommandEnd.self) { try parse("-object", "filter-dump,id=f,netdev=n,file=x.pcap") }
+        #expect(throws: CommandEnd.self) { try parse("-object", "rng-random,id=f") }
     }
 
     @Test func icountIsTheVirtualClock() throws {
@@ -101,10 +132,10 @@ import emulate
     }
 
     @Test(arguments: [
-        (["-s"], .tcp(host: "", port: 1234)), (["-gdb", "tcp::1234"], .tcp(host: "", port: 1234)), (["-gdb", "tcp:0.0.0.0:99,server=on,wait=off"], .tcp(host: "0.0.0.0", port: 99)),
-        (["-gdb", "tcp:[::1]:5"], .tcp(host: "::1", port: 5)), (["-gdb", "unix:/tmp/a,,b,server,nowait"], .unix(path: "/tmp/a,b")), (["-s", "-gdb", "none"], nil), ([], nil),
-    ] as [([String], GDBEndpoint?)])
-    func gdbAttachesWhereQEMUsOptionSays(arguments: [String], endpoint: GDBEndpoint?) throws {
+        (["-s"], .inet(host: "", port: 1234)), (["-gdb", "tcp::1234"], .inet(host: "", port: 1234)), (["-gdb", "tcp:0.0.0.0:99,server=on,wait=off"], .inet(host: "0.0.0.0", port: 99)),
+        (["-gdb", "tcp:[::1]:5"], .inet(host: "::1", port: 5)), (["-gdb", "unix:/tmp/a,,b,server,nowait"], .unix(path: "/tmp/a,b")), (["-s", "-gdb", "none"], nil), ([], nil),
+    ] as [([String], SocketAddress?)])
+    func gdbAttachesWhereQEMUsOptionSays(arguments: [String], endpoint: SocketAddress?) throws {
         #expect(try RunOptions.parse(arguments).gdb == endpoint)
         #expect(try !RunOptions.parse(arguments).startsPaused)
         #expect(try RunOptions.parse(arguments + ["-S"]).startsPaused)
@@ -147,7 +178,7 @@ import emulate
          "-device: unknown property 'packet' of virtio-rng-device; did you mean 'packed'?; known are id, bus, packed, event_idx, indirect_desc"),
         (["-device", "virtio-net-device,netdev=n,mac=1:2"],
          "-device: mac=1:2: '1:2' is not a unicast Ethernet address such as 52:54:00:12:34:56"),
-        (["-netdev", "tap,id=a"], "-netdev: unknown network backend 'tap'; there is user"),
+        (["-netdev", "vde,id=a"], "-netdev: unknown network backend 'vde'; there is user, stream, dgram, socket, tap"),
         (["-netdev", "user"], "-netdev: needs an id: -netdev user,id=net0"),
         (["-netdev", "user,id=a,hostfwd=tcp:22"],
          "-netdev: hostfwd=tcp:22: no '-' between host and guest; write [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport, "

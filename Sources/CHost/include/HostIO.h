@@ -32,4 +32,10 @@ int host_lock_byte(int descriptor, int64_t offset, int exclusive);
 /// Bytes of a block device (BLKGETSIZE64), or -1 with errno set.
 int64_t host_block_device_size(int descriptor);
 
+/// Bytes of a network interface's name, its zero included (IFNAMSIZ).
+#define HOST_INTERFACE_NAME_SIZE 16
+
+/// A tap interface without packet information, not blocking: the one named, or a new one whose name is put into `name`. Returns the descriptor.
+int host_open_tap(char name[HOST_INTERFACE_NAME_SIZE]);
+
 #endif

@@ -10,7 +10,7 @@ import Glibc
 public final class GDBServer: IOPoller {
     private let session: DebugSession
     private let stub: GDBStub
-    private let endpoint: GDBEndpoint?
+    private let endpoint: SocketAddress?
     /// -1 when nobody else may come.
     private var listener: Int32
     private var listenerIndex: Int?
@@ -20,11 +20,15 @@ public final class GDBServer: IOPoller {
 
     /// Listens at `endpoint`.
     /// - Throws: `ConfigError` naming the endpoint when that is impossible, `DebugError` when GDB does not know the processor.
-    public init(_ debugger: Debugger, at endpoint: GDBEndpoint) throws {
+    public init(_ debugger: Debugger, at endpoint: SocketAddress) throws {
         session = debugger.session
         stub = try GDBStub(debugger)
         self.endpoint = endpoint
-        listener = try endpoint.listen()
+        do throws(SocketError) {
+            listener = try endpoint.listen()
+        } catch {
+            throw ConfigError("-gdb \(Self.option(endpoint))", error.description)
+        }
         connectStub()
     }
 
@@ -39,6 +43,11 @@ public final class GDBServer: IOPoller {
     }
 
     deinit { stopListening() }
+
+    /// As `-gdb` takes it.
+    package static func option(_ endpoint: SocketAddress) -> String {
+        if case .unix = endpoint { "unix:\(endpoint.text)" } else { "tcp:\(endpoint.text)" }
+    }
 
     private func connectStub() {
         stub.send = { [unowned self] in connection?.send($0) }

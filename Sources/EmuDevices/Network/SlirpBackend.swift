@@ -13,8 +13,7 @@ public final class SlirpBackend: NetworkBackend, IOPoller {
     private var slirp: OpaquePointer!
     private let callbacks: UnsafeMutablePointer<SlirpCb>
     /// Frames the card had no room for. While there are any, libslirp is not polled, which stops the flow at its source.
-    private var backlog: [[UInt8]] = []
-    private static let backlogLimit = 512
+    private var backlog = FrameBacklog()
     /// The set being filled or handled, for the callbacks.
     private var pollSet: PollSet?
     private var isPolling = false
@@ -29,6 +28,12 @@ public final class SlirpBackend: NetworkBackend, IOPoller {
         slirp = Self.create(configuration, callbacks, Unmanaged.passUnretained(self).toOpaque())
         guard slirp != nil else { throw NetworkError("-netdev user: libslirp refused its configuration") }
         for forward in configuration.hostForwards { try addHostForward(forward) }
+        for forward in configuration.guestForwards {
+            var address = forward.address.inAddress
+            guard slirp_add_exec(slirp, forward.command, &address, Int32(forward.port)) >= 0 else {
+                throw NetworkError("guestfwd=tcp:\(forward.address):\(forward.port): the address is not one of the guest's network, or is taken")
+            }
+        }
     }
 
     deinit {
@@ -95,19 +100,7 @@ public final class SlirpBackend: NetworkBackend, IOPoller {
         slirp_input(slirp, frame.baseAddress?.assumingMemoryBound(to: UInt8.self), length)
     }
 
-    public func receiverReady() {
-        while let frame = backlog.first, let receiver {
-            guard frame.withUnsafeBytes({ receiver.receive($0) }) else { return }
-            backlog.removeFirst()
-        }
-    }
-
-    private func deliver(_ frame: UnsafeRawBufferPointer) {
-        guard let receiver else { return }
-        if backlog.isEmpty, receiver.receive(frame) { return }
-        // TCP sends again what is dropped here.
-        if backlog.count < Self.backlogLimit { backlog.append(Array(frame)) }
-    }
+    public func receiverReady() { backlog.resume(receiver) }
 
     // MARK: Polling
 
@@ -161,7 +154,8 @@ public final class SlirpBackend: NetworkBackend, IOPoller {
     private static func makeCallbacks() -> SlirpCb {
         var callbacks = SlirpCb()
         callbacks.send_packet = { bytes, length, opaque in
-            SlirpBackend.from(opaque).deliver(UnsafeRawBufferPointer(start: bytes, count: length))
+            let backend = SlirpBackend.from(opaque)
+            backend.backlog.deliver(UnsafeRawBufferPointer(start: bytes, count: length), to: backend.receiver)
             return length
         }
         callbacks.guest_error = { message, _ in

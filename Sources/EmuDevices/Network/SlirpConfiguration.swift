@@ -75,6 +75,31 @@ public struct HostForward: Equatable, Sendable {
     }
 }
 
+/// One `guestfwd=` rule: each connection of the guest to an address of its network talks to a program of the host.
+public struct GuestForward: Equatable, Sendable {
+    public var address: IPv4Address
+    public var port: UInt16
+    /// Run by the shell, with the connection as its standard input and output.
+    public var command: String
+
+    /// Parses QEMU's `[tcp]:server:port-cmd:command`.
+    public init(parsing text: String) throws(NetworkError) {
+        func fail(_ what: String) -> NetworkError {
+            NetworkError("guestfwd=\(text): \(what); write [tcp]:server:port-cmd:COMMAND, for example tcp:10.0.2.100:7-cmd:cat")
+        }
+        guard let dash = text.firstIndex(of: "-") else { throw fail("no '-' between address and command") }
+        let parts = text[..<dash].split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == "tcp" || parts[0].isEmpty else { throw fail("the address needs protocol tcp, server and port") }
+        guard let address = IPv4Address(parts[1]) else { throw fail("'\(parts[1])' is not an IPv4 address") }
+        guard let port = UInt16(parts[2]), port > 0 else { throw fail("port '\(parts[2])' is not a number from 1 to 65535") }
+        let target = text[text.index(after: dash)...]
+        guard target.hasPrefix("cmd:"), target.count > 4 else { throw fail("only cmd:COMMAND can stand behind the address") }
+        self.address = address
+        self.port = port
+        command = String(target.dropFirst(4))
+    }
+}
+
 /// The options of `-netdev user`, in QEMU's words and with QEMU's defaults.
 public struct SlirpConfiguration: Sendable {
     public var network = IPv4Address(0x0a00_0200)
@@ -96,10 +121,11 @@ public struct SlirpConfiguration: Sendable {
     public var tftpServerName: String?
     public var bootFile: String?
     public var hostForwards: [HostForward] = []
+    public var guestForwards: [GuestForward] = []
 
     public static let optionNames = [
         "net", "host", "dns", "dhcpstart", "restrict", "ipv4", "ipv6", "hostname", "domainname", "dnssearch",
-        "tftp", "tftp-server-name", "bootfile", "hostfwd",
+        "tftp", "tftp-server-name", "bootfile", "hostfwd", "guestfwd",
     ]
 
     public init() {}
@@ -122,6 +148,7 @@ public struct SlirpConfiguration: Sendable {
             case "tftp": tftpDirectory = value
             case "tftp-server-name": tftpServerName = value
             case "bootfile": bootFile = value
+            case "guestfwd": guestForwards.append(try GuestForward(parsing: value))
             case "hostfwd": hostForwards.append(try HostForward(parsing: value))
             default: throw NetworkError("\(name)=\(value): -netdev user has no such option; it has \(Self.optionNames.joined(separator: ", "))")
             }

@@ -7,7 +7,7 @@ enum GDBOptions {
     static let defaultPort: UInt16 = 1234
 
     /// Nil for none.
-    static func endpoint(_ use: OptionUse) throws(CommandEnd) -> GDBEndpoint? {
+    static func endpoint(_ use: OptionUse) throws(CommandEnd) -> SocketAddress? {
         var elements = PropertyList.split(use.value)
         let place = elements.removeFirst()
         // QEMU's words for what is the only way here: the stub listens, and nobody waits for a client.
@@ -32,6 +32,6 @@ enum GDBOptions {
         var host = String(rest[..<colon])
         // An IPv6 address has colons of its own.
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        return .tcp(host: host, port: port)
+        return .inet(host: host, port: port)
     }
 }

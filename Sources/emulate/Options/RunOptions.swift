@@ -19,7 +19,7 @@ package struct RunOptions {
     package var watchdog: (seconds: UInt64, exitCode: Int32?)?
     package var recording = RecordingOptions()
     /// `-gdb`, `-s`: where GDB may attach.
-    package var gdb: GDBEndpoint?
+    package var gdb: SocketAddress?
     /// `-S`.
     package var startsPaused = false
     /// The word that is no option: a program, kernel or disk to find out about.
@@ -111,6 +111,10 @@ package struct RunOptions {
         try refuseDuplicates("-fsdev", config.folders.map(\.id))
         try refuseDuplicates("-chardev", config.chardevs.compactMap(\.id))
         try refuseDuplicates("-device", config.devices.compactMap { $0["id"] })
+        for capture in config.captures where !config.netdevs.contains(where: { $0.id == capture.netdev }) {
+            throw .failed(
+                "-object", "filter-dump: there is no -netdev with id '\(capture.netdev)'" + didYouMean(capture.netdev, among: config.netdevs.map(\.id)))
+        }
         for device in config.devices {
             try check(device, "drive", "-drive", config.drives.compactMap(\.id))
             try check(device, "netdev", "-netdev", config.netdevs.map(\.id))

@@ -1,3 +1,4 @@
+import EmuBus
 import EmuControl
 import EmuMachine
 import Foundation
@@ -180,23 +181,23 @@ import Testing
     @Test("a place nobody can listen on is named, with what is wrong")
     func badEndpoints() throws {
         let debugger = Debugger(try GDBStubTests.countingGuest().session)
-        func problem(_ endpoint: GDBEndpoint) -> String {
+        func problem(_ endpoint: SocketAddress) -> String {
             do {
                 _ = try GDBServer(debugger, at: endpoint)
                 return "none"
             } catch { return "\(error)" }
         }
-        let taken = try GDBServer(debugger, at: .tcp(host: "", port: 0))
+        let taken = try GDBServer(debugger, at: .inet(host: "", port: 0))
         let port = try #require(taken.port)
-        #expect(problem(.tcp(host: "", port: port)).contains("somebody else listens on port \(port)"))
-        #expect(problem(.tcp(host: "no.such.host.invalid", port: 1)).contains("-gdb tcp:no.such.host.invalid:1"))
+        #expect(problem(.inet(host: "", port: port)).contains("somebody else listens on port \(port)"))
+        #expect(problem(.inet(host: "no.such.host.invalid", port: 1)).contains("-gdb tcp:no.such.host.invalid:1"))
         #expect(problem(.unix(path: String(repeating: "x", count: 200))).contains("1 to 107 bytes"))
         #expect(problem(.unix(path: "/nonexistent/gdb")).contains("No such file or directory"))
     }
 
     @Test("without a host only this computer can connect")
     func loopback() throws {
-        let server = try GDBServer(Debugger(try GDBStubTests.countingGuest().session), at: .tcp(host: "", port: 0))
+        let server = try GDBServer(Debugger(try GDBStubTests.countingGuest().session), at: .inet(host: "", port: 0))
         #expect(server.isLoopback)
     }
 }

@@ -87,7 +87,7 @@ final class GDBRig {
     /// A guest to which clients connect by TCP.
     static func listening(_ guest: DebugGuest, isPaused: Bool = false) throws -> GDBRig {
         guest.machine.isPaused = isPaused
-        let rig = try GDBRig(guest) { try GDBServer($0, at: .tcp(host: "", port: 0)) }
+        let rig = try GDBRig(guest) { try GDBServer($0, at: .inet(host: "", port: 0)) }
         rig.start()
         return rig
     }
