@@ -18,7 +18,7 @@ import Testing
         .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
         .fence_i, .illegal, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .sc_w, .sc_d,
     ])
-    private static let bodyRows = RVTable.all.filter { !excluded.contains($0.op) }
+    private static let bodyRows = RVTable.all.filter { !excluded.contains($0.op) && !$0.op.isVector }
     private static let jumpRows = RVTable.all.filter { jumps.contains($0.op) }
 
     // MARK: Generation

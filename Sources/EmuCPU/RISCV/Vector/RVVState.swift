@@ -104,7 +104,7 @@ struct VectorGroup {
 extension RVOp {
     /// An operation on the vector registers or their configuration.
     @inline(__always)
-    var isVector: Bool { rawValue &- RVOp.vsetvli.rawValue <= RVOp.vmvr.rawValue - RVOp.vsetvli.rawValue }
+    package var isVector: Bool { rawValue &- RVOp.vsetvli.rawValue <= RVOp.vmvr.rawValue - RVOp.vsetvli.rawValue }
 
     /// A vector load or store.
     var isVectorMemory: Bool { rawValue >= RVOp.vlm.rawValue && rawValue <= RVOp.vsr.rawValue }
