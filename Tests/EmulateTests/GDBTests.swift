@@ -40,7 +40,7 @@ struct GDBTests {
 
     private func emulate(_ arguments: String...) throws -> Subprocess {
         let run = try Subprocess(["-nographic", "-bios", "none", "-gdb", "unix:\(socket)"] + arguments)
-        let deadline = Date(timeIntervalSinceNow: 20)
+        let deadline = Date(timeIntervalSinceNow: Subprocess.patience)
         while access(socket, F_OK) != 0, deadline.timeIntervalSinceNow > 0 { usleep(5000) }
         return run
     }

@@ -37,21 +37,22 @@ import Testing
     @Test("a signal ends the run with whole files, too", arguments: [SIGINT, SIGTERM])
     func signals(_ number: Int32) throws {
         let process = try Subprocess([
-            "-bios", "none", "--time", "virtual", Self.endless, "--coverage", directory.path("c.info"), "--profile", directory.path("p.folded"),
+            "-bios", "none", "--time", "virtual", Self.endless, "--coverage", directory.path("c.info"),
+            "--profile", directory.path("p.folded") + ",interval=100", "--trace", directory.path("t") + ",code=fact",
         ])
-        // The files are made when the run begins.
-        try #require(waitUntil { FileManager.default.fileExists(atPath: self.directory.path("p.folded")) })
-        sleep(1)
+        // Something was written, so the guest has come to its loop and been round it many times.
+        try #require(waitUntil { (try? FileManager.default.attributesOfItem(atPath: self.directory.path("t"))[.size] as? Int).map { $0 > 0 } == true })
         process.signal(number)
         #expect(process.wait() == .signal(number))
         #expect(text("c.info").contains("SF:/fixtures/calls.c\n") && text("c.info").hasSuffix("end_of_record\n"))
         #expect(text("p.folded").contains("program") && text("p.folded").hasSuffix("\n"))
+        #expect(text("t").hasSuffix("\n"))
     }
 
     private func waitUntil(_ condition: () -> Bool) -> Bool {
-        for _ in 0..<200 {
+        for _ in 0..<6000 {
             if condition() { return true }
-            usleep(50_000)
+            usleep(10_000)
         }
         return false
     }

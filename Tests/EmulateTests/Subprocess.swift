@@ -26,6 +26,9 @@ final class Subprocess {
         case terminal
     }
 
+    /// Seconds something may take on a slow, busy machine before it counts as hung, unless a test says otherwise.
+    static let patience = 60.0
+
     let pid: pid_t
     /// The test's ends: of pipes, or of the pseudo-terminal.
     private(set) var input: Int32 = -1
@@ -119,22 +122,22 @@ final class Subprocess {
     func signal(_ number: Int32) { kill(pid, number) }
 
     /// Reads output until it contains `expected`; false when the output ends or the time is up.
-    func waitFor(_ expected: String, seconds: Double = 20) -> Bool {
+    func waitFor(_ expected: String, seconds: Double = patience) -> Bool {
         read(output, seconds: seconds) { $0.contains(expected) }
     }
 
     /// Reads output until it contains `expected` so many times; false when the output ends or the time is up.
-    func waitFor(occurrences: Int, of expected: String, seconds: Double = 20) -> Bool {
+    func waitFor(occurrences: Int, of expected: String, seconds: Double = patience) -> Bool {
         read(output, seconds: seconds) { $0.components(separatedBy: expected).count > occurrences }
     }
 
     /// Reads to the end of output.
-    func outputToEnd(seconds: Double = 20) -> String {
+    func outputToEnd(seconds: Double = patience) -> String {
         _ = read(output, seconds: seconds) { _ in false }
         return text
     }
 
-    func errorsToEnd(seconds: Double = 20) -> String {
+    func errorsToEnd(seconds: Double = patience) -> String {
         var collected = ""
         _ = Self.readChunks(errors, seconds) { chunk in
             collected += chunk
@@ -144,7 +147,7 @@ final class Subprocess {
     }
 
     /// Reads standard error until it contains `expected`; nil when it ends or the time is up.
-    func errors(until expected: String, seconds: Double = 20) -> String? {
+    func errors(until expected: String, seconds: Double = patience) -> String? {
         var collected = ""
         let isFound = Self.readChunks(errors, seconds) { chunk in
             collected += chunk
@@ -175,7 +178,7 @@ final class Subprocess {
     }
 
     /// Waits for the end; kills it when the time is up.
-    func wait(seconds: Double = 20) -> Ending {
+    func wait(seconds: Double = patience) -> Ending {
         if let ended { return ended }
         let deadline = Date(timeIntervalSinceNow: seconds)
         var status: Int32 = 0
@@ -228,7 +231,7 @@ final class Pseudoterminal {
     }
 
     /// Waits until the settings are as wanted.
-    func waitUntil(seconds: Double = 20, _ isRight: (Settings) -> Bool) -> Bool {
+    func waitUntil(seconds: Double = Subprocess.patience, _ isRight: (Settings) -> Bool) -> Bool {
         let deadline = Date(timeIntervalSinceNow: seconds)
         while !isRight(settings) {
             if deadline.timeIntervalSinceNow <= 0 { return false }

@@ -42,8 +42,8 @@ struct TestROMTests {
             "-kernel", Self.folder.appending(path: entry.program).path,
         ] + (entry.options ?? []))
         run.endInput()
-        let output = run.outputToEnd(seconds: 60)
-        #expect(run.wait(seconds: 10) == .code(entry.exit), "\(output)")
+        let output = run.outputToEnd()
+        #expect(run.wait() == .code(entry.exit), "\(output)")
         if let text = entry.text { #expect(output.contains(text)) }
     }
 
