@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 log=.build/tests.log
-# The tests of one run have more than a thousand files open at a time, which is more than many machines allow unless asked.
+# Tests run side by side in one process, and some machines allow few open files unless asked.
 limit=$(ulimit -Hn)
 if [ "$limit" = unlimited ] || [ "$limit" -gt 8192 ]; then limit=8192; fi
 ulimit -Sn "$limit"

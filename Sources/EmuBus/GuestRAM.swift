@@ -1,4 +1,3 @@
-import CHost
 import Glibc
 
 /// One contiguous range of guest physical memory backed by host memory.
@@ -21,8 +20,8 @@ public final class GuestRAM: @unchecked Sendable {
     public let codeMap: UnsafeMutablePointer<UInt64>
     /// One record per page for those who cache its code and its translations.
     public let pageRecords: UnsafeMutablePointer<PageRecord>
-    /// The file behind `host`.
-    private let descriptor: Int32
+    /// The part of a file behind `host`.
+    private let range: MemoryRange
 
     /// What the processors' caches know of a page, so that a change to it needs no search.
     public struct PageRecord {
@@ -56,39 +55,18 @@ public final class GuestRAM: @unchecked Sendable {
     /// - Throws: `HostError` when the host cannot provide the memory.
     public convenience init(base: UInt64, size: UInt64, isReadOnly: Bool = false) throws(HostError) {
         precondition(base % UInt64(Self.pageSize) == 0 && size % UInt64(Self.pageSize) == 0 && size > 0)
-        let descriptor = host_memfd_create("guest-ram")
-        guard descriptor >= 0 else { throw HostError("memfd_create for guest RAM", errno) }
-        do throws(HostError) {
-            guard let length = Int(exactly: size), ftruncate(descriptor, length) == 0 else {
-                throw HostError("reserving \(size >> 20) MiB of guest RAM", errno == 0 ? ENOMEM : errno)
-            }
-            try self.init(base, size, isReadOnly, descriptor, sharing: MAP_SHARED)
-        } catch {
-            close(descriptor)
-            throw error
-        }
+        try self.init(base, size, isReadOnly, MemoryRange(size: size), sharing: MAP_SHARED)
     }
 
     /// Memory that holds what `original` holds now. What is written to the copy stays in it; what is written to the original later
     /// may show in the copy. For looking ahead while a guest stands still.
     public convenience init(copyOf original: GuestRAM) throws(HostError) {
-        let descriptor = dup(original.descriptor)
-        guard descriptor >= 0 else { throw HostError("copying guest RAM", errno) }
-        do throws(HostError) {
-            try self.init(original.base, original.size, original.isReadOnly, descriptor, sharing: MAP_PRIVATE)
-        } catch {
-            close(descriptor)
-            throw error
-        }
+        try self.init(original.base, original.size, original.isReadOnly, original.range, sharing: MAP_PRIVATE)
     }
 
-    /// Takes over `descriptor` unless it throws.
-    private init(_ base: UInt64, _ size: UInt64, _ isReadOnly: Bool, _ descriptor: Int32, sharing: Int32) throws(HostError) {
+    private init(_ base: UInt64, _ size: UInt64, _ isReadOnly: Bool, _ range: MemoryRange, sharing: Int32) throws(HostError) {
+        let mapping = try range.map(sharing)
         let length = Int(size)
-        let mapping = mmap(nil, length, PROT_READ | PROT_WRITE, sharing | MAP_NORESERVE, descriptor, 0)
-        guard let mapping, mapping != MAP_FAILED else {
-            throw HostError("mapping \(size >> 20) MiB of guest RAM", errno)
-        }
         let pages = length >> Self.pageShift
         // calloc, so that flags of untouched pages cost no memory either.
         guard let flags = calloc(pages, 1), let map = calloc(pages, MemoryLayout<UInt64>.stride),
@@ -99,7 +77,7 @@ public final class GuestRAM: @unchecked Sendable {
         self.base = base
         self.size = size
         self.isReadOnly = isReadOnly
-        self.descriptor = descriptor
+        self.range = range
         host = mapping
         pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
         codeMap = map.bindMemory(to: UInt64.self, capacity: pages)
@@ -109,7 +87,6 @@ public final class GuestRAM: @unchecked Sendable {
 
     deinit {
         munmap(host, Int(size))
-        close(descriptor)
         free(pageFlags)
         free(codeMap)
         free(pageRecords)

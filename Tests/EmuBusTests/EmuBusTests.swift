@@ -1,4 +1,5 @@
 import EmuBus
+import Foundation
 import Testing
 
 @Suite struct AddressSpaceTests {
@@ -47,6 +48,33 @@ import Testing
             #expect(bus.writeDevice(0x1000, 5, size: 8))
         }
         #expect(device == nil)
+    }
+
+    @Test func memoriesAreApartAndTakeOneDescriptor() throws {
+        let memories = try (0..<100 as Range<UInt64>).map { try GuestRAM(base: $0 << 20, size: 4096 << ($0 % 3)) }
+        for memory in memories {
+            #expect(UnsafeRawBufferPointer(start: memory.host, count: Int(memory.size)).allSatisfy { $0 == 0 })
+            memset(memory.host, Int32(memory.base >> 20) + 1, Int(memory.size))
+        }
+        for memory in memories {
+            #expect(UnsafeRawBufferPointer(start: memory.host, count: Int(memory.size)).allSatisfy { $0 == UInt8(memory.base >> 20) + 1 })
+        }
+        let files = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+            .compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + $0) }
+        #expect(files.filter { $0.contains("guest-ram") }.count == 1)
+    }
+
+    @Test func aCopyOfMemoryIsItsOwnAndOutlivesTheOriginal() throws {
+        var original: GuestRAM? = try GuestRAM(base: 0, size: 8192)
+        let host = try #require(original).host
+        host.storeBytes(of: 1, as: UInt64.self)
+        (host + 4096).storeBytes(of: 2, as: UInt64.self)
+        let copy = try GuestRAM(copyOf: try #require(original))
+        copy.host.storeBytes(of: 3, as: UInt64.self)
+        #expect(host.load(as: UInt64.self) == 1)
+        original = nil
+        #expect(copy.host.load(as: UInt64.self) == 3)
+        #expect((copy.host + 4096).load(as: UInt64.self) == 2)
     }
 
     @Test func memoryIsFoundInEveryRange() throws {
