@@ -68,6 +68,9 @@ extension RVConfig {
         var extensions = RVExtensionSet(RVExtension.allCases)
         // With both, hardware updating would start switched off.
         extensions.remove(.svade)
+        // Boards with interrupt files bring them along.
+        extensions.remove(.smaia)
+        extensions.remove(.ssaia)
         return RVConfig(extensions: extensions)
     }()
 
@@ -157,6 +160,7 @@ extension RVConfig {
         case .zcb, .zcmop: [.zca]
         case .zcd: [.zca, .d]
         case .smstateen: [.ssstateen]
+        case .smaia: [.ssaia]
         case .sscofpmf: [.zihpm]
         case .svade, .svadu, .svnapot, .svpbmt, .svinval, .sv48: [.sv39]
         case .sv57: [.sv48]
@@ -253,7 +257,9 @@ extension RVExtension {
         case .zbb: "basic bit manipulation"
         case .zbc: "carry-less multiplication"
         case .zbs: "single-bit instructions"
+        case .smaia: "advanced interrupt architecture, machine level; with aia=aplic-imsic always on"
         case .smstateen: "state enables, machine level"
+        case .ssaia: "advanced interrupt architecture, supervisor level; with aia=aplic-imsic always on"
         case .sscofpmf: "counter overflow interrupts and mode filters"
         case .ssstateen: "state enables, supervisor level"
         case .sstc: "supervisor timer compare"
