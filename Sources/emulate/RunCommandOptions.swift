@@ -23,6 +23,8 @@ extension RunCommand {
         Row(["machine", "M"], "NAME[,PROPERTY=…]",
             help: "the board ('-machine help' lists them; default: virt)\n"
                 + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
+                + "aia=none|aplic|aplic-imsic: a PLIC, an APLIC, or an APLIC with IMSICs (virt; default: none)\n"
+                + "aia-guests=N: interrupt files of a hart for its guests, 0 to 7 (virt with aia=aplic-imsic; default: 0)\n"
                 + "accel=jit|tcg|interp|lockstep: as -accel\n"
                 + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in
             try setMachine(&options, use)

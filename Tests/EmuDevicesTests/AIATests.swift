@@ -86,7 +86,9 @@ import TestSupport
         #expect(!harts[1])
         imsic.state = saved
         #expect(harts[1] && imsic.state == saved)
-        imsic.state = [IMSIC.FileState(delivery: 77, threshold: 4096, pending: [~0], enabled: [])]
+        var wrong = saved
+        (wrong[0].delivery, wrong[0].threshold, wrong[0].pending, wrong[0].enabled) = (77, 4096, [~0], [])
+        imsic.state = wrong
         #expect(imsic.file(hart: 0).read(0x80) == ~1 && imsic.file(hart: 0).read(0x70) == 1)
     }
 }
@@ -172,7 +174,7 @@ import TestSupport
         #expect(!machine[0] && read(root, 0x4004) == 0)
     }
 
-    @Test func adelegatedSourceIsTheChildsAlone() {
+    @Test func aDelegatedSourceIsTheChildsAlone() {
         start(child)
         write(child, 0x28, 6)
         #expect(read(child, 0x28) == 0)
@@ -243,7 +245,10 @@ import TestSupport
         #expect(!machine[0])
         root.state = saved
         #expect(machine[0] && root.state == saved)
-        root.state = APLIC.State(source: [], target: [.max], level: [], pending: [.max], enabled: [.max], delivery: [1], force: [], threshold: [])
-        _ = claim(root)
+        var wrong = saved
+        (wrong.source, wrong.target, wrong.pending, wrong.enabled) = ([], [.max], [.max], [.max])
+        (wrong.level, wrong.delivery, wrong.force, wrong.threshold, wrong.addresses) = ([], [1], [], [], [])
+        root.state = wrong
+        #expect(claim(root) != 10 << 16 | 1)
     }
 }

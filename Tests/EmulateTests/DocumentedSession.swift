@@ -163,7 +163,8 @@ final class DocumentedDebugger {
         guard process.waitFor(last, seconds: seconds) else { return nil }
         var before = ""
         for _ in 0..<200 {
-            usleep(50_000)
+            // Ctrl-C means something only once the guest runs.
+            usleep(300_000)
             process.signal(SIGINT)
             guard let all = answer(seconds: seconds), let stop = all.range(of: "interrupted: ") else { return nil }
             before += all[..<stop.lowerBound]

@@ -24,8 +24,10 @@ struct LLDBTests {
         let guest = try Subprocess(["-nographic", "-bios", "none", "-S", "-smp", "\(harts)", "--time", "virtual", "-gdb", "tcp::0", "-kernel", program])
         let line = try #require(guest.errors(until: "\n"))
         let port = try #require(line.split(separator: ":").last.flatMap { UInt16($0.trimmingCharacters(in: .whitespacesAndNewlines)) })
-        let debugger = try Subprocess(["-c", "exec \"$0\" --no-lldbinit --no-use-colors 2>&1", LLDB.path ?? ""], program: "/bin/sh")
-        for command in ["target create \(program)", "gdb-remote 127.0.0.1:\(port)"] + commands + ["process kill", "quit"] { debugger.send(command + "\n") }
+        // Typed ones would not wait for each other.
+        let all = ["target create \(program)", "gdb-remote 127.0.0.1:\(port)"] + commands + ["process kill", "quit"]
+        let debugger = try Subprocess(
+            ["-c", "exec \"$0\" --no-lldbinit --no-use-colors \"$@\" 2>&1", LLDB.path ?? ""] + all.flatMap { ["-o", $0] }, program: "/bin/sh")
         debugger.endInput()
         let text = debugger.outputToEnd(seconds: 120)
         #expect(debugger.wait() == .code(0), "\(text)")
@@ -41,7 +43,7 @@ struct LLDBTests {
         ])
         for expected in [
             "pc = 0x0000000000001000", "mstatus = 0x0000000a00000000", "stop reason = instruction step into", "pc = 0x0000000000001004", "stop reason = breakpoint 1.1",
-            "a0 = 0x0000000000001234", "0x80000000: 0xf14022f3", "stop reason = watchpoint 1", "`sample at logger.c:45", "stop reason = step over",
+            "a0 = 0x0000000000001234", "0x80000000: 0xf14022f3", "stop reason = watchpoint 1", " at logger.c:", "stop reason = step over",
         ] { #expect(text.contains(expected), "\(expected) in \(text)") }
     }
 

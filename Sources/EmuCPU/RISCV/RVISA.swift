@@ -68,16 +68,14 @@ extension RVConfig {
         var extensions = RVExtensionSet(RVExtension.allCases)
         // With both, hardware updating would start switched off.
         extensions.remove(.svade)
-        // Boards with interrupt files bring them along.
-        extensions.remove(.smaia)
-        extensions.remove(.ssaia)
         return RVConfig(extensions: extensions)
     }()
 
     /// The processor of the default model, `rv64`.
     public static let standard: RVConfig = {
         var config = maximum
-        for each in [RVExtension.v, .zvfh, .zvfhmin] { config.extensions.remove(each) }
+        // Boards with interrupt files bring Smaia and Ssaia along.
+        for each in [RVExtension.v, .zvfh, .zvfhmin, .smaia, .ssaia] { config.extensions.remove(each) }
         return config
     }()
 
