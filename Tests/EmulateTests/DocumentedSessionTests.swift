@@ -44,9 +44,15 @@ import Testing
         }
         debugger.type(step.text)
         guard let interrupted = step.interrupted else { return compare(step.answer, debugger.answer(seconds: Self.patience), step.text, isMasked) }
-        let wanted = page.lines[interrupted].map(DocumentedPage.masked)
+        var wanted = page.lines[interrupted].map(DocumentedPage.masked)
         let last = page.lines[step.answer].last ?? ""
-        let answers = debugger.interrupt(after: last, seconds: Self.patience) { $0.map(DocumentedPage.masked) == wanted }
+        let answers = debugger.interrupt(after: last, seconds: Self.patience) { lines in
+            let found = lines.map(DocumentedPage.masked)
+            if found == wanted { return true }
+            // New ones are right when they are found twice.
+            if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] != nil { wanted = found }
+            return false
+        }
         compare(step.answer, answers?.before, step.text, isMasked)
         compare(interrupted, answers?.answer, "^C", isMasked)
     }
