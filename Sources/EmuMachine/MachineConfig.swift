@@ -176,6 +176,15 @@ public enum RTCBase: Equatable, Sendable {
     case date(UInt64)
 }
 
+/// `-machine virt,aia=`: the interrupt controllers, by QEMU's names.
+public enum InterruptControllers: String, CaseIterable, Sendable {
+    case plic = "none"
+    /// An advanced PLIC that drives the harts' inputs.
+    case aplic
+    /// An advanced PLIC that sends messages to an IMSIC of each hart.
+    case imsic = "aplic-imsic"
+}
+
 /// Everything the command line can say about a machine, as a plain value. `Machine` checks what only it can know.
 public struct MachineConfig: Sendable {
     public static let defaultMemory: UInt64 = 128 << 20
@@ -186,6 +195,10 @@ public struct MachineConfig: Sendable {
     public var board = BoardKind.virt
     /// `-machine virt,aclint=on`: separate ACLINT devices instead of the SiFive CLINT.
     public var hasACLINT = false
+    /// `-machine virt,aia=`: what takes interrupts to the harts.
+    public var interrupts = InterruptControllers.plic
+    /// `-machine virt,aia-guests=`: interrupt files of each hart for its guests, 0…7; only with IMSICs.
+    public var guestFiles = 0
     /// `-machine …,dumpdtb=FILE`: write the device tree there and exit.
     public var deviceTreeDump: String?
     /// `-global virtio-mmio.force-legacy=`: the virtio-mmio transports speak version 1.

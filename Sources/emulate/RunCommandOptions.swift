@@ -23,6 +23,8 @@ extension RunCommand {
         Row(["machine", "M"], "NAME[,PROPERTY=…]",
             help: "the board ('-machine help' lists them; default: virt)\n"
                 + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
+                + "aia=none|aplic|aplic-imsic: a PLIC, an APLIC, or an APLIC with IMSICs (virt; default: none)\n"
+                + "aia-guests=N: interrupt files of a hart for its guests, 0 to 7 (virt with aia=aplic-imsic; default: 0)\n"
                 + "accel=jit|tcg|interp|lockstep: as -accel\n"
                 + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in
             try setMachine(&options, use)
@@ -58,7 +60,8 @@ extension RunCommand {
         let properties = [
             Property("type", .text, "the board"), Property("aclint", .bool, "ACLINT"), Property("dumpdtb", .text, "FILE"),
             Property("accel", .choice(accelerators), "as -accel"), Property("acpi", .choice(["off"]), "this board has no ACPI tables"),
-            Property("aia", .choice(["none"]), "this board has a PLIC"),
+            Property("aia", .choice(InterruptControllers.allCases.map(\.rawValue)), "virt: the advanced interrupt architecture instead of a PLIC"),
+            Property("aia-guests", .number(0...7), "virt: interrupt files of a hart for its guests, with aia=aplic-imsic"),
         ]
         if ["help", "?"].contains(use.value) {
             throw .answered("Supported machines are:\n" + columns(BoardKind.allCases.map { ($0.rawValue, $0.summary) }, width: 21))
@@ -75,6 +78,8 @@ extension RunCommand {
         }
         if let name = list["accel"] { options.config.engine = engine(name) }
         if let value = list.bool("aclint") { options.config.hasACLINT = value }
+        if let name = list["aia"], let value = InterruptControllers(rawValue: name) { options.config.interrupts = value }
+        if let value = list.number("aia-guests") { options.config.guestFiles = Int(value) }
         if let file = list["dumpdtb"] {
             if file.isEmpty { throw use.failed("dumpdtb needs a file name") }
             options.config.deviceTreeDump = file

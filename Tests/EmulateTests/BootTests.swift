@@ -47,6 +47,21 @@ struct BootTests {
         #expect(text.contains("run: exit 0"))
     }
 
+    /// Devices and harts interrupt each other through whatever controllers there are.
+    @Test(arguments: [
+        ("virt,aia=aplic", "", "aplic"), ("virt,aia=aplic-imsic,aclint=on,aia-guests=3", "", "imsic"), ("virt,aclint=on", "", "plic"),
+        ("virt,aia=aplic-imsic", "fw_dynamic.bin", "imsic"),
+    ])
+    func everyInterruptControllerServes(machine: String, firmware: String, name: String) throws {
+        let text = try run(
+            "echo harts $(nproc); grep -i -m1 -o '\(aplic\|imsic\|plic\)' /proc/interrupts | tr A-Z a-z; awk '/ttyS0/ { print \"serial\", ($2 + $3 > 0) }' /proc/interrupts",
+            "-machine", machine, "-smp", "2", "-bios", firmware.isEmpty ? "default" : guest.path(firmware))
+        #expect(text.contains("harts 2\r\n"))
+        #expect(text.contains("\(name)\r\n") || text.contains("-\(name)"))
+        #expect(text.contains("serial 1\r\n"), "\(text)")
+        #expect(text.contains("run: exit 0"))
+    }
+
     @Test func openSBIRunsAsFirmware() throws {
         let text = try run("echo harts $(nproc)", "-smp", "2", "-bios", guest.path("fw_dynamic.bin"))
         #expect(text.contains("OpenSBI v"))

@@ -153,7 +153,7 @@ import emulate
         (["-smp", "2,maxcpus=4"], "-smp: maxcpus=4: harts cannot be added later, so it must equal cpus (2)"),
         (["-machine", "vrt"], "-machine: unknown machine 'vrt'; did you mean 'virt'?; '-machine help' lists them all"),
         (["-machine", "virt,dumpdbt=x"],
-         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, aia"),
+         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, aia, aia-guests"),
         (["-machine", "virt,aclint=maybe"], "-machine: aclint=maybe: 'maybe' is not on or off"),
         (["-machine", "virt,"], "-machine: there is an empty property (a comma too many)"),
         (["-drive", "fil=x"],

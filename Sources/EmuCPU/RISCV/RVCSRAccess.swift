@@ -54,6 +54,8 @@ extension RVProcessor {
             return stateEnabled(0, RVStateEnable.environment) ? csr : nil
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3:
             return stateEnabled(Int(number & 3), RVStateEnable.stateEnable) ? csr : nil
+        case .siselect, .sireg, .stopei, .stopi, .mireg, .mtopei:
+            return interruptRegisterIsAccessible(csr) ? csr : nil
         default:
             let isShadow = number >> 5 == RVCSR.cycle.rawValue >> 5
             return isShadow && !counterEnabled(csr.counterIndex) ? nil : csr
@@ -97,8 +99,8 @@ extension RVProcessor {
         case .time: return readTime()
 
         case .sstatus: return statusWithSummary & sstatusMask
-        case .sie: return state.pointee.mie & state.pointee.mideleg
-        case .sip: return freshInterrupts() & state.pointee.mideleg
+        case .sie: return supervisorEnabled
+        case .sip: return freshInterrupts() & state.pointee.mideleg | virtualPending
         case .stvec: return state.pointee.stvec
         case .scounteren: return state.pointee.scounteren
         case .senvcfg: return state.pointee.senvcfg
@@ -111,6 +113,7 @@ extension RVProcessor {
         case .stimecmp: return state.pointee.stimecmp
         case .satp: return state.pointee.satp
         case .scountovf: return overflowBits
+        case .siselect, .sireg, .stopei, .stopi, .mvien, .mvip, .miselect, .mireg, .mtopei, .mtopi: return readInterruptRegister(csr)
 
         // Not a registered implementation: all zero, as the manual provides for.
         case .mvendorid, .marchid, .mimpid, .mconfigptr: return 0

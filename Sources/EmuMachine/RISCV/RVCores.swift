@@ -75,6 +75,9 @@ final class RVCores {
         clint.timeChanged = { [unowned self] in for processor in processors { processor.supervisorTimerChanged() } }
     }
 
+    /// The inputs with a number, of hart 0, 1, …
+    func lines(_ interrupt: Int) -> [InterruptLine] { processors.map { InterruptLine($0, interrupt) } }
+
     /// PLIC contexts in the board's order: machine, then supervisor external interrupt of each hart.
     var plicContexts: [InterruptLine] {
         processors.flatMap { [InterruptLine($0, RVInterruptNumber.machineExternal), InterruptLine($0, RVInterruptNumber.supervisorExternal)] }

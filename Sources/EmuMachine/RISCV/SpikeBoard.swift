@@ -30,6 +30,7 @@ final class SpikeBoard: Board {
     init(_ context: BoardContext) throws {
         self.context = context
         let config = context.config
+        if config.interrupts != .plic { throw ConfigError("-machine spike,aia=\(config.interrupts.rawValue)", "the spike board has no interrupt controller; -machine virt has") }
         processor = try RVCores.processor(config)
         memory = try GuestMemory.make(at: Map.ram, config)
         rom = try GuestMemory.rom(at: Map.rom.base, size: Map.rom.size)

@@ -15,18 +15,15 @@ final class VirtBoard: Board {
         static let sswi: (base: UInt64, size: UInt64) = (0x2F0_0000, ACLINTSSWI.size)
         /// Room for devices plugged in on the command line; none exist yet.
         static let platformBus: (base: UInt64, size: UInt64) = (0x400_0000, 0x200_0000)
-        static let plic: (base: UInt64, size: UInt64) = (0xC00_0000, PLIC.size)
         static let uart: (base: UInt64, size: UInt64) = (0x1000_0000, UART16550.size)
         static let virtio: (base: UInt64, size: UInt64) = (0x1000_1000, VirtioMMIO.slotSize)
         static let fwCfg: (base: UInt64, size: UInt64) = (0x1010_0000, FwCfg.size)
         static let ram: UInt64 = 0x8000_0000
     }
 
-    /// PLIC sources.
+    /// Sources of the interrupt controller.
     enum Source {
         static let virtio = 1, uart = 10, rtc = 11
-        /// `riscv,ndev`.
-        static let count = 95
     }
 
     static let maximumHarts = 512
@@ -39,7 +36,9 @@ final class VirtBoard: Board {
     private let rom: GuestRAM
     let clint: ACLINT
     let sswi: ACLINTSSWI?
-    let plic: PLIC
+    /// All there is of `clint` where IMSICs take interprocessor interrupts, with `aclint=on`.
+    let timer: ACLINTTimer?
+    let interrupts: VirtInterrupts
     let uart: UART16550
     let rtc: GoldfishRTC
     let finisher: TestFinisher
@@ -52,17 +51,19 @@ final class VirtBoard: Board {
     init(_ context: BoardContext) throws {
         self.context = context
         let config = context.config
-        processor = try RVCores.processor(config)
+        processor = try Self.processor(config)
         memory = try GuestMemory.make(at: Map.ram, config)
         rom = try GuestMemory.rom(at: Map.rom.base, size: Map.rom.size)
         cores = try RVCores(context, processor, maximum: Self.maximumHarts, board: config.board)
         clint = ACLINT(events: context.events, harts: cores.harts)
         cores.connect(clint)
-        sswi = config.hasACLINT ? ACLINTSSWI(harts: cores.harts) : nil
-        plic = PLIC(sources: Source.count, contexts: cores.plicContexts)
-        uart = UART16550(events: context.events, interrupt: InterruptLine(plic, Source.uart))
+        let hasFiles = config.interrupts == .imsic
+        sswi = config.hasACLINT && !hasFiles ? ACLINTSSWI(harts: cores.harts) : nil
+        timer = config.hasACLINT && hasFiles ? ACLINTTimer(clint) : nil
+        interrupts = VirtInterrupts(config, cores)
+        uart = UART16550(events: context.events, interrupt: InterruptLine(interrupts.sink, Source.uart))
         rtc = GoldfishRTC(
-            events: context.events, interrupt: InterruptLine(plic, Source.rtc), wallClock: config.wallClock(context.events))
+            events: context.events, interrupt: InterruptLine(interrupts.sink, Source.rtc), wallClock: config.wallClock(context.events))
         finisher = TestFinisher { [unowned context] in context.request($0) }
         fwCfg = FwCfg(bus: context.bus, events: context.events)
         fwCfg.set(FwCfg.Key.cpuCount, UInt16(config.harts))
@@ -70,9 +71,22 @@ final class VirtBoard: Board {
         // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.
         if config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
         if let line = config.serial.first { uart.backend = try peripherals.characterBackend(line) }
-        transports = try Self.makeTransports(context, plic, try peripherals.makeVirtioDevices())
+        transports = try Self.makeTransports(context, interrupts.sink, try peripherals.makeVirtioDevices())
         seedSource = config.entropySource(stream: .max)
         try map()
+    }
+
+    /// The processor `-cpu` describes, with what belongs to the interrupt controllers.
+    private static func processor(_ config: MachineConfig) throws -> RVConfig {
+        if config.guestFiles > 0, config.interrupts != .imsic {
+            throw ConfigError("-machine aia-guests=\(config.guestFiles)", "only IMSICs have files for guests; add aia=aplic-imsic")
+        }
+        var processor = try RVCores.processor(config)
+        if config.interrupts == .imsic {
+            processor.extensions.insert(.smaia)
+            processor.extensions.insert(.ssaia)
+        }
+        return processor
     }
 
     private func map() throws {
@@ -81,9 +95,13 @@ final class VirtBoard: Board {
         try bus.map(rom, name: "boot ROM")
         try bus.map(finisher, at: Map.finisher.base, size: Map.finisher.size, sizes: TestFinisher.accessSizes)
         try bus.map(rtc, at: Map.rtc.base, size: Map.rtc.size, sizes: GoldfishRTC.accessSizes)
-        try bus.map(clint, at: Map.clint.base, size: Map.clint.size, sizes: ACLINT.accessSizes)
+        if let timer {
+            try bus.map(timer, at: Map.clint.base, size: ACLINTTimer.size, sizes: ACLINT.accessSizes)
+        } else {
+            try bus.map(clint, at: Map.clint.base, size: Map.clint.size, sizes: ACLINT.accessSizes)
+        }
         if let sswi { try bus.map(sswi, at: Map.sswi.base, size: Map.sswi.size, sizes: ACLINTSSWI.accessSizes) }
-        try bus.map(plic, at: Map.plic.base, size: Map.plic.size, sizes: PLIC.accessSizes)
+        try interrupts.map(bus)
         try bus.map(uart, at: Map.uart.base, size: Map.uart.size, sizes: UART16550.accessSizes)
         try bus.map(fwCfg, at: Map.fwCfg.base, size: Map.fwCfg.size, sizes: FwCfg.accessSizes)
         for (slot, transport) in transports.enumerated() {
@@ -94,7 +112,7 @@ final class VirtBoard: Board {
     static func virtioBase(_ slot: Int) -> UInt64 { Map.virtio.base + UInt64(slot) * Map.virtio.size }
 
     /// Fills the slots: those asked for by number first, the others from the highest free one downwards, as QEMU does.
-    private static func makeTransports(_ context: BoardContext, _ plic: PLIC, _ placements: [VirtioPlacement]) throws -> [VirtioMMIO] {
+    private static func makeTransports(_ context: BoardContext, _ interrupts: any InterruptSink, _ placements: [VirtioPlacement]) throws -> [VirtioMMIO] {
         var slots = [VirtioPlacement?](repeating: nil, count: virtioSlots)
         for placement in placements {
             guard let slot = placement.slot else { continue }
@@ -112,7 +130,7 @@ final class VirtBoard: Board {
         return slots.enumerated().map { slot, placement in
             VirtioMMIO(
                 name: "virtio-mmio\(slot)", device: placement?.device, memory: context.bus, events: context.events,
-                line: InterruptLine(plic, Source.virtio + slot), isLegacy: context.config.forcesLegacyVirtio,
+                line: InterruptLine(interrupts, Source.virtio + slot), isLegacy: context.config.forcesLegacyVirtio,
                 options: placement?.options ?? VirtioOptions())
         }
     }
@@ -121,9 +139,9 @@ final class VirtBoard: Board {
 
     var harts: [any Hart] { cores.harts }
     var devices: [any MMIODevice] {
-        [finisher, rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any MMIODevice } + [sswi].compactMap { $0 }
+        [finisher, rtc, clint, uart, fwCfg] + interrupts.devices + transports.map { $0 as any MMIODevice } + [sswi].compactMap { $0 }
     }
-    var saveableParts: [any Saveable] { [rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any Saveable } }
+    var saveableParts: [any Saveable] { [rtc, clint, uart, fwCfg] + interrupts.saveableParts + transports.map { $0 as any Saveable } }
 
     func loadImages(memoryIsClear: Bool) throws {
         var seed = [UInt8](repeating: 0, count: 32)
