@@ -39,10 +39,7 @@ final class VirtInterrupts {
             }
             files = made
             domains = Self.domains(config, [], []) { address, data in
-                // Guests may name any address; only interrupt files take messages, so that none goes round in a circle.
-                for (base, imsic) in [(Map.machineFiles, made.machine), (Map.supervisorFiles, made.supervisor)] where address >= base && address - base < imsic.size {
-                    return imsic.write(address - base, UInt64(data), size: 4)
-                }
+                if Self.write(data, to: address, [(Map.machineFiles, made.machine), (Map.supervisorFiles, made.supervisor)]) { return }
                 Log.write(.guestErrors, "aplic: a message to \(hex(address)), where no interrupt file is")
             }
         }
@@ -52,6 +49,16 @@ final class VirtInterrupts {
         machineFiles = files?.machine
         supervisorFiles = files?.supervisor
         sink = plic ?? domains!.root
+    }
+
+    /// A message to one of the interrupt files; false where none is. Guests may name any address; only interrupt files take messages, so that
+    /// none goes round in a circle.
+    private static func write(_ data: UInt32, to address: UInt64, _ files: [(base: UInt64, imsic: IMSIC)]) -> Bool {
+        for (base, imsic) in files where address >= base && address - base < imsic.size {
+            imsic.write(address - base, UInt64(data), size: 4)
+            return true
+        }
+        return false
     }
 
     private static func domains(
@@ -105,11 +112,22 @@ final class VirtInterrupts {
     /// Phandle of what devices send messages to; nil where nothing takes any.
     func messageParent(first: UInt32) -> UInt32? { supervisorFiles == nil ? nil : first + 3 }
 
+    /// What follows a source number in an interrupt specifier.
+    var sourceCells: [UInt32] { plic == nil ? [UInt32(Self.levelHigh)] : [] }
+    private static let levelHigh: UInt8 = 4
+
     /// A device's node, whose `interrupts` are source numbers, as the controller wants them: an APLIC's tell the trigger, too (4, level high).
     func adapted(_ node: FDTNode) -> FDTNode {
         guard plic == nil, let interrupts = node["interrupts"] else { return node }
         var node = node
-        node.set("interrupts", bytes: stride(from: 0, to: interrupts.count, by: 4).flatMap { Array(interrupts[$0..<$0 + 4]) + [0, 0, 0, 4] })
+        node.set("interrupts", bytes: stride(from: 0, to: interrupts.count, by: 4).flatMap { Array(interrupts[$0..<$0 + 4]) + [0, 0, 0, Self.levelHigh] })
         return node
+    }
+}
+
+extension VirtInterrupts: MSITarget {
+    func writeMSI(address: UInt64, data: UInt32) -> Bool {
+        guard let machineFiles, let supervisorFiles else { return false }
+        return Self.write(data, to: address, [(Map.machineFiles, machineFiles), (Map.supervisorFiles, supervisorFiles)])
     }
 }
