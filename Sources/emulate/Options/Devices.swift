@@ -24,6 +24,8 @@ package enum Devices {
         Property("indirect_desc", .bool, "offer indirect descriptors (default: on)"),
     ]
 
+    private static let bootIndex = Property("bootindex", .number(0...0x7fff_ffff), "place among what firmware tries to boot from, the lowest first")
+
     private static let port = [
         Property("id", .text, "name of the device"),
         Property("bus", .text, "virtio-serial-device to plug into: its id followed by .0; the last one by default"),
@@ -37,7 +39,7 @@ package enum Devices {
             name: "virtio-blk-device", summary: "virtio disk",
             properties: [
                 Property("drive", .text, "id of the -drive that holds the data"),
-                Property("serial", .text, "serial number for the guest, at most 20 characters"),
+                Property("serial", .text, "serial number for the guest, at most 20 characters"), bootIndex,
             ] + transport,
             required: ["drive"]),
         DeviceDescription(
@@ -45,7 +47,7 @@ package enum Devices {
             properties: [
                 Property("netdev", .text, "id of the -netdev it is connected to"),
                 Property("mac", .mac, "Ethernet address (default: 52:54:00:12:34:56 and following)"),
-                Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"),
+                Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"), bootIndex,
             ] + transport,
             required: ["netdev"]),
         DeviceDescription(
@@ -65,6 +67,16 @@ package enum Devices {
             name: "virtconsole", summary: "console on a virtio-serial-device", properties: port, required: []),
         DeviceDescription(
             name: "virtserialport", summary: "byte channel on a virtio-serial-device", properties: port, required: []),
+        DeviceDescription(
+            name: "loader", summary: "no device: a file or a number in memory, or where a hart starts",
+            properties: [
+                Property("file", .text, "ELF file, or any with addr="), Property("addr", .text, "address of the file or number, or where the hart starts"),
+                Property("cpu-num", .number(0...511), "hart that starts there, or at the entry of the ELF file"),
+                Property("force-raw", .bool, "load an ELF file as it is (default: off)"),
+                Property("data", .text, "number to store at addr"), Property("data-len", .number(1...8), "its bytes"),
+                Property("data-be", .bool, "most significant byte first (default: off)"),
+            ],
+            required: []),
     ]
 
     /// The text of `-device help`.
