@@ -14,7 +14,7 @@ ARGS ?=
 # Debian packages: what the build links, then what guests, firmware checks and tests need.
 BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libedit-dev
 GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
-TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch
+TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch acpica-tools fdisk mtools
 BENCH_PACKAGES := qemu-system-misc e2fsprogs
 
 define install
@@ -58,6 +58,10 @@ install: build ## install the command into PREFIX (/usr/local)
 guest: deps ## fetch Debian's kernel and busybox into the cache
 	@Tests/Guests/debian.sh >/dev/null
 
+.PHONY: guest-uefi
+guest-uefi: test-deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a disk with them
+	@Tests/Guests/uefi.sh >/dev/null
+
 .PHONY: run
 run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits
 	@guest=$$(Tests/Guests/debian.sh) && exec $(EMULATE) -machine virt -smp $(SMP) -m $(MEMORY) -nographic \
@@ -68,7 +72,7 @@ rom: build ## run a bare-metal program; needs no download
 	@$(EMULATE) -machine virt -nographic -bios none -kernel testroms/hello.elf
 
 .PHONY: test test-offline
-test: test-deps guest firmware-check testroms-check ## all tests, real boots included
+test: test-deps guest guest-uefi firmware-check testroms-check ## all tests, real boots included
 	swift build -c release --build-tests
 	@Tests/run.sh
 

@@ -34,6 +34,8 @@ public enum DriveInterface: String, CaseIterable, Sendable {
     case none
     /// As a virtio block device of its own.
     case virtio
+    /// As the contents of a bank of the board's flash memory.
+    case pflash
 }
 
 /// One `-drive`.
@@ -42,6 +44,8 @@ public struct DriveConfig: Equatable, Sendable {
     public var format = DriveFormat.raw
     public var interface = DriveInterface.virtio
     public var id: String?
+    /// `unit=`: the bank of flash memory; the next one without.
+    public var unit: Int?
     public var isReadOnly = false
     /// Writes go to a temporary file and are dropped on exit.
     public var isSnapshot = false
@@ -199,6 +203,10 @@ public struct MachineConfig: Sendable {
     public var interrupts = InterruptControllers.plic
     /// `-machine virt,aia-guests=`: interrupt files of each hart for its guests, 0…7; only with IMSICs.
     public var guestFiles = 0
+    /// `-machine virt,acpi=on|off`: firmware finds ACPI tables besides the device tree; nil where they can tell all that there is.
+    public var hasACPI: Bool?
+    /// `-machine virt,pflash0=ID,pflash1=ID`: drives with if=none that hold the contents of the banks of flash memory.
+    public var flashDrives: [Int: String] = [:]
     /// `-machine …,dumpdtb=FILE`: write the device tree there and exit.
     public var deviceTreeDump: String?
     /// `-global virtio-mmio.force-legacy=`: the virtio-mmio transports speak version 1.
@@ -218,6 +226,17 @@ public struct MachineConfig: Sendable {
     public var append: String?
     /// `-dtb`: replaces the generated device tree.
     public var deviceTree: String?
+
+    public var boot = BootConfig()
+    /// `-fw_cfg`.
+    public var firmwareFiles: [FirmwareFile] = []
+    /// `-smbios type=`, `-smbios file=`.
+    public var smbios: [SMBIOSFields] = []
+    public var smbiosFiles: [String] = []
+    /// `-uuid`, `-smbios type=1,uuid=`: 16 bytes in the order of the text.
+    public var uuid: [UInt8]?
+    /// `-device loader`.
+    public var loads: [DeviceConfig] = []
 
     public var drives: [DriveConfig] = []
     public var devices: [DeviceConfig] = []
@@ -251,6 +270,11 @@ public struct MachineConfig: Sendable {
     public var printsStatistics = false
 
     public init() {}
+
+    /// Software in the first bank of flash memory is what the machine starts.
+    public var startsInFlash: Bool {
+        flashDrives[0] != nil || drives.contains { $0.interface == .pflash && $0.unit ?? 0 == 0 }
+    }
 
     /// Nanoseconds of guest time per cycle of the virtual clock.
     public var nanosecondsPerCycle: UInt64 {

@@ -10,6 +10,8 @@ struct VirtioPlacement {
     let slot: Int?
     /// The option that made it, for messages.
     let option: String
+    /// Its place among what firmware tries to boot from, and its name below the transport in an Open Firmware path.
+    var boot: (index: UInt64, node: String)?
 }
 
 /// A device of the command line, by the kind of bus it goes to.
@@ -107,7 +109,7 @@ final class PeripheralAssembly {
             slot = bus.hasPrefix("virtio-mmio-bus.") ? Int(bus.dropFirst("virtio-mmio-bus.".count)) : nil
             if slot == nil { throw ConfigError("\(option),bus=\(bus)", "there is no such bus; write virtio-mmio-bus.N") }
         }
-        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option))
+        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option, boot: try boot(device, option)))
     }
 
     /// "virtio-blk" of "virtio-blk-device" and of "virtio-blk-pci".
@@ -178,6 +180,15 @@ final class PeripheralAssembly {
         }
     }
 
+    private var bootIndices: Set<UInt64> = []
+
+    private func boot(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> (index: UInt64, node: String)? {
+        guard let text = device["bootindex"] else { return nil }
+        guard let index = UInt64(text) else { throw ConfigError("\(option),bootindex=\(text)", "write a number from 0 on") }
+        guard bootIndices.insert(index).inserted else { throw ConfigError("\(option),bootindex=\(text)", "another device has that index") }
+        return (index, device.driver.contains("-net-") ? "ethernet-phy@0" : "disk@0,0")
+    }
+
     /// "virtio-blk0", "virtio-blk1", …
     private func unique(_ stem: String) -> String {
         let index = counters[stem, default: 0]
@@ -246,6 +257,41 @@ final class PeripheralAssembly {
                 throw ConfigError("-drive file=\(disk.config.file)", "committing its changes failed: \(error)")
             }
         }
+    }
+
+    // MARK: Flash
+
+    /// The images behind a board's banks of flash memory, nil where there is none. Call it before `makeVirtioDevices`.
+    func flashImages(banks: Int) throws(ConfigError) -> [(any BlockBackend)?] {
+        var images = [(any BlockBackend)?](repeating: nil, count: banks)
+        for index in disks.indices where disks[index].config.interface == .pflash {
+            let drive = disks[index].config
+            let option = "-drive if=pflash,file=\(drive.file)"
+            guard let bank = drive.unit ?? images.firstIndex(where: { $0 == nil }), images.indices.contains(bank) else {
+                throw ConfigError(option, "the board has \(banks) banks of flash memory, units 0 to \(banks - 1)")
+            }
+            guard images[bank] == nil else { throw ConfigError(option, "unit=\(bank) is already taken by another drive") }
+            images[bank] = try flashImage(index, bank, option)
+        }
+        for (bank, id) in config.flashDrives.sorted(by: { $0.key < $1.key }) {
+            let option = "-machine pflash\(bank)=\(id)"
+            guard let index = disks.firstIndex(where: { $0.config.id == id }) else { throw ConfigError(option, "there is no -drive with id=\(id)") }
+            guard disks[index].config.interface == .none, disks[index].user == nil else { throw ConfigError(option, "that drive has another use; give it if=none") }
+            guard images[bank] == nil else { throw ConfigError(option, "-drive if=pflash,unit=\(bank) is already there") }
+            images[bank] = try flashImage(index, bank, option)
+        }
+        return images
+    }
+
+    private func flashImage(_ index: Int, _ bank: Int, _ option: String) throws(ConfigError) -> any BlockBackend {
+        let image = disks[index].backend
+        guard image.size == PFlash.size else {
+            throw ConfigError(
+                option, "a bank of flash memory has \(PFlash.size >> 20) MiB, and the image \(image.size) bytes; "
+                    + (image.size < PFlash.size ? "truncate -s \(PFlash.size >> 20)M extends a raw one" : "it is not made for this board"))
+        }
+        disks[index].user = "pflash\(bank)"
+        return image
     }
 
     // MARK: Network

@@ -314,9 +314,37 @@ import emulate
     @Test func aDiskAloneNeedsSomethingThatBootsIt() throws {
         let disk = try directory.file("disk.img", image(1 << 20, [(510, [0x55, 0xaa])]))
         var alone = try RunOptions.parse([disk])
-        #expect(throws: CommandEnd.self) { try alone.recognisePath() }
+        alone.findFirmware = { nil }
+        do throws(CommandEnd) {
+            try alone.recognisePath()
+            Issue.record("accepted")
+        } catch {
+            guard case .failed(let problem) = error else { throw error }
+            #expect(problem.description.contains("'apt install qemu-efi-riscv64'"))
+        }
         var withKernel = try RunOptions.parse(["-kernel", "Image", disk, "-hda", "other"])
         try withKernel.recognisePath()
         #expect(withKernel.config.drives.map(\.file) == [disk, "other"])
+    }
+
+    @Test func aDiskAloneIsBootedByFirmwareOfTheHost() throws {
+        let disk = try directory.file("disk.img", image(1 << 20, [(510, [0x55, 0xaa])]))
+        let description = """
+            {"mapping": {"device": "flash", "executable": {"filename": "\(disk)", "format": "raw"},
+             "nvram-template": {"filename": "\(disk)", "format": "raw"}}, "targets": [{"architecture": "riscv64", "machines": ["virt"]}]}
+            """
+        try FileManager.default.createDirectory(atPath: directory.path("usr/share/qemu/firmware"), withIntermediateDirectories: true)
+        _ = try directory.file("usr/share/qemu/firmware/a.json", Array(description.replacingOccurrences(of: directory.url.path, with: "").utf8))
+        let root = directory.url.path
+        var alone = try RunOptions.parse([disk, "-snapshot"])
+        alone.findFirmware = { UEFIFirmware.find(root: root) }
+        try alone.recognisePath()
+        try alone.refuseNothingToRun()
+        #expect(alone.config.memory == 2 << 30)
+        #expect(alone.config.drives.map(\.interface) == [.virtio, .pflash, .pflash] && alone.config.drives.map(\.unit) == [nil, 0, 1])
+        var small = try RunOptions.parse([disk, "-snapshot", "-m", "512M"])
+        small.findFirmware = alone.findFirmware
+        try small.recognisePath()
+        #expect(small.config.memory == 512 << 20)
     }
 }

@@ -68,7 +68,11 @@ extension RVDebugHart {
             (name, sources) = (plic.name, plic.enabledSources(context: 2 * index + context))
         } else if let file = context == 0 ? cpu.machineFile : cpu.supervisorFile {
             name = "hart's interrupt file"
-            let identities = (0..<4).flatMap { word in (0..<64).filter { file.read(0xC0 + 2 * UInt64(word)) >> UInt64($0) & 1 != 0 }.map { word * 64 + $0 } }
+            var identities: [Int] = []
+            for word in 0..<4 {
+                let enabled = file.read(0xC0 + 2 * UInt64(word))
+                for bit in 0..<64 where enabled >> UInt64(bit) & 1 != 0 { identities.append(64 * word + bit) }
+            }
             sources = file.read(0x70) == 1 ? identities : []
         } else if let aplic = devices.lazy.compactMap({ $0 as? APLIC }).first(where: { ($0.child != nil) == (context == 0) }) {
             (name, sources) = (aplic.name, aplic.enabledSources(hart: index))

@@ -68,6 +68,11 @@ final class RVCores {
 
     var harts: [any Hart] { processors }
 
+    /// Makes harts start elsewhere than at the reset vector. Only after a reset.
+    func start(_ starts: [(hart: Int, address: UInt64)]) {
+        for start in starts { processors[start.hart].pc = start.address }
+    }
+
     /// Makes `clint` the harts' clock.
     func connect(_ clint: ACLINT) {
         time.clint.pointee?.release()

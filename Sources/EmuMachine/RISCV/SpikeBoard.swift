@@ -60,7 +60,9 @@ final class SpikeBoard: Board {
             programsLoaded: { [unowned self] programs in if htif == nil { try connectHTIF(programs) } },
             deviceTree: { [unowned self] chosen in deviceTree(chosen) })
         var loader = RVBootLoader(context.config, board, memoryIsClear: memoryIsClear)
-        loaded = try loader.load()
+        let result = try loader.load()
+        loaded = result
+        cores.start(result.starts)
     }
 
     /// Finds the mailboxes in the programs just loaded; without them the mailboxes are registers.

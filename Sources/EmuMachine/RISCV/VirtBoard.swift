@@ -21,6 +21,8 @@ final class VirtBoard: Board {
         static let fwCfg: (base: UInt64, size: UInt64) = (0x1010_0000, FwCfg.size)
         static let pciECAM: (base: UInt64, size: UInt64) = (0x3000_0000, 0x1000_0000)
         static let pciMemory32: (base: UInt64, size: UInt64) = (0x4000_0000, 0x4000_0000)
+        /// The banks of flash memory follow each other.
+        static let flash: (base: UInt64, size: UInt64) = (0x2000_0000, PFlash.size)
         static let ram: UInt64 = 0x8000_0000
 
         /// Addresses above RAM for large PCI regions: 16 GiB, at a multiple of that.
@@ -37,6 +39,7 @@ final class VirtBoard: Board {
 
     static let maximumHarts = 512
     static let virtioSlots = 8
+    static let flashBanks = 2
 
     let context: BoardContext
     let processor: RVConfig
@@ -52,6 +55,9 @@ final class VirtBoard: Board {
     let rtc: GoldfishRTC
     let finisher: TestFinisher
     let fwCfg: FwCfg
+    let flash: [PFlash]
+    /// Software in the first bank is started instead of a kernel.
+    private let startsInFlash: Bool
     let transports: [VirtioMMIO]
     let pci: PCIHost
     private let peripherals: PeripheralAssembly
@@ -81,14 +87,20 @@ final class VirtBoard: Board {
         // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.
         if config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
         if let line = config.serial.first { uart.backend = try peripherals.characterBackend(line) }
+        let images = try peripherals.flashImages(banks: Self.flashBanks)
+        startsInFlash = images[0] != nil
+        flash = try images.enumerated().map { bank, image in
+            try FlashMemory.make(name: "pflash\(bank)", at: Self.flashBase(bank), image, context)
+        }
         pci = Self.makePCIHost(context, interrupts)
         let placements = try peripherals.makeDevices()
-        transports = try Self.makeTransports(
-            context, interrupts.sink, placements.compactMap { if case .virtio(let placement) = $0 { placement } else { nil } })
+        let slots = try Self.assignSlots(placements.compactMap { if case .virtio(let placement) = $0 { placement } else { nil } })
+        transports = Self.makeTransports(context, interrupts.sink, slots)
         var assembly = PCIAssembly(pci)
         for case .pci(let placement) in placements { try assembly.plug(placement) }
         seedSource = config.entropySource(stream: .max)
         try map()
+        try fillFirmwareConfiguration(slots)
     }
 
     /// The processor `-cpu` describes, with what belongs to the interrupt controllers.
@@ -119,6 +131,9 @@ final class VirtBoard: Board {
         try interrupts.map(bus)
         try bus.map(uart, at: Map.uart.base, size: Map.uart.size, sizes: UART16550.accessSizes)
         try bus.map(fwCfg, at: Map.fwCfg.base, size: Map.fwCfg.size, sizes: FwCfg.accessSizes)
+        for (bank, each) in flash.enumerated() {
+            try bus.map(each, at: Self.flashBase(bank), size: Map.flash.size, sizes: PFlash.accessSizes, code: each.contents)
+        }
         for (slot, transport) in transports.enumerated() {
             try bus.map(transport, at: Self.virtioBase(slot), size: VirtioMMIO.decodedSize)
         }
@@ -134,10 +149,40 @@ final class VirtBoard: Board {
         return host
     }
 
+    static func flashBase(_ bank: Int) -> UInt64 { Map.flash.base + UInt64(bank) * Map.flash.size }
+
     static func virtioBase(_ slot: Int) -> UInt64 { Map.virtio.base + UInt64(slot) * Map.virtio.size }
 
+    /// What firmware finds in fw_cfg.
+    private func fillFirmwareConfiguration(_ slots: [VirtioPlacement?]) throws {
+        let config = context.config
+        let configuration = FirmwareConfiguration(fwCfg: fwCfg, config: config)
+        if try hasACPI() { try configuration.add(acpiTables().files) }
+        let family64: UInt16 = 0x201
+        try configuration.addSMBIOS(
+            SMBIOSTables.Machine(harts: config.harts, memory: memory.size, memoryBase: memory.base, product: "RISC-V virt", processorFamily: family64))
+        let places = slots.enumerated().compactMap { slot, placement in placement?.boot.map { (slot: slot, boot: $0) } }
+        try configuration.addBoot(order: places.sorted { $0.boot.index < $1.boot.index }.map { Self.bootPath($0.slot) + "/" + $0.boot.node })
+        try configuration.addGivenFiles()
+    }
+
+    /// Whether there are ACPI tables, which know a PLIC and no PCI: an operating system that goes by them would miss the rest.
+    private func hasACPI() throws(ConfigError) -> Bool {
+        guard let asked = context.config.hasACPI else { return interrupts.plic != nil && pci.devices.isEmpty }
+        if asked, interrupts.plic == nil {
+            throw ConfigError("-machine acpi=on", "the ACPI tables know no APLIC; leave out aia= or use acpi=off, by which guests get the device tree")
+        }
+        return asked
+    }
+
+    /// The Open Firmware path of a slot.
+    private static func bootPath(_ slot: Int) -> String {
+        let address = String(virtioBase(slot), radix: 16)
+        return "/virtio-mmio@" + String(repeating: "0", count: 16 - address.count) + address
+    }
+
     /// Fills the slots: those asked for by number first, the others from the highest free one downwards, as QEMU does.
-    private static func makeTransports(_ context: BoardContext, _ interrupts: any InterruptSink, _ placements: [VirtioPlacement]) throws -> [VirtioMMIO] {
+    private static func assignSlots(_ placements: [VirtioPlacement]) throws -> [VirtioPlacement?] {
         var slots = [VirtioPlacement?](repeating: nil, count: virtioSlots)
         for placement in placements {
             guard let slot = placement.slot else { continue }
@@ -152,7 +197,11 @@ final class VirtBoard: Board {
             }
             slots[free] = placement
         }
-        return slots.enumerated().map { slot, placement in
+        return slots
+    }
+
+    private static func makeTransports(_ context: BoardContext, _ interrupts: any InterruptSink, _ slots: [VirtioPlacement?]) -> [VirtioMMIO] {
+        slots.enumerated().map { slot, placement in
             VirtioMMIO(
                 name: "virtio-mmio\(slot)", device: placement?.device, memory: context.bus, events: context.events,
                 line: InterruptLine(interrupts, Source.virtio + slot), isLegacy: context.config.forcesLegacyVirtio,
@@ -164,10 +213,12 @@ final class VirtBoard: Board {
 
     var harts: [any Hart] { cores.harts }
     var devices: [any MMIODevice] {
-        [finisher, rtc, clint, uart, fwCfg] + interrupts.devices + transports.map { $0 as any MMIODevice } + pci.windows + [sswi].compactMap { $0 }
+        [finisher, rtc, clint, uart, fwCfg] + interrupts.devices + flash.map { $0 as any MMIODevice } + transports.map { $0 as any MMIODevice } + pci.windows
+            + [sswi].compactMap { $0 }
     }
     var saveableParts: [any Saveable] {
-        [rtc, clint, uart, fwCfg] + interrupts.saveableParts + transports.map { $0 as any Saveable } + pci.devices.map { $0 as any Saveable }
+        [rtc, clint, uart, fwCfg] + interrupts.saveableParts + flash.map { $0 as any Saveable } + transports.map { $0 as any Saveable }
+            + pci.devices.map { $0 as any Saveable }
     }
 
     func loadImages(memoryIsClear: Bool) throws {
@@ -175,9 +226,11 @@ final class VirtBoard: Board {
         guard seed.withUnsafeMutableBytes({ seedSource.fill($0) }) == seed.count else {
             throw HostError("reading random numbers", errno)
         }
-        let board = RVBootBoard(ram: memory, rom: rom, progress: context.host.loadProgress, deviceTree: { [unowned self] chosen in deviceTree(chosen, seed: seed) })
+        let board = RVBootBoard(ram: memory, rom: rom, flash: startsInFlash ? Map.flash.base : nil, fwCfg: fwCfg, progress: context.host.loadProgress, deviceTree: { [unowned self] chosen in deviceTree(chosen, seed: seed) })
         var loader = RVBootLoader(context.config, board, memoryIsClear: memoryIsClear)
-        loaded = try loader.load()
+        let result = try loader.load()
+        loaded = result
+        cores.start(result.starts)
     }
 
     func deviceTreeBlob() -> [UInt8] { loaded?.deviceTree ?? [] }

@@ -4,7 +4,6 @@ import EmuDevices
 /// The `virt` board's device tree.
 ///
 /// Its content is that of QEMU 7.2's tree (`-machine virt,dumpdtb=`), nodes and phandles in the same order, except:
-/// - `/flash@20000000` is missing: the board has no flash, and a guest must not probe for it.
 /// - `riscv,isa` and `mmu-type` tell what these harts have; `riscv,isa-base`, `riscv,isa-extensions` and
 ///   `riscv,cbo?-block-size` are added, as later QEMU versions do.
 /// - `/pmu` lists the events these harts count (cycles and instructions); QEMU's TLB-miss events do not exist here.
@@ -17,7 +16,7 @@ extension VirtBoard {
         let interruptHandle = parts.firstFreeHandle
         let finisherHandle = interruptHandle + (interrupts.plic == nil ? VirtInterrupts.handles : 1)
         var root = parts.root(compatible: "riscv-virtio", model: "riscv-virtio,qemu")
-        root.children = [parts.pmu(), fwCfg.fdtNode(at: Map.fwCfg.base), chosenNode(seed)]
+        root.children = [parts.pmu(), PFlash.fdtNode(at: flash.indices.map(Self.flashBase)), fwCfg.fdtNode(at: Map.fwCfg.base), chosenNode(seed)]
         root.children += TestFinisher.powerNodes(finisher: finisherHandle)
         root.children += [platformBus(interruptHandle), parts.memory(memory), parts.cpus()]
         root.children.append(parts.soc(peripherals(parts, interruptHandle, finisherHandle)))

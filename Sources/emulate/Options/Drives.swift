@@ -7,7 +7,8 @@ enum DriveOptions {
         Property("format", .choice(DriveFormat.allCases.map(\.rawValue)), "format of the image (default: raw)"),
         Property(
             "if", .choice(DriveInterface.allCases.map(\.rawValue)),
-            "virtio: a virtio-blk-pci disk of its own (default); none: only for a -device …,drive="),
+            "virtio: a virtio-blk-pci disk of its own (default); none: only for a -device …,drive=; pflash: a bank of flash memory"),
+        Property("unit", .number(0...1), "bank of flash memory (default: the first free one)"),
         Property("id", .text, "name for -device …,drive="),
         Property("readonly", .bool, "the guest cannot write (default: off)"),
         Property("read-only", .bool, "the same as readonly"),
@@ -23,6 +24,8 @@ enum DriveOptions {
         drive.format = list["format"].flatMap(DriveFormat.init) ?? .raw
         drive.interface = list["if"].flatMap(DriveInterface.init) ?? .virtio
         drive.id = list["id"]
+        drive.unit = list.number("unit").map { Int($0) }
+        if drive.unit != nil, drive.interface != .pflash { throw use.failed("unit is for if=pflash") }
         drive.isReadOnly = list.bool("read-only") ?? list.bool("readonly") ?? (list["media"] == "cdrom")
         drive.isSnapshot = list.bool("snapshot") ?? false
         if drive.interface == .none, drive.id == nil {
