@@ -65,8 +65,9 @@ import Testing
         let length = Int(number(isa[6..<8]))
         #expect(Array(isa[8..<8 + length]) == processor["riscv,isa"])
         #expect(isa.count % 2 == 0)
-        #expect(try #require(nodes.first { $0.type == 1 }?.bytes).dropFirst(7) == [6, 6, 6])
-        #expect(try #require(nodes.first { $0.type == 2 }?.bytes)[7] == 2)
+        let blocks = try #require(nodes.first { $0.type == 1 }), paging = try #require(nodes.first { $0.type == 2 })
+        #expect(blocks.bytes.dropFirst(7) == [6, 6, 6])
+        #expect(paging.bytes[7] == 2)
         let harts = nodes.filter { $0.type == 0xffff }
         #expect(harts.map { number($0.bytes[8..<12]) } == [0, 1])
         for hart in harts {
