@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the debugger costs: steps, scripts, breakpoints and watchpoints that are never reached, stopping four harts.
+# What the debugger costs: steps, scripts, breakpoints and watchpoints that are never reached, a GDB client that lets the guest run, stopping four harts.
 #   benchmarks/debugger.sh [EMULATE]      default .build/release/emulate
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -35,6 +35,21 @@ for round in 1 2 3; do
 done
 paste <(median <"$folder/with") <(median <"$folder/without") |
     awk '{ printf "breakpoint and watchpoint not reached: %.3f times the time without\n", $1 / $2 }'
+
+# A client that stops the guest, lets it run and stays; each run beside one without.
+attached() {
+    "$emulate" "${options[@]}" -S -gdb tcp::0 2>"$folder/port" >"$folder/attached.out" &
+    local process=$! port=
+    while ! port=$(grep -om1 '[0-9]*$' "$folder/port"); do sleep 0.05; done
+    exec 5<>"/dev/tcp/127.0.0.1/$port"
+    printf '$?#3f+$c#63' >&5
+    wait "$process"
+    exec 5>&-
+    figure <"$folder/attached.out"
+}
+for round in {1..5}; do
+    paste <(attached) <("$emulate" "${options[@]}" | figure)
+done | awk '{ print $1 / $2 }' | sort -n | awk 'NR == 3 { printf "GDB attached, the guest running:        %.3f times the time without\n", $1 }'
 
 # A kernel that runs for a quarter of a second, on the first of four harts; the others wait.
 for round in 1 2 3; do

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the test programs with the Swift toolchain alone (its clang, ld.lld and llvm-objcopy).
 #   build.sh [NAME...]   builds all programs, or the named ones, beside their sources
+#   build.sh tutorial    builds the tutorial's program
 #   build.sh --check     builds all elsewhere and compares byte for byte with what is checked in
 set -eu
 cd "$(dirname "$0")"
@@ -42,6 +43,17 @@ build() { # NAME FOLDER
     chmod 644 "$2/$name.elf"
 }
 
+tutorial() { # FILE: the guest of the tutorial in docs/debugger.md, with symbols and lines; the paths in it begin at the top of the repository
+    for source in start.S logger.c; do
+        (cd .. && "$tools/clang" --target=riscv64-none-elf -march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany -std=gnu17 -Os -g -gdwarf-5 -ffreestanding \
+            -fno-builtin -fno-ident -Wall -Wextra -Werror -Wno-unused-command-line-argument -fdebug-compilation-dir=. \
+            -c "testroms/tutorial/$source" -o "$work/$source.o")
+    done
+    "$tools/ld.lld" --gc-sections --no-relax --build-id=none -z max-page-size=16 -z norelro -z nognustack -T lib/link.ld \
+        "$work/start.S.o" "$work/logger.c.o" -o "$1"
+    chmod 644 "$1"
+}
+
 names() {
     # A fixed order, whatever the locale.
     (LC_ALL=C; export LC_ALL; for source in *.c *.S; do [ ! -f "$source" ] || echo "${source%.*}"; done)
@@ -62,8 +74,15 @@ case ${1:-} in
         for file in *.elf; do
             [ -f "$work/out/$file" ] || { echo "testroms/build.sh: $file has no source" >&2; exit 1; }
         done
+        tutorial "$work/logger.elf"
+        cmp -s "$work/logger.elf" tutorial/logger.elf || {
+            echo "testroms/build.sh: tutorial/logger.elf is not what its source gives; run testroms/build.sh tutorial and check in the result" >&2
+            exit 1
+        }
         echo "the test programs match their sources" ;;
     -*) echo "usage: testroms/build.sh [--check | NAME...]" >&2; exit 2 ;;
-    '') for name in $(names); do build "$name" .; done ;;
+    '') for name in $(names); do build "$name" .; done
+        tutorial tutorial/logger.elf ;;
+    tutorial) tutorial tutorial/logger.elf ;;
     *) for name in "$@"; do build "$name" .; done ;;
 esac
