@@ -4,7 +4,7 @@ import EmuDevices
 public struct MachineActivity: Equatable, Sendable {
     /// Characters written to consoles.
     public var characters: UInt64
-    /// Requests served by virtio devices.
+    /// Requests served by disks, network cards and the like.
     public var requests: UInt64
     /// Blocks of code decoded: the guest runs code it has not run before.
     public var blocks: Int
@@ -15,7 +15,7 @@ extension Machine {
     public var activity: MachineActivity {
         MachineActivity(
             characters: characterSources.reduce(0) { $0 &+ $1.charactersWritten },
-            requests: board.devices.reduce(0) { $0 &+ (($1 as? VirtioMMIO)?.requestsServed ?? 0) }, blocks: cache.blocksDecoded, resets: resets)
+            requests: board.saveableParts.reduce(0) { $0 &+ (($1 as? any RequestServer)?.requestsServed ?? 0) }, blocks: cache.blocksDecoded, resets: resets)
     }
 
     /// The board's own serial lines.

@@ -2,7 +2,7 @@ import EmuBus
 import EmuDevices
 import Glibc
 
-/// A virtio device made from the command line and the slot it asked for.
+/// A virtio device made from the command line for a memory-mapped transport, and the slot it asked for.
 struct VirtioPlacement {
     let device: any VirtioDevice
     let options: VirtioOptions
@@ -12,9 +12,15 @@ struct VirtioPlacement {
     let option: String
 }
 
+/// A device of the command line, by the kind of bus it goes to.
+enum Placement {
+    case virtio(VirtioPlacement)
+    case pci(PCIPlacement)
+}
+
 /// Makes the devices the command line asks for and what stands behind them on the host: disks, networks, character lines.
 ///
-/// Knows no board: a board gets `VirtioPlacement`s and puts them into its transports.
+/// Knows no board: a board gets `Placement`s and puts them into its transports and onto its buses.
 final class PeripheralAssembly {
     private struct Disk {
         let config: DriveConfig
@@ -29,6 +35,8 @@ final class PeripheralAssembly {
     private var networkCards = 0
     private var mountTags: Set<String> = []
     private var counters: [String: Int] = [:]
+    /// Chassis and slot of every root port.
+    private var rootPortPlaces: Set<[Int]> = []
 
     /// Opens every drive.
     init(_ context: BoardContext) throws {
@@ -61,11 +69,11 @@ final class PeripheralAssembly {
         return backend
     }
 
-    // MARK: Virtio devices
+    // MARK: Devices
 
-    /// All virtio devices, in the order in which they get slots.
-    func makeVirtioDevices() throws -> [VirtioPlacement] {
-        var placements: [VirtioPlacement] = []
+    /// All devices, in the order in which they get slots.
+    func makeDevices() throws -> [Placement] {
+        var placements: [Placement] = []
         var ports = try collectPorts()
         for device in config.devices where !Self.portDrivers.contains(device.driver) {
             placements.append(try place(device, &ports))
@@ -73,32 +81,101 @@ final class PeripheralAssembly {
         if let orphan = ports.first { throw ConfigError(orphan.option, "there is no virtio-serial-device for it; put one before it") }
         for (index, disk) in disks.enumerated() where disk.config.interface == .virtio {
             let made = makeDisk(index, serial: "")
-            placements.append(VirtioPlacement(device: made, options: VirtioOptions(), slot: nil, option: "-drive file=\(disk.config.file)"))
+            placements.append(.pci(PCIPlacement(option: "-drive file=\(disk.config.file)") { [context] bus in
+                VirtioPCI(made, memory: context.bus, events: context.events, configuration: .init(isTransitional: !bus.isLink, isExpress: bus.isLink))
+            }))
         }
         return placements
     }
 
-    private func place(_ device: DeviceConfig, _ ports: inout [Port]) throws -> VirtioPlacement {
+    private func place(_ device: DeviceConfig, _ ports: inout [Port]) throws -> Placement {
         let option = "-device \(device.driver)"
-        let made: any VirtioDevice
         switch device.driver {
-        case "virtio-blk-device": made = try makeDisk(device, option)
-        case "virtio-net-device": made = try makeNetworkCard(device, option)
-        case "virtio-rng-device":
-            made = VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
-        case "virtio-9p-device": made = try makeFolder(device, option)
-        case "virtio-serial-device": made = try makeConsole(device, option, &ports)
-        default: throw ConfigError(option, "there is no such device; -device help lists them")
+        case "nvme": return .pci(try placeNVMe(device, option))
+        case "pcie-root-port": return .pci(try placeRootPort(device, option))
+        default: break
         }
+        let isPCI = device.driver.hasSuffix("-pci")
+        guard let stem = Self.virtioStem(device.driver) else { throw ConfigError(option, "there is no such device; -device help lists them") }
+        let made = try makeVirtio(stem, device, option, &ports)
+        let options = VirtioOptions(
+            indirectDescriptors: try device.flag("indirect_desc", option) ?? true, eventIndex: try device.flag("event_idx", option) ?? true,
+            packed: try device.flag("packed", option) ?? false)
+        if isPCI { return .pci(try placeVirtio(made, options, device, option)) }
         var slot: Int?
         if let bus = device["bus"] {
             slot = bus.hasPrefix("virtio-mmio-bus.") ? Int(bus.dropFirst("virtio-mmio-bus.".count)) : nil
             if slot == nil { throw ConfigError("\(option),bus=\(bus)", "there is no such bus; write virtio-mmio-bus.N") }
         }
-        let options = VirtioOptions(
-            indirectDescriptors: try flag(device, "indirect_desc", option) ?? true, eventIndex: try flag(device, "event_idx", option) ?? true,
-            packed: try flag(device, "packed", option) ?? false)
-        return VirtioPlacement(device: made, options: options, slot: slot, option: option)
+        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option))
+    }
+
+    /// "virtio-blk" of "virtio-blk-device" and of "virtio-blk-pci".
+    private static func virtioStem(_ driver: String) -> String? {
+        ["-device", "-pci"].first(where: driver.hasSuffix).map { String(driver.dropLast($0.count)) }
+    }
+
+    private func makeVirtio(_ stem: String, _ device: DeviceConfig, _ option: String, _ ports: inout [Port]) throws -> any VirtioDevice {
+        switch stem {
+        case "virtio-blk": return makeDisk(try takeDisk(device, option), serial: device["serial"] ?? "")
+        case "virtio-net": return try makeNetworkCard(device, option)
+        case "virtio-9p": return try makeFolder(device, option)
+        case "virtio-rng": return VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
+        case "virtio-serial": return try makeConsole(device, option, &ports)
+        default: throw ConfigError(option, "there is no such device; -device help lists them")
+        }
+    }
+
+    // MARK: PCI
+
+    private func placeVirtio(_ made: any VirtioDevice, _ options: VirtioOptions, _ device: DeviceConfig, _ option: String) throws(ConfigError) -> PCIPlacement {
+        let disablesLegacy = device["disable-legacy"] == "auto" ? nil : try device.flag("disable-legacy", option)
+        let vectors = try device.number("vectors", in: 0...MSIX.maximumVectors, option)
+        return try PCIPlacement(device, option) { [context] bus in
+            if disablesLegacy == false, bus.isLink {
+                throw ConfigError("\(option),disable-legacy=off", "the legacy interface needs I/O space, which a device behind a port is not sure to have; put it on bus pcie.0")
+            }
+            return VirtioPCI(
+                made, memory: context.bus, events: context.events,
+                configuration: .init(isTransitional: !(disablesLegacy ?? bus.isLink), isExpress: bus.isLink, vectors: vectors), options: options)
+        }
+    }
+
+    private func placeNVMe(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> PCIPlacement {
+        let disk = try takeDisk(device, option)
+        guard let serial = device["serial"], !serial.isEmpty else { throw ConfigError(option, "it needs serial=TEXT, the disk's serial number") }
+        let name = unique("nvme")
+        disks[disk].user = name
+        let backend = disks[disk].backend
+        let errorHandler = hostErrorHandler(name, disk)
+        let pairs = try device.number("max_ioqpairs", in: 1...NVMeController.maximumQueuePairs, option)
+        let blockSize = try device.number("logical_block_size", in: 512...4096, option) ?? 512
+        guard [512, 4096].contains(blockSize) else { throw ConfigError("\(option),logical_block_size=\(blockSize)", "write 512 or 4096") }
+        return try PCIPlacement(device, option) { [context] bus in
+            var configuration = NVMeController.Configuration(serial: serial)
+            configuration.queuePairs = pairs ?? NVMeController.maximumQueuePairs
+            configuration.blockSize = UInt64(blockSize)
+            configuration.isBehindPort = bus.isLink
+            let controller = NVMeController(name: name, disk: backend, memory: context.bus, events: context.events, configuration: configuration)
+            controller.hostErrorHandler = errorHandler
+            return controller
+        }
+    }
+
+    private func placeRootPort(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> PCIPlacement {
+        let chassis = try device.number("chassis", in: 0...255, option) ?? 0
+        let number = counters["pcie-root-port", default: 0]
+        let slot = try device.number("slot", in: 0...8191, option) ?? number
+        let port = try device.number("port", in: 0...255, option) ?? 0
+        guard rootPortPlaces.insert([chassis, slot]).inserted else {
+            throw ConfigError("\(option),chassis=\(chassis),slot=\(slot)", "another root port has that place; give each its own chassis or slot")
+        }
+        let isHotPluggable = try device.flag("hotplug", option) ?? true
+        let name = unique("pcie-root-port")
+        return try PCIPlacement(device, option) { _ in
+            PCIeRootPort(
+                name: name, busName: device["id"] ?? "", chassis: UInt8(chassis), slot: UInt16(slot), port: UInt8(port), isHotPluggable: isHotPluggable)
+        }
     }
 
     /// "virtio-blk0", "virtio-blk1", …
@@ -108,18 +185,10 @@ final class PeripheralAssembly {
         return "\(stem)\(index)"
     }
 
-    private func flag(_ device: DeviceConfig, _ name: String, _ option: String) throws(ConfigError) -> Bool? {
-        switch device[name] {
-        case nil: return nil
-        case "on", "true", "yes": return true
-        case "off", "false", "no": return false
-        case let value?: throw ConfigError("\(option),\(name)=\(value)", "write on or off")
-        }
-    }
-
     // MARK: Disks
 
-    private func makeDisk(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+    /// Number of the disk that `drive=` names, which no other device has.
+    private func takeDisk(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> Int {
         guard let id = device["drive"] else { throw ConfigError(option, "it needs drive=ID of a -drive") }
         guard let index = disks.firstIndex(where: { $0.config.id == id }) else {
             throw ConfigError("\(option),drive=\(id)", "there is no -drive with id=\(id)")
@@ -128,16 +197,22 @@ final class PeripheralAssembly {
             throw ConfigError("\(option),drive=\(id)", "that drive has if=virtio and so a device of its own; give it if=none")
         }
         guard disks[index].user == nil else { throw ConfigError("\(option),drive=\(id)", "another device already uses that drive") }
-        return makeDisk(index, serial: device["serial"] ?? "")
+        return index
     }
 
     private func makeDisk(_ index: Int, serial: String) -> VirtioBlock {
         let name = unique("virtio-blk")
         disks[index].user = name
         let block = VirtioBlock(name: name, disk: disks[index].backend, serial: serial)
+        block.hostErrorHandler = hostErrorHandler(name, index)
+        return block
+    }
+
+    /// What happens when the host fails an operation on a disk.
+    private func hostErrorHandler(_ name: String, _ index: Int) -> (HostError) -> Void {
         let stopper = context.host.stopper
         let file = disks[index].config.file
-        block.hostErrorHandler = { error in
+        return { error in
             // A guest can live with a bad sector, but nobody would notice a full host disk in time.
             if [ENOSPC, EDQUOT, EFBIG].contains(error.code) {
                 stopper.requestStop(.error("-drive file=\(file): \(error); make room and start again"))
@@ -145,7 +220,6 @@ final class PeripheralAssembly {
                 Log.write(.guestErrors, "\(name): \(error)")
             }
         }
-        return block
     }
 
     /// Brings what the guest wrote to the host's disks.
@@ -268,7 +342,7 @@ final class PeripheralAssembly {
         var controllers: [String?] = []
         var ports: [Port] = []
         for device in config.devices {
-            if device.driver == "virtio-serial-device" { controllers.append(device["id"]) }
+            if Self.virtioStem(device.driver) == "virtio-serial" { controllers.append(device["id"]) }
             guard Self.portDrivers.contains(device.driver) else { continue }
             let option = "-device \(device.driver)"
             var controller = controllers.count - 1

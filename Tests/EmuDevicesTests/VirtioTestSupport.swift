@@ -6,31 +6,46 @@ import Testing
 
 /// Every combination of transport and ring format a driver can meet.
 enum VirtioSetup: String, CaseIterable, CustomTestStringConvertible {
-    case legacySplit, modernSplit, modernPacked
+    case legacySplit, modernSplit, modernPacked, pciSplit, pciPacked
 
     var isLegacy: Bool { self == .legacySplit }
-    var isPacked: Bool { self == .modernPacked }
+    var isPacked: Bool { self == .modernPacked || self == .pciPacked }
+    var isPCI: Bool { self == .pciSplit || self == .pciPacked }
     var testDescription: String { rawValue }
 }
 
-/// One virtio slot with RAM, a clock, an interrupt recorder and a driver.
+/// One virtio transport with RAM, a clock, an interrupt recorder and a driver.
 final class VirtioBench {
     static let ramBase: UInt64 = 0x8000_0000
     static let ramSize: UInt64 = 32 << 20
     static let heap: UInt64 = 0x8010_0000
 
-    let space = AddressSpace()
-    let events = EventQueue(mode: .virtual)
-    let interrupts = InterruptRecorder()
-    let slot: VirtioMMIO
+    private let pci: PCIBench
+    var space: AddressSpace { pci.space }
+    var events: EventQueue { pci.events }
+    var interrupts: InterruptRecorder { pci.interrupts }
+    /// The transport's registers, numbered as in virtio-mmio.
+    let slot: any MMIODevice
+    /// What has the transport's state.
+    let transport: any Saveable
     let driver: VirtioMockDriver
 
     init(_ setup: VirtioSetup, _ device: (any VirtioDevice)?, options: VirtioOptions? = nil) throws {
-        try space.map(GuestRAM(base: Self.ramBase, size: Self.ramSize), name: "ram")
-        slot = VirtioMMIO(name: "virtio-mmio0", device: device, memory: space, events: events,
-                          line: InterruptLine(interrupts, 1), isLegacy: setup.isLegacy,
-                          options: options ?? VirtioOptions(packed: setup.isPacked))
-        driver = VirtioMockDriver(slot, space, heap: Self.heap)
+        pci = try PCIBench()
+        let options = options ?? VirtioOptions(packed: setup.isPacked)
+        if setup.isPCI, let device {
+            let function = VirtioPCI(device, memory: pci.space, events: pci.events, options: options)
+            pci.host.root.plug(function, at: PCISlot(device: 1))
+            transport = function
+            slot = VirtioPCIRegisters(pci, pci.function(1))
+        } else {
+            let mmio = VirtioMMIO(
+                name: "virtio-mmio0", device: device, memory: pci.space, events: pci.events, line: InterruptLine(pci.interrupts, 1),
+                isLegacy: setup.isLegacy, options: options)
+            transport = mmio
+            slot = mmio
+        }
+        driver = VirtioMockDriver(slot, pci.space, heap: Self.heap)
     }
 
     /// Lets 20 µs pass: cut-short service goes on.

@@ -201,17 +201,17 @@ private typealias Feature = VirtioMockDriver.Feature
         let queue = first.driver.queues[0]!
         queue.add([first.driver.readable([1, 2]), first.driver.writable(2)])
         queue.kick()
-        let saved = try first.slot.encodedState()
-        #expect(try first.slot.encodedState() == saved)
+        let saved = try first.transport.encodedState()
+        #expect(try first.transport.encodedState() == saved)
 
         let device = InvertingDevice()
         let second = try VirtioBench(setup, device)
         // The machine's RAM is saved elsewhere: copy it.
         second.driver.store(VirtioBench.ramBase, first.driver.load(VirtioBench.ramBase, Int(VirtioBench.ramSize)))
-        try second.slot.restoreState(from: saved)
+        try second.transport.restoreState(from: saved)
         #expect(second.interrupted)
         #expect(device.state.served == 1)
-        #expect(try second.slot.encodedState() == saved)
+        #expect(try second.transport.encodedState() == saved)
 
         let output = first.driver.writable(2)
         queue.add([first.driver.readable([3, 4]), output])
@@ -244,9 +244,9 @@ private typealias Feature = VirtioMockDriver.Feature
             }
         }
         bench.runEvents()
-        let saved = try bench.slot.encodedState()
-        try bench.slot.restoreState(from: saved)
-        #expect(try bench.slot.encodedState() == saved)
+        let saved = try bench.transport.encodedState()
+        try bench.transport.restoreState(from: saved)
+        #expect(try bench.transport.encodedState() == saved)
         bench.driver.start()
         #expect(!bench.needsReset)
     }
@@ -254,9 +254,9 @@ private typealias Feature = VirtioMockDriver.Feature
     @Test func impossibleSavedQueueBreaksTheDeviceInsteadOfTheHost() throws {
         let bench = try VirtioBench(.modernPacked, InvertingDevice())
         bench.driver.start()
-        var text = String(decoding: try bench.slot.encodedState(), as: UTF8.self)
+        var text = String(decoding: try bench.transport.encodedState(), as: UTF8.self)
         text.replace("\"nextAvailable\":0", with: "\"nextAvailable\":65535")
-        try bench.slot.restoreState(from: Data(text.utf8))
+        try bench.transport.restoreState(from: Data(text.utf8))
         bench.driver.write(Offset.queueNotify, 0)
         #expect(bench.needsReset)
     }

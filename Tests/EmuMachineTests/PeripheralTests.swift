@@ -48,8 +48,8 @@ import Testing
 
     @Test func devicesFillTheHighestSlotsFirst() throws {
         let machine = try machine {
-            $0.devices = [device("virtio-rng-device"), device("virtio-serial-device")]
-            $0.drives = [try drive(nil, .virtio)]
+            $0.drives = [try drive("a")]
+            $0.devices = [device("virtio-rng-device"), device("virtio-serial-device"), device("virtio-blk-device", ("drive", "a"))]
         }
         #expect(slots(machine) == [0, 0, 0, 0, 0, 2, 3, 4])
     }

@@ -96,7 +96,14 @@ struct BootTests {
         return image
     }
 
-    @Test func anExt4RootOnVirtioBlockIsMountedAndWritten() throws {
+    /// Where a disk may be: options, the name Linux gives it.
+    private static let diskPlaces = [
+        (["-device", "virtio-blk-device,drive=d"], "/dev/vda"), (["-device", "virtio-blk-pci,drive=d"], "/dev/vda"),
+        (["-device", "nvme,drive=d,serial=1"], "/dev/nvme0n1"),
+        (["-device", "pcie-root-port,id=p", "-device", "nvme,drive=d,serial=1,bus=p"], "/dev/nvme0n1"),
+    ]
+
+    @Test(arguments: diskPlaces) func anExt4RootIsMountedAndWritten(device: [String], name: String) throws {
         let image = try makeRootImage(
             init: """
                 export PATH=/bin
@@ -108,11 +115,11 @@ struct BootTests {
                 mount -o remount,ro /
                 poweroff -f
                 """)
-        let machine = try boot(["-drive", "file=\(image),format=raw,if=virtio"], append: "console=ttyS0 root=/dev/vda")
+        let machine = try boot(["-drive", "file=\(image),format=raw,if=none,id=d"] + device, append: "console=ttyS0 root=\(name)")
         machine.endInput()
         let text = machine.outputToEnd(seconds: Self.patience)
         #expect(machine.wait() == .code(0))
-        #expect(text.contains("/dev/vda / ext4 rw"))
+        #expect(text.contains("\(name) / ext4 rw"))
         try HostTool.run("e2fsck", "-f", "-n", image)
         let written = try HostTool.run("debugfs", "-R", "cat /written", image)
         #expect(written == (0..<200).map { "line \($0)\n" }.joined())
@@ -133,7 +140,7 @@ struct BootTests {
         try Data(count: 1 << 20).write(to: URL(filePath: image))
         let text = try run(
             "dd if=/dev/zero bs=1k count=64 2>/dev/null | tr '\\0' 'A' | dd of=/dev/vda bs=4k conv=fsync 2>/dev/null; blockdev --getsize64 /dev/vda",
-            "-global", "virtio-mmio.force-legacy=false", "-drive", "file=\(image),format=raw")
+            "-global", "virtio-mmio.force-legacy=false", "-drive", "file=\(image),format=raw,if=none,id=d", "-device", "virtio-blk-device,drive=d")
         #expect(text.contains("1048576\r\n"))
         #expect(try Data(contentsOf: URL(filePath: image)).prefix(65536).allSatisfy { $0 == 0x41 })
     }
@@ -193,6 +200,17 @@ struct BootTests {
     }
 
     // MARK: Other devices
+
+    @Test func linuxFindsAndUsesWhatIsOnPCI() throws {
+        let text = try run(
+            "cd /sys/bus/pci/devices; for d in *; do echo $d $(cat $d/vendor $d/device); done; cat /sys/class/misc/hw_random/rng_available; "
+                + "ip link set eth0 up; udhcpc -i eth0 -q -n",
+            "-nic", "user,model=virtio-net-pci", "-device", "pcie-root-port,id=p,slot=1", "-device", "virtio-rng-pci,bus=p", "-device", "virtio-serial-pci,addr=1f.0")
+        for line in ["00:00.0 0x1b36 0x0008", "00:01.0 0x1af4 0x1000", "00:02.0 0x1b36 0x000c", "00:1f.0 0x1af4 0x1003", "01:00.0 0x1af4 0x1044"] {
+            #expect(text.contains("0000:\(line)\r\n"))
+        }
+        #expect(text.contains("virtio_rng") && text.contains("lease of 10.0.2.15 obtained"))
+    }
 
     @Test func entropyAndASecondConsoleReachTheGuest() throws {
         let log = directory.path("console.log")

@@ -40,9 +40,10 @@ public final class VirtioCore {
     private static let longService = 1 << 20
     public let device: any VirtioDevice
     public let memory: AddressSpace
-    /// True for a transport older than virtio 1.0: no FEATURES_OK, 32 feature bits.
-    public let isLegacy: Bool
-    public let offeredFeatures: UInt64
+    /// True for an interface older than virtio 1.0: no FEATURES_OK, 32 feature bits.
+    public private(set) var isLegacy: Bool
+    private let legacyFeatures: UInt64
+    private let modernFeatures: UInt64
     public let queues: [Virtqueue]
     private let notify: (Notification) -> Void
     private let events: EventQueue
@@ -56,6 +57,8 @@ public final class VirtioCore {
     public private(set) var configGeneration: UInt32 = 0
     /// Requests given back to the driver since the machine was created.
     public private(set) var requestsServed: UInt64 = 0
+    /// False while the transport keeps the device from memory. What the driver offers meanwhile is served afterwards.
+    public private(set) var reachesMemory = true
 
     /// - Parameter notify: tells the transport to interrupt the driver.
     public init(device: any VirtioDevice, memory: AddressSpace, events: EventQueue, isLegacy: Bool, options: VirtioOptions,
@@ -68,14 +71,10 @@ public final class VirtioCore {
         var features = device.deviceFeatures
         if options.indirectDescriptors { features |= VirtioFeature.indirectDescriptors }
         if options.eventIndex { features |= VirtioFeature.eventIndex }
-        if isLegacy {
-            features |= VirtioFeature.anyLayout
-            features &= 0xffff_ffff
-        } else {
-            features |= VirtioFeature.version1 | VirtioFeature.ringReset
-            if options.packed { features |= VirtioFeature.ringPacked }
-        }
-        offeredFeatures = features
+        legacyFeatures = (features | VirtioFeature.anyLayout) & 0xffff_ffff
+        features |= VirtioFeature.version1 | VirtioFeature.ringReset
+        if options.packed { features |= VirtioFeature.ringPacked }
+        modernFeatures = features
         queues = device.queueSizes.map { Virtqueue(memory: memory, maximumSize: $0) }
         resumeTimer = events.makeTimer("\(device.stateName) queues") { [unowned self] in resume() }
         device.core = self
@@ -85,6 +84,9 @@ public final class VirtioCore {
 
     /// The device status field as the driver reads it.
     public var deviceStatus: UInt8 { status }
+
+    /// What the device offers through the interface in use.
+    public var offeredFeatures: UInt64 { isLegacy ? legacyFeatures : modernFeatures }
 
     /// Features both sides agreed on.
     public var features: UInt64 { driverFeatures & offeredFeatures }
@@ -123,9 +125,33 @@ public final class VirtioCore {
         negotiate()
     }
 
-    /// 32 of the offered feature bits; `half` 0 is the low word.
-    public func deviceFeatures(half: UInt32) -> UInt32 {
-        half < 2 ? UInt32(truncatingIfNeeded: offeredFeatures >> (UInt64(half) * 32)) : 0
+    /// 32 of the bits the device offers through one of the interfaces; `half` 0 is the low word.
+    public func deviceFeatures(half: UInt32, legacy: Bool) -> UInt32 {
+        half < 2 ? UInt32(truncatingIfNeeded: (legacy ? legacyFeatures : modernFeatures) >> (UInt64(half) * 32)) : 0
+    }
+
+    /// 32 of the bits the driver has written; `half` 0 is the low word.
+    public func driverFeatures(half: UInt32) -> UInt32 {
+        half < 2 ? UInt32(truncatingIfNeeded: driverFeatures >> (UInt64(half) * 32)) : 0
+    }
+
+    /// Makes one of a transitional device's interfaces the one in use; false when a driver is at work through the other.
+    public func selectInterface(legacy: Bool) -> Bool {
+        if isLegacy != legacy, status == 0, !queues.contains(where: \.state.ready) {
+            isLegacy = legacy
+            driverFeatures = 0
+            negotiate()
+        }
+        return isLegacy == legacy
+    }
+
+    /// Lets the device reach memory, or keeps it from it, once it has completed what it had begun.
+    public func setReachesMemory(_ reaches: Bool) {
+        guard reaches != reachesMemory else { return }
+        if !reaches { quiesce() }
+        reachesMemory = reaches
+        guard isRunning else { return }
+        for index in queues.indices { process(queue: index) }
     }
 
     /// Makes a configured queue usable, or marks the device broken when the driver configured nonsense.
@@ -207,7 +233,7 @@ public final class VirtioCore {
     ///
     /// Legacy drivers may use their queues before they set DRIVER_OK.
     public var isRunning: Bool {
-        !isBroken && status & Status.failed == 0 && status & (isLegacy ? Status.driver | Status.driverOK : Status.driverOK) != 0
+        !isBroken && reachesMemory && status & Status.failed == 0 && status & (isLegacy ? Status.driver | Status.driverOK : Status.driverOK) != 0
     }
 
     /// The next request of a queue; nil when there is none or the device must not take any.

@@ -1,11 +1,10 @@
 import EmuBus
-import Foundation
 
 /// The memory-mapped virtio transport, one slot of the board (virtio 1.2, 4.2; legacy layout 4.2.4).
 ///
 /// A slot without a device answers with device id 0. All registers are little-endian; the guests of this machine are
 /// little-endian, so the guest-endian fields of the legacy layout are too.
-public final class VirtioMMIO: MMIODevice, Saveable {
+public final class VirtioMMIO: MMIODevice, Saveable, RequestServer {
     /// Bytes of the region that answer; the rest of a slot is unmapped.
     public static let decodedSize: UInt64 = 0x200
     /// Distance between slots and size in the device tree.
@@ -70,9 +69,7 @@ public final class VirtioMMIO: MMIODevice, Saveable {
 
     public struct State: Codable {
         var registers: Registers
-        var core: VirtioCore.State?
-        /// The device type's own state in its canonical encoding.
-        var device: Data?
+        var core: VirtioCore.Saved?
     }
 
     public let name: String
@@ -121,17 +118,10 @@ public final class VirtioMMIO: MMIODevice, Saveable {
     }
 
     public var state: State {
-        get {
-            core?.quiesce()
-            // Encoding plain integers cannot fail; a device that managed to would be restored to its reset state.
-            return State(registers: registers, core: core?.state, device: try? device?.encodedState())
-        }
+        get { State(registers: registers, core: core?.saved) }
         set {
             registers = newValue.registers
-            if let saved = newValue.core { core?.state = saved }
-            if let saved = newValue.device {
-                do { try device?.restoreState(from: saved) } catch { core?.fail("its saved state is not readable: \(error)") }
-            }
+            if let saved = newValue.core { core?.saved = saved }
             updateLine()
         }
     }
@@ -147,8 +137,8 @@ public final class VirtioMMIO: MMIODevice, Saveable {
     private func updateLine() { line.set(registers.interruptStatus != 0) }
 
     private var selectedQueue: Int? {
-        guard let core, let index = Int(exactly: registers.queueSelect), core.queues.indices.contains(index) else { return nil }
-        return index
+        let index = Int(registers.queueSelect)
+        return core?.queues.indices.contains(index) ?? false ? index : nil
     }
 
     /// Requests the device has given back to the driver since the machine was created.
@@ -159,7 +149,7 @@ public final class VirtioMMIO: MMIODevice, Saveable {
     public func peek(_ offset: UInt64, size: Int) -> UInt64? { read(offset, size: size) }
 
     public func read(_ offset: UInt64, size: Int) -> UInt64 {
-        if offset >= Register.config { return readConfig(offset - Register.config, size: size) }
+        if offset >= Register.config { return core?.readConfig(Int(offset - Register.config), size: size) ?? 0 }
         guard size == 4 else {
             Log.write(.guestErrors, "\(name): \(size)-byte read of register \(hex(offset))")
             return 0
@@ -177,7 +167,7 @@ public final class VirtioMMIO: MMIODevice, Saveable {
         }
         guard let core else { return 0 }
         switch offset {
-        case Register.deviceFeatures: return core.deviceFeatures(half: registers.deviceFeaturesSelect)
+        case Register.deviceFeatures: return core.deviceFeatures(half: registers.deviceFeaturesSelect, legacy: isLegacy)
         case Register.queueSizeMax: return selectedQueue.map { UInt32(core.queues[$0].maximumSize) } ?? 0
         case Register.interruptStatus: return registers.interruptStatus
         case Register.status: return UInt32(core.deviceStatus)
@@ -193,24 +183,12 @@ public final class VirtioMMIO: MMIODevice, Saveable {
         }
     }
 
-    private func readConfig(_ offset: UInt64, size: Int) -> UInt64 {
-        guard let device else { return 0 }
-        let space = device.configSpace
-        var value: UInt64 = 0
-        for index in 0..<size {
-            let position = Int(offset) + index
-            if position < space.count { value |= UInt64(space[position]) << UInt64(8 * index) }
-        }
-        return value
-    }
-
     // MARK: Writing
 
     public func write(_ offset: UInt64, _ value: UInt64, size: Int) {
         guard let core else { return }
         if offset >= Register.config {
-            core.device.writeConfig(offset: Int(offset - Register.config),
-                                    bytes: (0..<size).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) })
+            core.writeConfig(Int(offset - Register.config), value, size: size)
             return
         }
         guard size == 4 else {
@@ -231,7 +209,8 @@ public final class VirtioMMIO: MMIODevice, Saveable {
             registers.interruptStatus &= ~value
             updateLine()
         case Register.status: writeStatus(value, core)
-        case Register.queueSize: writeQueueSize(value, core)
+        // Sizes that do not fit are as wrong as zero, and refused with it when the queue is enabled.
+        case Register.queueSize: core.setQueue(Int(registers.queueSelect), size: UInt16(exactly: value) ?? 0)
         default:
             if isLegacy { writeLegacy(offset, value, core) } else { writeModern(offset, value, core) }
         }
@@ -248,12 +227,6 @@ public final class VirtioMMIO: MMIODevice, Saveable {
         }
     }
 
-    private func writeQueueSize(_ value: UInt32, _ core: VirtioCore) {
-        guard let index = configurableQueue(core) else { return }
-        // Sizes that do not fit are as wrong as zero, and refused with it when the queue is enabled.
-        core.queues[index].state.size = UInt16(exactly: value) ?? 0
-    }
-
     private func writeLegacy(_ offset: UInt64, _ value: UInt32, _ core: VirtioCore) {
         switch offset {
         case Register.guestPageSize:
@@ -263,7 +236,7 @@ public final class VirtioMMIO: MMIODevice, Saveable {
             }
             registers.guestPageSize = value
         case Register.queueAlign:
-            guard let index = configurableQueue(core) else { return }
+            guard let index = core.configurableQueue(Int(registers.queueSelect)) else { return }
             guard value.nonzeroBitCount == 1 else {
                 Log.write(.guestErrors, "\(name): queue alignment \(value) is not a power of two")
                 return
@@ -272,31 +245,11 @@ public final class VirtioMMIO: MMIODevice, Saveable {
         case Register.queuePFN:
             guard let index = selectedQueue else { return }
             registers.queuePFN[index] = value
-            if value == 0 {
-                core.disableQueue(index)
-            } else {
-                placeLegacyQueue(index, core)
-            }
+            core.placeLegacyQueue(
+                index, table: UInt64(value) &* UInt64(registers.guestPageSize), alignment: UInt64(registers.queueAlign[index]))
         default:
             refuseWrite(offset)
         }
-    }
-
-    /// Lays out the parts of a legacy queue behind each other (2.6.2).
-    private func placeLegacyQueue(_ index: Int, _ core: VirtioCore) {
-        let queue = core.queues[index]
-        if queue.state.ready {
-            let size = queue.state.size
-            core.disableQueue(index)
-            queue.state.size = size
-        }
-        let table = UInt64(registers.queuePFN[index]) &* UInt64(registers.guestPageSize)
-        let available = table &+ 16 &* UInt64(queue.state.size)
-        let mask = UInt64(registers.queueAlign[index]) - 1
-        queue.state.descriptorArea = table
-        queue.state.driverArea = available
-        queue.state.deviceArea = (available &+ 6 &+ 2 &* UInt64(queue.state.size) &+ mask) & ~mask
-        core.enableQueue(index)
     }
 
     private func writeModern(_ offset: UInt64, _ value: UInt32, _ core: VirtioCore) {
@@ -305,41 +258,17 @@ public final class VirtioMMIO: MMIODevice, Saveable {
             guard let index = selectedQueue else { return }
             if value & 1 == 0 { core.disableQueue(index) } else { core.enableQueue(index) }
         case Register.queueReset:
-            guard let index = selectedQueue, value & 1 != 0 else { return }
-            guard core.hasFeature(VirtioFeature.ringReset) else {
-                Log.write(.guestErrors, "\(name): queue reset without VIRTIO_F_RING_RESET")
-                return
-            }
-            core.disableQueue(index)
-        case Register.queueDescriptorLow: setAddress(core, \.descriptorArea, low: value)
-        case Register.queueDescriptorHigh: setAddress(core, \.descriptorArea, high: value)
-        case Register.queueDriverLow: setAddress(core, \.driverArea, low: value)
-        case Register.queueDriverHigh: setAddress(core, \.driverArea, high: value)
-        case Register.queueDeviceLow: setAddress(core, \.deviceArea, low: value)
-        case Register.queueDeviceHigh: setAddress(core, \.deviceArea, high: value)
+            if value & 1 != 0, let index = selectedQueue { core.resetQueue(index) }
+        case Register.queueDescriptorLow: core.setQueue(Int(registers.queueSelect), \.descriptorArea, low: value)
+        case Register.queueDescriptorHigh: core.setQueue(Int(registers.queueSelect), \.descriptorArea, high: value)
+        case Register.queueDriverLow: core.setQueue(Int(registers.queueSelect), \.driverArea, low: value)
+        case Register.queueDriverHigh: core.setQueue(Int(registers.queueSelect), \.driverArea, high: value)
+        case Register.queueDeviceLow: core.setQueue(Int(registers.queueSelect), \.deviceArea, low: value)
+        case Register.queueDeviceHigh: core.setQueue(Int(registers.queueSelect), \.deviceArea, high: value)
         // No device has shared memory: whatever is selected does not exist.
         case Register.sharedMemorySelect: break
         default: refuseWrite(offset)
         }
-    }
-
-    private func setAddress(_ core: VirtioCore, _ part: WritableKeyPath<QueueState, UInt64>, low: UInt32? = nil, high: UInt32? = nil) {
-        guard let index = configurableQueue(core) else { return }
-        if let low { core.queues[index].state[keyPath: part] = core.queues[index].state[keyPath: part] & ~0xffff_ffff | UInt64(low) }
-        if let high { core.queues[index].state[keyPath: part] = core.queues[index].state[keyPath: part] & 0xffff_ffff | UInt64(high) << 32 }
-    }
-
-    /// The selected queue unless it is in use, when its settings are frozen.
-    private func configurableQueue(_ core: VirtioCore) -> Int? {
-        guard let index = selectedQueue else {
-            Log.write(.guestErrors, "\(name): queue \(registers.queueSelect) does not exist")
-            return nil
-        }
-        guard !core.queues[index].state.ready else {
-            Log.write(.guestErrors, "\(name): queue \(index) changed while in use")
-            return nil
-        }
-        return index
     }
 
     private func refuseWrite(_ offset: UInt64) {

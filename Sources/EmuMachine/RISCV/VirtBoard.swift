@@ -15,16 +15,25 @@ final class VirtBoard: Board {
         static let sswi: (base: UInt64, size: UInt64) = (0x2F0_0000, ACLINTSSWI.size)
         /// Room for devices plugged in on the command line; none exist yet.
         static let platformBus: (base: UInt64, size: UInt64) = (0x400_0000, 0x200_0000)
+        static let pciIO: (base: UInt64, size: UInt64) = (0x300_0000, 0x1_0000)
         static let plic: (base: UInt64, size: UInt64) = (0xC00_0000, PLIC.size)
         static let uart: (base: UInt64, size: UInt64) = (0x1000_0000, UART16550.size)
         static let virtio: (base: UInt64, size: UInt64) = (0x1000_1000, VirtioMMIO.slotSize)
         static let fwCfg: (base: UInt64, size: UInt64) = (0x1010_0000, FwCfg.size)
+        static let pciECAM: (base: UInt64, size: UInt64) = (0x3000_0000, 0x1000_0000)
+        static let pciMemory32: (base: UInt64, size: UInt64) = (0x4000_0000, 0x4000_0000)
         static let ram: UInt64 = 0x8000_0000
+
+        /// Addresses above RAM for large PCI regions: 16 GiB, at a multiple of that.
+        static func pciMemory64(ramSize: UInt64) -> (base: UInt64, size: UInt64) {
+            let size: UInt64 = 16 << 30
+            return ((ram + ramSize + (size - 1)) & ~(size - 1), size)
+        }
     }
 
     /// PLIC sources.
     enum Source {
-        static let virtio = 1, uart = 10, rtc = 11
+        static let virtio = 1, uart = 10, rtc = 11, pci = 32
         /// `riscv,ndev`.
         static let count = 95
     }
@@ -45,6 +54,7 @@ final class VirtBoard: Board {
     let finisher: TestFinisher
     let fwCfg: FwCfg
     let transports: [VirtioMMIO]
+    let pci: PCIHost
     private let peripherals: PeripheralAssembly
     private var seedSource: EntropySource
     private var loaded: RVBootLoader.Result?
@@ -70,7 +80,12 @@ final class VirtBoard: Board {
         // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.
         if config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
         if let line = config.serial.first { uart.backend = try peripherals.characterBackend(line) }
-        transports = try Self.makeTransports(context, plic, try peripherals.makeVirtioDevices())
+        pci = Self.makePCIHost(context, plic)
+        let placements = try peripherals.makeDevices()
+        transports = try Self.makeTransports(
+            context, plic, placements.compactMap { if case .virtio(let placement) = $0 { placement } else { nil } })
+        var assembly = PCIAssembly(pci)
+        for case .pci(let placement) in placements { try assembly.plug(placement) }
         seedSource = config.entropySource(stream: .max)
         try map()
     }
@@ -89,6 +104,14 @@ final class VirtBoard: Board {
         for (slot, transport) in transports.enumerated() {
             try bus.map(transport, at: Self.virtioBase(slot), size: VirtioMMIO.decodedSize)
         }
+        try pci.map()
+    }
+
+    private static func makePCIHost(_ context: BoardContext, _ plic: PLIC) -> PCIHost {
+        let layout = PCIHost.Layout(
+            ecam: Map.pciECAM, io: Map.pciIO, memory32: Map.pciMemory32, memory64: Map.pciMemory64(ramSize: context.config.memory))
+        return PCIHost(
+            memory: context.bus, layout: layout, lines: (0..<PCIHost.interruptLines).map { InterruptLine(plic, Source.pci + $0) })
     }
 
     static func virtioBase(_ slot: Int) -> UInt64 { Map.virtio.base + UInt64(slot) * Map.virtio.size }
@@ -121,9 +144,11 @@ final class VirtBoard: Board {
 
     var harts: [any Hart] { cores.harts }
     var devices: [any MMIODevice] {
-        [finisher, rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any MMIODevice } + [sswi].compactMap { $0 }
+        [finisher, rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any MMIODevice } + pci.windows + [sswi].compactMap { $0 }
     }
-    var saveableParts: [any Saveable] { [rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any Saveable } }
+    var saveableParts: [any Saveable] {
+        [rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any Saveable } + pci.devices.map { $0 as any Saveable }
+    }
 
     func loadImages(memoryIsClear: Bool) throws {
         var seed = [UInt8](repeating: 0, count: 32)

@@ -4,8 +4,7 @@ import EmuDevices
 /// The `virt` board's device tree.
 ///
 /// Its content is that of QEMU 7.2's tree (`-machine virt,dumpdtb=`), nodes and phandles in the same order, except:
-/// - `/flash@20000000` and `/soc/pci@30000000` are missing: the board has neither flash nor PCI Express, and a guest must
-///   not probe for them.
+/// - `/flash@20000000` is missing: the board has no flash, and a guest must not probe for it.
 /// - `riscv,isa` and `mmu-type` tell what these harts have; `riscv,isa-base`, `riscv,isa-extensions` and
 ///   `riscv,cbo?-block-size` are added, as later QEMU versions do.
 /// - `/pmu` lists the events these harts count (cycles and instructions); QEMU's TLB-miss events do not exist here.
@@ -47,6 +46,7 @@ extension VirtBoard {
             rtc.fdtNode(at: Map.rtc.base, interruptParent: plicHandle),
             uart.fdtNode(at: Map.uart.base, interruptParent: plicHandle),
             finisher.fdtNode(at: Map.finisher.base, phandle: finisherHandle),
+            pci.fdtNode(firstInterrupt: UInt32(Source.pci), interruptParent: plicHandle),
         ]
         for slot in transports.indices.reversed() {
             nodes.append(

@@ -16,56 +16,93 @@ package struct DeviceDescription: Sendable {
 }
 
 package enum Devices {
-    private static let transport = [
-        Property("id", .text, "name of the device"),
-        Property("bus", .text, "slot: virtio-mmio-bus.0 to virtio-mmio-bus.7; the first free one by default"),
-        Property("packed", .bool, "offer packed rings, which need -global virtio-mmio.force-legacy=false (default: off)"),
+    private static let id = Property("id", .text, "name of the device")
+
+    /// What every virtio device has, whatever its transport.
+    private static let virtio = [
+        Property("packed", .bool, "offer packed rings, which the legacy interface cannot (default: off)"),
         Property("event_idx", .bool, "offer the event index (default: on)"),
         Property("indirect_desc", .bool, "offer indirect descriptors (default: on)"),
     ]
 
+    private static let mmio = [id, Property("bus", .text, "slot: virtio-mmio-bus.0 to virtio-mmio-bus.7; the first free one by default")] + virtio
+
+    private static let pci = [
+        id, Property("bus", .text, "PCI bus: pcie.0 (default) or the id of a pcie-root-port"),
+        Property("addr", .pciAddress, "device number, hexadecimal, and maybe function: 4 or 1f.7; the first free one by default"),
+        Property("multifunction", .bool, "tell guests to look for the other functions of the device (default: off)"),
+    ]
+
+    private static let virtioPCI = pci + [
+        Property("disable-legacy", .choice(["on", "off", "auto"]), "leave out the legacy interface; auto: behind a pcie-root-port (default: auto)"),
+        Property("vectors", .number(0...2048), "MSI-X vectors; 0 for none (default: one for each queue and one more)"),
+    ] + virtio
+
     private static let port = [
-        Property("id", .text, "name of the device"),
-        Property("bus", .text, "virtio-serial-device to plug into: its id followed by .0; the last one by default"),
+        id,
+        Property("bus", .text, "virtio-serial device to plug into: its id followed by .0; the last one by default"),
         Property("chardev", .text, "id of the -chardev behind the port"),
         Property("name", .text, "name of the port for the guest, as in /dev/virtio-ports"),
     ]
 
-    /// Every driver, in the order of `-device help`.
-    package static let all: [DeviceDescription] = [
-        DeviceDescription(
-            name: "virtio-blk-device", summary: "virtio disk",
-            properties: [
-                Property("drive", .text, "id of the -drive that holds the data"),
-                Property("serial", .text, "serial number for the guest, at most 20 characters"),
-            ] + transport,
-            required: ["drive"]),
-        DeviceDescription(
-            name: "virtio-net-device", summary: "virtio network card",
-            properties: [
+    private static let disk = [
+        Property("drive", .text, "id of the -drive that holds the data"),
+        Property("serial", .text, "serial number for the guest, at most 20 characters"),
+    ]
+
+    /// Virtio device types: the part of the names that the transports share, and what they have of their own.
+    private static let virtioTypes: [(stem: String, summary: String, properties: [Property], required: [String])] = [
+        ("virtio-blk", "virtio disk", disk, ["drive"]),
+        (
+            "virtio-net", "virtio network card",
+            [
                 Property("netdev", .text, "id of the -netdev it is connected to"),
                 Property("mac", .mac, "Ethernet address (default: 52:54:00:12:34:56 and following)"),
                 Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"),
-            ] + transport,
-            required: ["netdev"]),
-        DeviceDescription(
-            name: "virtio-9p-device", summary: "folder of the host, which the guest mounts",
-            properties: [
+            ], ["netdev"]
+        ),
+        (
+            "virtio-9p", "folder of the host, which the guest mounts",
+            [
                 Property("fsdev", .text, "id of the -fsdev that names the folder"),
                 Property("mount_tag", .text, "what the guest mounts, at most 31 bytes"),
-            ] + transport,
-            required: ["fsdev", "mount_tag"]),
-        DeviceDescription(
-            name: "virtio-rng-device", summary: "virtio source of random numbers", properties: transport, required: []),
-        DeviceDescription(
-            name: "virtio-serial-device", summary: "virtio console controller for virtconsole and virtserialport",
-            properties: [Property("max_ports", .number(1...31), "number of ports it offers (default: 31)")] + transport,
-            required: []),
-        DeviceDescription(
-            name: "virtconsole", summary: "console on a virtio-serial-device", properties: port, required: []),
-        DeviceDescription(
-            name: "virtserialport", summary: "byte channel on a virtio-serial-device", properties: port, required: []),
+            ], ["fsdev", "mount_tag"]
+        ),
+        ("virtio-rng", "virtio source of random numbers", [], []),
+        (
+            "virtio-serial", "virtio console controller for virtconsole and virtserialport",
+            [Property("max_ports", .number(1...31), "number of ports it offers (default: 31)")], []
+        ),
     ]
+
+    /// Every driver, in the order of `-device help`.
+    package static let all: [DeviceDescription] =
+        virtioTypes.map { DeviceDescription(name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio, required: $0.required) }
+        + virtioTypes.map {
+            DeviceDescription(name: $0.stem + "-pci", summary: $0.summary + ", on PCI", properties: $0.properties + virtioPCI, required: $0.required)
+        } + [
+            DeviceDescription(name: "virtconsole", summary: "console on a virtio-serial device", properties: port, required: []),
+            DeviceDescription(name: "virtserialport", summary: "byte channel on a virtio-serial device", properties: port, required: []),
+            DeviceDescription(
+                name: "nvme", summary: "NVMe disk, on PCI",
+                properties: disk + [
+                    Property("max_ioqpairs", .number(1...64), "pairs of I/O queues it offers (default: 64)"),
+                    Property("logical_block_size", .choice(["512", "4096"]), "bytes of a block (default: 512)"),
+                ] + pci,
+                required: ["drive", "serial"]),
+            DeviceDescription(
+                name: "pcie-root-port", summary: "PCI Express port: one device can be plugged in behind it, with bus=ID",
+                properties: [
+                    Property("chassis", .number(0...255), "number of the chassis its slot is in (default: 0)"),
+                    Property("slot", .number(0...8191), "number of the slot in the chassis (default: ports are counted)"),
+                    Property("port", .number(0...255), "number of the port (default: 0)"),
+                    Property("hotplug", .bool, "devices may come and go while the guest runs (default: on)"),
+                ] + pci,
+                required: []),
+        ]
+
+    /// QEMU's short names; on this machine they mean the PCI devices.
+    private static let aliases = Dictionary(uniqueKeysWithValues: virtioTypes.map { ($0.stem, $0.stem + "-pci") })
 
     /// The text of `-device help`.
     package static var help: String {
@@ -74,12 +111,11 @@ package enum Devices {
 
     static func parse(_ use: OptionUse) throws(CommandEnd) -> DeviceConfig {
         var elements = PropertyList.split(use.value)
-        let driver = elements.removeFirst().replacingPrefix("driver=", with: "")
+        let name = elements.removeFirst().replacingPrefix("driver=", with: "")
+        let driver = aliases[name] ?? name
         if driver == "help" || driver == "?" { throw .answered(help) }
         guard let description = all.first(where: { $0.name == driver }) else {
-            let advice = driver.hasSuffix("-pci") ? " (this machine has no PCI bus: use the -device form)" : ""
-            throw use.failed(
-                "unknown device '\(driver)'" + didYouMean(driver, among: all.map(\.name)) + advice + "; '-device help' lists them all")
+            throw use.failed("unknown device '\(driver)'" + didYouMean(driver, among: all.map(\.name)) + "; '-device help' lists them all")
         }
         if elements.contains("help") || elements.contains("?") { throw .answered(description.help) }
         let properties = try PropertyList(elements: elements, use, description.properties, of: driver)

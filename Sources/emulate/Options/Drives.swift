@@ -7,7 +7,7 @@ enum DriveOptions {
         Property("format", .choice(DriveFormat.allCases.map(\.rawValue)), "format of the image (default: raw)"),
         Property(
             "if", .choice(DriveInterface.allCases.map(\.rawValue)),
-            "virtio: a virtio disk of its own (default); none: only for a -device …,drive="),
+            "virtio: a virtio-blk-pci disk of its own (default); none: only for a -device …,drive="),
         Property("id", .text, "name for -device …,drive="),
         Property("readonly", .bool, "the guest cannot write (default: off)"),
         Property("read-only", .bool, "the same as readonly"),
@@ -26,7 +26,7 @@ enum DriveOptions {
         drive.isReadOnly = list.bool("read-only") ?? list.bool("readonly") ?? (list["media"] == "cdrom")
         drive.isSnapshot = list.bool("snapshot") ?? false
         if drive.interface == .none, drive.id == nil {
-            throw use.failed("if=none needs an id, or nothing can use the drive: add id=hd0 and -device virtio-blk-device,drive=hd0")
+            throw use.failed("if=none needs an id, or nothing can use the drive: add id=hd0 and -device virtio-blk-pci,drive=hd0")
         }
         return drive
     }

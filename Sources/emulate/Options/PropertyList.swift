@@ -1,4 +1,5 @@
 import EmuBus
+import EmuDevices
 import EmuMachine
 
 /// What a property accepts.
@@ -12,6 +13,8 @@ package enum PropertyKind: Sendable {
     case choice([String])
     case ipv4
     case mac
+    /// Device and function on a PCI bus.
+    case pciAddress
 
     /// For help: `on|off`.
     package var placeholder: String {
@@ -23,6 +26,7 @@ package enum PropertyKind: Sendable {
         case .choice(let choices): choices.joined(separator: "|")
         case .ipv4: "ADDRESS"
         case .mac: "MAC"
+        case .pciAddress: "DD[.F]"
         }
     }
 
@@ -39,6 +43,7 @@ package enum PropertyKind: Sendable {
             choices.contains(value)
                 ? nil : "is not one of " + choices.joined(separator: ", ") + didYouMean(value, among: choices)
         case .ipv4: Values.isIPv4Address(value) ? nil : "is not an IPv4 address such as 10.0.2.15"
+        case .pciAddress: PCISlot(value) == nil ? "is not a device number from 0 to 1f and maybe a function, such as 4 or 1f.7" : nil
         case .mac: Values.isUnicastMAC(value) ? nil : "is not a unicast Ethernet address such as 52:54:00:12:34:56"
         }
     }

@@ -1,0 +1,59 @@
+import EmuBus
+
+/// Something the controller tells the driver without being asked (NVM Express Base 1.4, 5.2).
+struct NVMeEvent: Codable, Equatable {
+    var type: UInt8
+    var information: UInt8
+    /// Log page that tells more; reading it lets events of this type through again.
+    var logPage: UInt8
+
+    static let invalidDoorbellRegister = NVMeEvent(type: 0, information: 0, logPage: 1)
+    static let invalidDoorbellValue = NVMeEvent(type: 0, information: 1, logPage: 1)
+    static let temperature = NVMeEvent(type: 1, information: 1, logPage: 2)
+}
+
+struct NVMeEvents: Codable, Equatable {
+    /// Events nobody has asked for yet, each kind once.
+    var waiting: [NVMeEvent] = []
+    /// Requests of the driver that wait for an event.
+    var requests: [NVMeRequest] = []
+    /// Types that were reported and whose log page was not read.
+    var masked: Set<UInt8> = []
+}
+
+extension NVMeController {
+    /// Requests that may wait at a time.
+    static let eventRequestLimit = 4
+    /// Event configuration: critical warnings about the temperature are wanted.
+    private static let temperatureWarning: UInt32 = 1 << 1
+
+    func requestEvent(_ request: NVMeRequest) throws(NVMeStatus) {
+        guard eventState.requests.count < Self.eventRequestLimit else { throw .tooManyEventRequests }
+        eventState.requests.append(request)
+        park(request)
+        sendEvents()
+    }
+
+    /// Tells the driver, now or when it asks.
+    func report(_ event: NVMeEvent) {
+        if event == .temperature, features.eventConfiguration & Self.temperatureWarning == 0 { return }
+        if !eventState.waiting.contains(event) { eventState.waiting.append(event) }
+        sendEvents()
+    }
+
+    /// Completes requests with what is waiting, as far as both are there and the queue has room.
+    func sendEvents() {
+        while isRunning, !eventState.requests.isEmpty, hasRoom(0), let index = eventState.waiting.firstIndex(where: { !eventState.masked.contains($0.type) }) {
+            let event = eventState.waiting.remove(at: index)
+            eventState.masked.insert(event.type)
+            let result = UInt32(event.type) | UInt32(event.information) << 8 | UInt32(event.logPage) << 16
+            completeParked(eventState.requests.removeFirst(), result: result)
+        }
+    }
+
+    /// The driver has read a log page.
+    func unmaskEvents(_ logPage: UInt8) {
+        for event in [NVMeEvent.invalidDoorbellRegister, .temperature] where event.logPage == logPage { eventState.masked.remove(event.type) }
+        sendEvents()
+    }
+}

@@ -1,0 +1,69 @@
+import EmuBus
+
+/// Native hot-plug (PCI Express Base 5.0, 6.7): the slot tells what is in it, and interrupts when that changes.
+extension PCIeRootPort {
+    private typealias Register = PCIExpress.Register
+    private typealias Control = PCIExpress.Slot.Control
+    private typealias Status = PCIExpress.Slot.Status
+
+    private var slotControl: UInt16 { function.config[express + Register.slotControl] }
+
+    private var slotStatus: UInt16 {
+        get { function.config[express + Register.slotStatus] }
+        set { function.config[express + Register.slotStatus] = newValue }
+    }
+
+    /// Called when a device was plugged in.
+    func presenceChanged() {
+        updatePresence()
+        raise(Status.presenceChanged | Status.linkChanged)
+    }
+
+    /// Shows whether a device is in the slot, and the link up.
+    func updatePresence() {
+        let isPresent = !secondary.devices.isEmpty
+        slotStatus = isPresent ? slotStatus | Status.isPresent : slotStatus & ~Status.isPresent
+        let link: UInt16 = function.config[express + Register.linkStatus]
+        function.config[express + Register.linkStatus] = isPresent ? link | PCIExpress.linkActive | 4 << 4 : link & ~(PCIExpress.linkActive | 0x3f0)
+    }
+
+    /// Asks the guest to let the device go, as a press of the slot's attention button does. It may take seconds, and may not happen.
+    public func requestRemoval() { raise(Status.attentionButton) }
+
+    private func raise(_ events: UInt16) {
+        guard isHotPluggable else { return }
+        slotStatus |= events
+        updateInterrupt()
+    }
+
+    /// Something software wants to hear of has happened.
+    private var isInterrupting: Bool {
+        guard slotControl & Control.interrupt != 0 else { return false }
+        return [(Status.attentionButton, Control.attentionButton), (Status.presenceChanged, Control.presence), (Status.linkChanged, Control.linkState)]
+            .contains { slotStatus & $0 != 0 && slotControl & $1 != 0 }
+    }
+
+    func updateInterrupt() {
+        let before = wasInterrupting
+        wasInterrupting = isInterrupting
+        if let msix = function.msix, msix.isEnabled {
+            function.setInterrupt(false)
+            if wasInterrupting, !before { msix.notify(0) }
+        } else {
+            function.setInterrupt(wasInterrupting)
+        }
+    }
+
+    /// Software has written `range` of the configuration space.
+    func slotWritten(_ range: Range<Int>) {
+        guard range.overlaps(express + Register.slotControl..<express + Register.slotStatus + 2) else { return }
+        // Power is off and the light is out: a person may now take the device.
+        if slotControl & Control.powerOff != 0, slotControl & Control.powerIndicator == Control.powerIndicatorOff, !secondary.devices.isEmpty {
+            let devices = secondary.removeAll()
+            updatePresence()
+            raise(Status.presenceChanged | Status.linkChanged)
+            removed?(devices)
+        }
+        updateInterrupt()
+    }
+}

@@ -1,0 +1,120 @@
+import EmuBus
+import EmuDevices
+
+/// A PCI device made from the command line, and where it asked to be.
+struct PCIPlacement {
+    /// The option that made it, for messages.
+    let option: String
+    /// `bus=`; nil for the host's own bus.
+    let bus: String?
+    /// `addr=`; nil for the first free slot.
+    let slot: PCISlot?
+    let isMultifunction: Bool
+    /// Makes the device for the bus it will be on.
+    let make: (PCIBus) throws -> any PCIDevice
+
+    init(_ device: DeviceConfig, _ option: String, make: @escaping (PCIBus) throws -> any PCIDevice) throws(ConfigError) {
+        self.option = option
+        bus = device["bus"]
+        slot = try device["addr"].map { text throws(ConfigError) in
+            guard let slot = PCISlot(text) else {
+                throw ConfigError("\(option),addr=\(text)", "write the device's number in hexadecimal, 0 to 1f, and maybe its function: 4 or 1f.7")
+            }
+            return slot
+        }
+        isMultifunction = try device.flag("multifunction", option) ?? false
+        self.make = make
+    }
+
+    /// A device no `-device` asked for, on the host's own bus.
+    init(option: String, make: @escaping (PCIBus) throws -> any PCIDevice) {
+        self.option = option
+        bus = nil
+        slot = nil
+        isMultifunction = false
+        self.make = make
+    }
+}
+
+extension PCISlot {
+    /// `DD` or `DD.F`, hexadecimal, as `addr=` takes it.
+    public init?(_ text: some StringProtocol) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        let device = parts[0].hasPrefix("0x") ? parts[0].dropFirst(2) : parts[0][...]
+        guard parts.count <= 2, device.first?.isHexDigit ?? false, let number = Int(device, radix: 16), number < PCIBus.maximumDevices else { return nil }
+        self.init(device: number)
+        guard parts.count == 2 else { return }
+        guard parts[1].count == 1, let function = Int(parts[1], radix: 8) else { return nil }
+        self.function = function
+    }
+}
+
+extension DeviceConfig {
+    /// A property that is on or off; nil when it was not given.
+    func flag(_ name: String, _ option: String) throws(ConfigError) -> Bool? {
+        switch self[name] {
+        case nil: return nil
+        case "on", "true", "yes": return true
+        case "off", "false", "no": return false
+        case let value?: throw ConfigError("\(option),\(name)=\(value)", "write on or off")
+        }
+    }
+
+    /// A property that is a number, decimal or hexadecimal after `0x`; nil when it was not given.
+    func number(_ name: String, in range: ClosedRange<Int>, _ option: String) throws(ConfigError) -> Int? {
+        guard let text = self[name] else { return nil }
+        let number = text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
+        guard let number, range.contains(number) else { throw ConfigError("\(option),\(name)=\(text)", "write a number from \(range.lowerBound) to \(range.upperBound)") }
+        return number
+    }
+}
+
+/// Plugs devices into a host bridge and into the ports among them.
+struct PCIAssembly {
+    private let host: PCIHost
+    private var buses: [String: PCIBus]
+
+    init(_ host: PCIHost) {
+        self.host = host
+        buses = [host.root.name: host.root]
+    }
+
+    mutating func plug(_ placement: PCIPlacement) throws {
+        let bus = try self.bus(placement)
+        let slot = try self.slot(placement, bus)
+        let device = try placement.make(bus)
+        if let port = device as? PCIeRootPort {
+            guard !bus.isLink else { throw ConfigError("\(placement.option),bus=\(bus.name)", "a root port belongs on the host's own bus, \(host.root.name)") }
+            if !port.secondary.name.isEmpty { buses[port.secondary.name] = port.secondary }
+        }
+        bus.plug(device, at: slot, isMultifunction: placement.isMultifunction)
+    }
+
+    private func bus(_ placement: PCIPlacement) throws(ConfigError) -> PCIBus {
+        guard let name = placement.bus else { return host.root }
+        guard let bus = buses[name] else {
+            let names = buses.keys.sorted()
+            throw ConfigError(
+                "\(placement.option),bus=\(name)",
+                "there is no such PCI bus before it" + didYouMean(name, among: names) + "; there is " + names.joined(separator: ", "))
+        }
+        return bus
+    }
+
+    private func slot(_ placement: PCIPlacement, _ bus: PCIBus) throws(ConfigError) -> PCISlot {
+        guard let slot = placement.slot else {
+            guard let free = bus.freeSlot else {
+                throw ConfigError(placement.option, "bus \(bus.name) is full" + (bus.isLink ? ": a port takes one device" : "; add a pcie-root-port"))
+            }
+            return free
+        }
+        let address = "\(String(slot.device, radix: 16)).\(slot.function)"
+        guard slot.device < bus.deviceCount else {
+            throw ConfigError("\(placement.option),addr=\(address)", "a port takes one device, with address 0")
+        }
+        if let other = bus.device(at: slot) {
+            throw ConfigError("\(placement.option),addr=\(address)", "\(other.function.name) is there already")
+        }
+        return slot
+    }
+}
