@@ -75,7 +75,8 @@ final class VirtioPCIRegisters: MMIODevice {
         case Offset.driverFeaturesSelect: put(8, value)
         case Offset.driverFeatures: put(0xc, value)
         case Offset.queueSelect: put(0x16, value, 2)
-        case Offset.queueSize: put(0x18, value, 2)
+        // What does not fit the register stands for a size that is wrong.
+        case Offset.queueSize: put(0x18, value > 0xffff ? 0 : value, 2)
         case Offset.queueReady: put(0x1c, value, 2)
         case Offset.queueNotify: bench.write(notify + 4 * (value & 0x3ff), value, size: 2)
         case Offset.interruptACK: if value & read(Offset.interruptStatus, size: 4) != 0 { _ = bench.read(isr, size: 1) }
