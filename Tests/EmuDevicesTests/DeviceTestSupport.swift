@@ -53,3 +53,25 @@ extension EventQueue {
         advanceVirtual(to: time)
     }
 }
+
+/// A disk whose operations wait until they are drained, if it is told so.
+protocol DelayingBackend: BlockBackend {
+    var isDelayed: Bool { get }
+    var delayed: [() -> Void] { get set }
+}
+
+extension DelayingBackend {
+    func submit(_ operation: BlockOperation, completion: @escaping (HostError?) -> Void) {
+        let work = { [self] in
+            do throws(HostError) {
+                try perform(operation)
+                completion(nil)
+            } catch { completion(error) }
+        }
+        if isDelayed { delayed.append(work) } else { work() }
+    }
+
+    func drain() {
+        while !delayed.isEmpty { delayed.removeFirst()() }
+    }
+}

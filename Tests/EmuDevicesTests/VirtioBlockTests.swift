@@ -18,13 +18,13 @@ private enum Feature {
 }
 
 /// A disk in memory that records what is asked of it and fails or delays on request.
-private final class RecordingDisk: BlockBackend {
+private final class RecordingDisk: DelayingBackend {
     let size: UInt64
     let isReadOnly: Bool
     var log: [String] = []
     var failure: HostError?
     var isDelayed = false
-    private var delayed: [() -> Void] = []
+    var delayed: [() -> Void] = []
 
     init(size: UInt64 = 1 << 20, isReadOnly: Bool = false) {
         self.size = size
@@ -42,20 +42,6 @@ private final class RecordingDisk: BlockBackend {
         case .writeZeroes(let offset, let length, let mayUnmap): log.append("zero \(offset)+\(length) \(mayUnmap)")
         }
         if let failure { throw failure }
-    }
-
-    func submit(_ operation: BlockOperation, completion: @escaping (HostError?) -> Void) {
-        let work = { [self] in
-            do throws(HostError) {
-                try perform(operation)
-                completion(nil)
-            } catch { completion(error) }
-        }
-        if isDelayed { delayed.append(work) } else { work() }
-    }
-
-    func drain() {
-        while !delayed.isEmpty { delayed.removeFirst()() }
     }
 }
 

@@ -3,15 +3,15 @@ import EmuDevices
 import TestSupport
 import Testing
 
-/// A disk in memory that notes what was asked of it; operations wait for `release` when `isHolding`.
-final class NotedDisk: BlockBackend {
+/// A disk in memory that notes what was asked of it; operations wait to be drained when `isDelayed`.
+final class NotedDisk: DelayingBackend {
     var content: [UInt8]
     let isReadOnly: Bool
     var size: UInt64 { UInt64(content.count) }
     var log: [String] = []
     var failure: HostError?
-    var isHolding = false
-    private var held: [() -> Void] = []
+    var isDelayed = false
+    var delayed: [() -> Void] = []
 
     init(sectors: Int, isReadOnly: Bool = false) {
         content = (0..<sectors * 512).map { UInt8(truncatingIfNeeded: $0 / 512) }
@@ -41,20 +41,6 @@ final class NotedDisk: BlockBackend {
             log.append("zero \(offset)+\(length)\(mayUnmap ? " unmap" : "")")
             content.replaceSubrange(Int(offset)..<Int(offset + length), with: repeatElement(0, count: Int(length)))
         }
-    }
-
-    func submit(_ operation: BlockOperation, completion: @escaping (HostError?) -> Void) {
-        let work = { [self] in
-            do throws(HostError) {
-                try perform(operation)
-                completion(nil)
-            } catch { completion(error) }
-        }
-        if isHolding { held.append(work) } else { work() }
-    }
-
-    func drain() {
-        while !held.isEmpty { held.removeFirst()() }
     }
 }
 

@@ -55,7 +55,7 @@ import Testing
 
     @Test func shutdownFlushesAndSaysSo() throws {
         let bench = try NVMeBench.started()
-        bench.disk.isHolding = true
+        bench.disk.isDelayed = true
         bench.write(0x14, 0x46_4001)
         #expect(bench.status >> 2 & 3 == 1)
         bench.disk.drain()
@@ -185,7 +185,7 @@ import Testing
 
     @Test func deletingAQueueCompletesWhatItHasBegun() throws {
         let bench = try NVMeBench.started()
-        bench.disk.isHolding = true
+        bench.disk.isDelayed = true
         bench.add(1, 0, namespace: 1)
         bench.ring(1)
         #expect(bench.completions(1).isEmpty)
@@ -195,7 +195,7 @@ import Testing
 
     @Test func namesInUseAreConflicts() throws {
         let bench = try NVMeBench.started()
-        bench.disk.isHolding = true
+        bench.disk.isDelayed = true
         bench.add(1, 0, namespace: 1, id: 7)
         bench.add(1, 0, namespace: 1, id: 7)
         bench.ring(1)

@@ -159,12 +159,12 @@ import Testing
 
     @Test func aResetWithCommandsInHandForgetsThem() throws {
         let bench = try NVMeBench.started()
-        bench.disk.isHolding = true
+        bench.disk.isDelayed = true
         for _ in 0..<8 { bench.add(1, 0, namespace: 1) }
         bench.ring(1)
         bench.write(0x14, 0)
         #expect(bench.disk.log.count == 8 && bench.completions(1, acknowledge: false).isEmpty)
-        bench.disk.isHolding = false
+        bench.disk.isDelayed = false
         bench.enable()
         bench.createPair(1)
         #expect(bench.run(1, 0, namespace: 1) == 0)
