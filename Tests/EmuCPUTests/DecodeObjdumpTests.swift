@@ -7,7 +7,7 @@ struct DecodeObjdumpTests {
     /// What binutils 2.40 knows of the extensions in the table. Zacas, Zabha, Zimop, Zcmop, Zcb, Zfa, Zicond and Zihintntl came later:
     /// they are compared with LLVM.
     static let binutilsExtensions = RVExtensionSet([
-        .i, .m, .a, .f, .d, .c, .zicbom, .zicbop, .zicboz, .zicsr, .zifencei, .zihintpause, .zawrs, .zfh, .zfhmin, .zba, .zbb, .zbc, .zbs, .svinval,
+        .i, .m, .a, .f, .d, .c, .zicbom, .zicbop, .zicboz, .zicsr, .zifencei, .zihintpause, .zawrs, .zfh, .zfhmin, .zba, .zbb, .zbc, .zbs, .svinval, .v,
     ])
 
     @Test(arguments: [true, false])
