@@ -54,7 +54,7 @@ struct BootTests {
     ])
     func everyInterruptControllerServes(machine: String, firmware: String, name: String) throws {
         let text = try run(
-            "echo harts $(nproc); grep -i -m1 -o '\(aplic\|imsic\|plic\)' /proc/interrupts | tr A-Z a-z; awk '/ttyS0/ { print \"serial\", ($2 + $3 > 0) }' /proc/interrupts",
+            "echo harts $(nproc); grep -i -m1 -oE 'aplic|imsic|plic' /proc/interrupts | tr A-Z a-z; awk '/ttyS0/ { print \"serial\", ($2 + $3 > 0) }' /proc/interrupts",
             "-machine", machine, "-smp", "2", "-bios", firmware.isEmpty ? "default" : guest.path(firmware))
         #expect(text.contains("harts 2\r\n"))
         #expect(text.contains("\(name)\r\n") || text.contains("-\(name)"))
