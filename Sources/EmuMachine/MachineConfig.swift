@@ -203,7 +203,7 @@ public struct MachineConfig: Sendable {
     public var interrupts = InterruptControllers.plic
     /// `-machine virt,aia-guests=`: interrupt files of each hart for its guests, 0…7; only with IMSICs.
     public var guestFiles = 0
-    /// `-machine virt,acpi=on|off`: firmware finds ACPI tables besides the device tree; nil where they can tell all that there is.
+    /// `-machine virt,acpi=on|off`: firmware finds ACPI tables besides the device tree; nil: where they can tell all that there is.
     public var hasACPI: Bool?
     /// `-machine virt,pflash0=ID,pflash1=ID`: drives with if=none that hold the contents of the banks of flash memory.
     public var flashDrives: [Int: String] = [:]

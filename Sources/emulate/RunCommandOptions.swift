@@ -25,7 +25,7 @@ extension RunCommand {
                 + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
                 + "aia=none|aplic|aplic-imsic: a PLIC, an APLIC, or an APLIC with IMSICs (virt; default: none)\n"
                 + "aia-guests=N: interrupt files of a hart for its guests, 0 to 7 (virt with aia=aplic-imsic; default: 0)\n"
-                + "acpi=on|off: ACPI tables for UEFI firmware (virt; default: on, off with PCI devices or aia=)\n"
+                + "acpi=on|off: ACPI tables for UEFI firmware (virt; default: on, off with aia=)\n"
                 + "pflash0=ID, pflash1=ID: contents of the banks of flash memory, a -drive if=none (virt)\n"
                 + "accel=jit|tcg|interp|lockstep: as -accel\n"
                 + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in

@@ -18,7 +18,7 @@ import Testing
     private func number(_ bytes: some Collection<UInt8>) -> UInt64 { InstalledACPITables.little(bytes) }
 
     @Test func everyTableOfTheBootRequirementsIsThere() throws {
-        #expect(Set(try tables().keys).isSuperset(of: ["XSDT", "FACP", "DSDT", "APIC", "RHCT", "PPTT", "SPCR"]))
+        #expect(Set(try tables().keys).isSuperset(of: ["XSDT", "FACP", "DSDT", "APIC", "RHCT", "PPTT", "SPCR", "MCFG"]))
     }
 
     @Test func acpiCanBeLeftOut() throws {
@@ -93,6 +93,14 @@ import Testing
         #expect(Int(number(table[86..<88])) + Int(number(table[84..<86])) == table.count)
     }
 
+    @Test func configurationSpaceIsWhereTheDeviceTreeSays() throws {
+        let reader = try configuration()
+        let table = try #require(try InstalledACPITables(reader).tables()["MCFG"])
+        #expect(table.count == 60 && number(table[44..<52]) == 0x3000_0000 && table[54] == 0 && table[55] == 255)
+        let tree = try FDT.parse(try reader.machine.deviceTreeBlob())
+        #expect(tree[child: "soc"]?[child: "pci@30000000"]?["reg"] == [0, 0, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0])
+    }
+
     @Test func processorsFormOnePackage() throws {
         let table = try #require(try tables { $0.harts = 3 }["PPTT"])
         let nodes = try InstalledACPITables.structures(table[36...])
@@ -104,12 +112,12 @@ import Testing
     @Test(arguments: [1, 20]) func iaslUnderstandsTheTables(harts: Int) throws {
         let directory = try TemporaryDirectory()
         let tables = try tables { $0.harts = harts }
-        for (signature, bytes) in tables where ["DSDT", "FACP", "SPCR", "XSDT", "PPTT"].contains(signature) {
+        for (signature, bytes) in tables where ["DSDT", "FACP", "SPCR", "XSDT", "PPTT", "MCFG"].contains(signature) {
             let file = try directory.file("\(signature).aml", bytes)
             _ = try Tool.run(["iasl", "-p", directory.path + "/" + signature, "-d", file], input: [])
         }
         let source = try String(contentsOfFile: directory.path + "/DSDT.dsl", encoding: .utf8)
-        for name in ["Device (C000)", "\"ACPI0007\"", "\"RSCV0001\"", "\"RSCV0003\"", "\"LNRO0005\"", "\"QEMU0002\"", "Method (_GSB"] { #expect(source.contains(name)) }
+        for name in ["Device (C000)", "\"ACPI0007\"", "\"RSCV0001\"", "\"RSCV0003\"", "\"LNRO0005\"", "\"QEMU0002\"", "\"PNP0A08\"", "Method (_GSB"] { #expect(source.contains(name)) }
         #expect(source.components(separatedBy: "\"LNRO0005\"").count == 9)
         #expect(source.contains("0x10001000,         // Address Base"))
         let report = try Tool.run(["iasl", "-ve", "-p", directory.path + "/again", directory.path + "/DSDT.dsl"], input: [])
