@@ -261,7 +261,7 @@ final class PeripheralAssembly {
 
     // MARK: Flash
 
-    /// The images behind a board's banks of flash memory, nil where there is none. Call it before `makeVirtioDevices`.
+    /// The images behind a board's banks of flash memory, nil where there is none. Call it before `makeDevices`.
     func flashImages(banks: Int) throws(ConfigError) -> [(any BlockBackend)?] {
         var images = [(any BlockBackend)?](repeating: nil, count: banks)
         for index in disks.indices where disks[index].config.interface == .pflash {
