@@ -202,7 +202,12 @@ extension RunCommand {
             options, use throws(CommandEnd) in
             options.config.drives.append(try DriveOptions.drive(use))
         },
-        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "raw disk image as a virtio disk") { options, use throws(CommandEnd) in
+        Row(["blockdev"], "driver=DRIVER,node-name=NAME[,PROPERTY=…]",
+            help: "a node of a graph of disk images for -device …,drive=NAME, also as a JSON object (docs/storage.md)\n"
+                + "DRIVER: " + BlockdevNode.drivers.joined(separator: ", ")) { options, use throws(CommandEnd) in
+            options.blockdevs.append(try BlockdevNode.parse(use))
+        },
+        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "disk image as a virtio disk") { options, use throws(CommandEnd) in
             options.config.drives.append(DriveConfig(file: try path(use)))
         },
         Row(["cdrom"], "FILE", help: "image as a read-only virtio disk") { options, use throws(CommandEnd) in
@@ -436,7 +441,7 @@ extension RunCommand {
     private static let missingOptions: [String: String] = [
         "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
         "vnc": "the console is on -serial", "loadvm": "", "boot": "give the kernel with -kernel", "numa": "",
-        "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
+        "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
         "incoming": "", "plugin": "", "action": "use -no-reboot", "no-shutdown": "",
