@@ -23,11 +23,6 @@ public enum FirmwareConfig: Equatable, Sendable {
     case file(String)
 }
 
-/// Format of a disk image, `-drive format=`.
-public enum DriveFormat: String, CaseIterable, Sendable {
-    case raw
-}
-
 /// How a drive reaches the guest, `-drive if=`.
 public enum DriveInterface: String, CaseIterable, Sendable {
     /// Only when a `-device` names the drive's id.
@@ -38,10 +33,19 @@ public enum DriveInterface: String, CaseIterable, Sendable {
     case pflash
 }
 
-/// One `-drive`.
+/// What an image shows where it has no data of its own.
+public indirect enum DriveBacking: Equatable, Sendable {
+    /// What the image itself names, or zeroes.
+    case own
+    case none
+    case drive(DriveConfig)
+}
+
+/// One `-drive`, or a `-blockdev` node with everything below it.
 public struct DriveConfig: Equatable, Sendable {
     public var file: String
-    public var format = DriveFormat.raw
+    /// nil: found out by the contents.
+    public var format: DiskFormat?
     public var interface = DriveInterface.virtio
     public var id: String?
     /// `unit=`: the bank of flash memory; the next one without.
@@ -49,6 +53,15 @@ public struct DriveConfig: Equatable, Sendable {
     public var isReadOnly = false
     /// Writes go to a temporary file and are dropped on exit.
     public var isSnapshot = false
+    /// `cache=`, `discard=` and `detect-zeroes=`.
+    public var settings = DiskSettings()
+    /// `cache.direct=on`: past the host's page cache.
+    public var isDirect = false
+    /// Off for `locking=off` and `force-share=on`: other programs may use the file at the same time.
+    public var isLocked = true
+    /// qcow2: `lazy-refcounts=`, instead of what the image says.
+    public var lazyRefcounts: Bool?
+    public var backing = DriveBacking.own
 
     public init(file: String) { self.file = file }
 }

@@ -26,8 +26,9 @@ enum Placement {
 final class PeripheralAssembly {
     private struct Disk {
         let config: DriveConfig
-        let backend: any BlockBackend
+        let drive: OpenDrive
         var user: String?
+        var backend: DiskQueue { drive.backend }
     }
 
     private let context: BoardContext
@@ -49,17 +50,24 @@ final class PeripheralAssembly {
                 throw ConfigError(option, "id=\(id) is already taken by another drive")
             }
             do throws(DiskError) {
-                disks.append(Disk(config: drive, backend: try open(drive)))
+                disks.append(Disk(config: drive, drive: try open(drive)))
             } catch {
                 throw ConfigError(option, error.description)
             }
         }
     }
 
-    private func open(_ drive: DriveConfig) throws(DiskError) -> any BlockBackend {
-        guard drive.isSnapshot || config.snapshotsDrives else { return try RawImage(path: drive.file, readOnly: drive.isReadOnly) }
-        let overlay = try SnapshotOverlay(over: try RawImage(path: drive.file, readOnly: true))
-        return overlay
+    deinit {
+        // The disks' threads use guest memory, which lives as long as the context.
+        for disk in disks { disk.backend.stop() }
+    }
+
+    private func open(_ drive: DriveConfig) throws(DiskError) -> OpenDrive {
+        // With the virtual clock nothing may depend on when the host is done.
+        let opened = try OpenDrive(
+            drive, isSnapshot: drive.isSnapshot || config.snapshotsDrives, wake: config.clock == .virtual ? nil : context.pollers.wake)
+        context.pollers.add(opened.backend)
+        return opened
     }
 
     // MARK: Character lines
@@ -119,7 +127,7 @@ final class PeripheralAssembly {
 
     private func makeVirtio(_ stem: String, _ device: DeviceConfig, _ option: String, _ ports: inout [Port]) throws -> any VirtioDevice {
         switch stem {
-        case "virtio-blk": return makeDisk(try takeDisk(device, option), serial: device["serial"] ?? "")
+        case "virtio-blk": return makeDisk(try takeDisk(device, option), serial: device["serial"] ?? "", queues: device["num-queues"].flatMap { Int($0) } ?? 1)
         case "virtio-net": return try makeNetworkCard(device, option)
         case "virtio-9p": return try makeFolder(device, option)
         case "virtio-rng": return VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
@@ -211,10 +219,10 @@ final class PeripheralAssembly {
         return index
     }
 
-    private func makeDisk(_ index: Int, serial: String) -> VirtioBlock {
+    private func makeDisk(_ index: Int, serial: String, queues: Int = 1) -> VirtioBlock {
         let name = unique("virtio-blk")
         disks[index].user = name
-        let block = VirtioBlock(name: name, disk: disks[index].backend, serial: serial)
+        let block = VirtioBlock(name: name, disk: disks[index].backend, serial: serial, queues: queues)
         block.hostErrorHandler = hostErrorHandler(name, index)
         return block
     }
@@ -236,10 +244,9 @@ final class PeripheralAssembly {
     /// Brings what the guest wrote to the host's disks.
     func flush() throws {
         var failure: ConfigError?
-        for disk in disks where !disk.backend.isReadOnly {
-            disk.backend.drain()
+        for disk in disks {
             do throws(HostError) {
-                try disk.backend.perform(.flush)
+                try disk.drive.close()
             } catch {
                 failure = failure ?? ConfigError("-drive file=\(disk.config.file)", "flushing it failed: \(error)")
             }
@@ -250,9 +257,8 @@ final class PeripheralAssembly {
     /// Writes what `snapshot=on` disks have changed to their images.
     func commitSnapshots() throws {
         for disk in disks {
-            guard let overlay = disk.backend as? SnapshotOverlay else { continue }
             do throws(DiskError) {
-                try overlay.commit()
+                try disk.drive.commit()
             } catch {
                 throw ConfigError("-drive file=\(disk.config.file)", "committing its changes failed: \(error)")
             }

@@ -231,7 +231,12 @@ extension RunCommand {
             options, use throws(CommandEnd) in
             options.config.drives.append(try DriveOptions.drive(use))
         },
-        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "raw disk image as a virtio disk") { options, use throws(CommandEnd) in
+        Row(["blockdev"], "driver=DRIVER,node-name=NAME[,PROPERTY=…]",
+            help: "a node of a graph of disk images for -device …,drive=NAME, also as a JSON object (docs/storage.md)\n"
+                + "DRIVER: " + BlockdevNode.drivers.joined(separator: ", ")) { options, use throws(CommandEnd) in
+            options.blockdevs.append(try BlockdevNode.parse(use))
+        },
+        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "disk image as a virtio disk") { options, use throws(CommandEnd) in
             options.config.drives.append(DriveConfig(file: try path(use)))
         },
         Row(["pflash"], "FILE", help: "contents of the next bank of flash memory, as -drive if=pflash (docs/uefi.md)") { options, use throws(CommandEnd) in
@@ -470,8 +475,7 @@ extension RunCommand {
     /// QEMU's options that are refused by name instead of as unknown.
     private static let missingOptions: [String: String] = [
         "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
-        "vnc": "the console is on -serial", "loadvm": "", "numa": "",
-        "blockdev": "use -drive", "semihosting": "", "semihosting-config": "",
+        "vnc": "the console is on -serial", "loadvm": "", "numa": "", "semihosting": "", "semihosting-config": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
         "readconfig": "", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
         "incoming": "", "plugin": "", "action": "use -no-reboot", "no-shutdown": "",

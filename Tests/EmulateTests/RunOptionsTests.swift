@@ -6,6 +6,26 @@ import Testing
 import emulate
 
 @Suite struct RunOptionsTests {
+    @Test func blockdevNodesBecomeTheDrivesNobodyElseUses() throws {
+        let written = [
+            ["-blockdev", "driver=file,node-name=f,filename=a.qcow2,locking=off", "-blockdev", "qcow2,node-name=d,file=f,discard=unmap,lazy-refcounts=on,backing="],
+            ["-blockdev", "driver=qcow2,node-name=d,file.driver=file,file.filename=a.qcow2,file.locking=off,discard=unmap,lazy-refcounts=on,backing="],
+            ["-blockdev", #"{"driver":"qcow2","node-name":"d","file":{"driver":"file","filename":"a.qcow2","locking":"off"},"discard":"unmap","lazy-refcounts":true,"backing":null}"#],
+        ]
+        for arguments in written {
+            let options = try RunOptions.parse(["-kernel", "k"] + arguments + ["-device", "virtio-blk-device,drive=d"])
+            var expected = DriveConfig(file: "a.qcow2")
+            expected.format = .qcow2
+            expected.id = "d"
+            expected.interface = .none
+            expected.isLocked = false
+            expected.settings.discards = true
+            expected.lazyRefcounts = true
+            expected.backing = .none
+            #expect(options.config.drives == [expected])
+        }
+    }
+
     @Test func withoutOptionsTheMachineIsQEMUsAndTheConsoleIsOnTheTerminal() throws {
         let options = try parse()
         #expect(options.config.board == .virt)
@@ -179,12 +199,20 @@ import emulate
         (["-machine", "virt,aclint=maybe"], "-machine: aclint=maybe: 'maybe' is not on or off"),
         (["-machine", "virt,"], "-machine: there is an empty property (a comma too many)"),
         (["-drive", "fil=x"],
-         "-drive: unknown property 'fil'; did you mean 'file'?; known are file, format, if, unit, id, readonly, read-only, snapshot, media, cache"),
+         "-drive: unknown property 'fil'; did you mean 'file'?; known are file, format, if, unit, id, snapshot, media, cache, file.locking, force-share, readonly, read-only, discard, detect-zeroes, cache.direct, cache.no-flush, aio, lazy-refcounts"),
         (["-drive", "if=none,id=a"], "-drive: needs file=PATH"),
         (["-drive", "file=x,if=none"],
          "-drive: if=none needs an id, or nothing can use the drive: add id=hd0 and -device virtio-blk-pci,drive=hd0"),
         (["-drive", "file=x,if=ide"], "-drive: if=ide: 'ide' is not one of none, virtio, pflash"),
-        (["-drive", "file=x,format=qcow2"], "-drive: format=qcow2: 'qcow2' is not one of raw"),
+        (["-drive", "file=x,format=vmdk"], "-drive: format=vmdk: 'vmdk' is not one of raw, qcow2"),
+        (["-drive", "file=x,detect-zeroes=unmap"], "-drive: detect-zeroes=unmap needs discard=unmap"),
+        (["-drive", "file=x,force-share=on"], "-drive: force-share=on needs readonly=on"),
+        (["-blockdev", "node-name=a"], "-blockdev: needs driver=, one of file, host_device, raw, qcow2"),
+        (["-blockdev", "driver=qcow,node-name=a"], "-blockdev: unknown driver 'qcow'; did you mean 'qcow2'?; there are file, host_device, raw, qcow2"),
+        (["-blockdev", "driver=file,filename=x"], "-blockdev: needs a node-name, or nothing can use it"),
+        (["-blockdev", "driver=qcow2,node-name=a,file=b"], "-blockdev: there is no -blockdev with node-name=b"),
+        (["-blockdev", "driver=raw,node-name=a,file=b", "-blockdev", "driver=raw,node-name=b,file=a"], "-blockdev: nodes refer to each other in a ring"),
+        (["-blockdev", "{\"driver\":"], "-blockdev: it is not a JSON object"),
         (["-drive", "file=x,if=virto"], "-drive: if=virto: 'virto' is not one of none, virtio, pflash; did you mean 'virtio'?"),
         (["-drive", "file=x,id"], "-drive: property 'id' needs a value: id=TEXT"),
         (["-drive", "file=x,id=a", "-drive", "file=y,id=a"], "-drive: the id 'a' is given twice"),

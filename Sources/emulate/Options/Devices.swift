@@ -53,7 +53,10 @@ package enum Devices {
 
     /// Virtio device types: the part of the names that the transports share, and what they have of their own.
     private static let virtioTypes: [(stem: String, summary: String, properties: [Property], required: [String])] = [
-        ("virtio-blk", "virtio disk", disk, ["drive"]),
+        (
+            "virtio-blk", "virtio disk",
+            disk + [Property("num-queues", .number(1...64), "request queues; one for each hart lets them work at once (default: 1)")], ["drive"]
+        ),
         (
             "virtio-net", "virtio network card",
             [

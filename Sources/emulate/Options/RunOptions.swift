@@ -31,6 +31,8 @@ package struct RunOptions {
     var serialTargets: [CharacterOptions.Target] = []
     var monitorTarget: CharacterOptions.Target?
     var monitorChardevs: [String] = []
+    /// `-blockdev`, in order.
+    var blockdevs: [BlockdevNode] = []
     var isNoGraphic = false
     var hasNoDefaults = false
     var nicCount = 0
@@ -55,6 +57,7 @@ package struct RunOptions {
     mutating func finish() throws(CommandEnd) {
         try resolveMonitorChardevs()
         try resolveSerial()
+        config.drives += try BlockdevNode.drives(blockdevs)
         try checkReferences()
     }
 
