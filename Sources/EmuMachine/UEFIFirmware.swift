@@ -35,7 +35,7 @@ public struct UEFIFirmware: Equatable, Sendable {
     }
 
     /// Nil unless both files are there.
-    private init?(code: String, variables: String, format: DriveFormat) {
+    private init?(code: String, variables: String, format: DiskFormat) {
         guard [code, variables].allSatisfy(FileManager.default.isReadableFile) else { return nil }
         self.code = DriveConfig(file: code)
         self.code.interface = .pflash
@@ -77,7 +77,7 @@ public struct UEFIFirmware: Equatable, Sendable {
         guard let data = FileManager.default.contents(atPath: path), let description = try? JSONDecoder().decode(Description.self, from: data),
             description.targets.contains(where: { $0.architecture == "riscv64" && $0.machines.contains { $0.hasPrefix("virt") } }),
             description.mapping.device == "flash", let code = description.mapping.executable, let variables = description.mapping.nvramTemplate,
-            code.format == variables.format, let format = DriveFormat(rawValue: code.format)
+            code.format == variables.format, let format = DiskFormat(rawValue: code.format)
         else { return nil }
         return UEFIFirmware(code: root + code.filename, variables: root + variables.filename, format: format)
     }

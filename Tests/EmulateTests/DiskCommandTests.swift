@@ -3,13 +3,16 @@ import Foundation
 import Testing
 import emulate
 
+/// Debian's program for the same work.
+private enum QemuImg {
+    static let path = ["/usr/bin/qemu-img", "/usr/local/bin/qemu-img"].first { FileManager.default.isExecutableFile(atPath: $0) }
+}
+
 /// `emulate disk` from outside, beside Debian's qemu-img where that is installed.
 @Suite struct DiskCommandTests {
     let directory: TemporaryDirectory
 
     init() throws { directory = try TemporaryDirectory() }
-
-    static let qemuImg = ["/usr/bin/qemu-img", "/usr/local/bin/qemu-img"].first { FileManager.default.isExecutableFile(atPath: $0) }
 
     private func path(_ name: String) -> String { directory.path(name) }
 
@@ -23,7 +26,7 @@ import emulate
 
     @discardableResult
     private func qemuImg(_ arguments: String...) throws -> (text: String, code: Int32) {
-        let run = try Subprocess(arguments, program: Self.qemuImg)
+        let run = try Subprocess(arguments, program: QemuImg.path)
         let text = run.outputToEnd()
         guard case .code(let code) = run.wait() else { return (text, -1) }
         return (text, code)
@@ -48,7 +51,7 @@ import emulate
             #expect(run.errorsToEnd() == "" && run.wait() == .code(0))
             #expect(try disk("compare", raw, qcow2) == ("Images are identical.\n", "", 0))
             #expect(try disk("check", qcow2).text.contains("No errors were found on the image."))
-            if Self.qemuImg != nil {
+            if QemuImg.path != nil {
                 #expect(try qemuImg("check", qcow2).code == 0)
                 #expect(try qemuImg("compare", raw, qcow2).code == 0)
             }
@@ -59,7 +62,7 @@ import emulate
         #expect(try disk("compare", raw, path("gone")).code == 2)
     }
 
-    @Test(.enabled(if: qemuImg != nil)) func outputForProgramsIsQemuImgs() throws {
+    @Test(.enabled(if: QemuImg.path != nil, "qemu-img is not installed")) func outputForProgramsIsQemuImgs() throws {
         let raw = try rawDisk()
         #expect(try disk("convert", "-O", "qcow2", raw, path("base.qcow2")).code == 0)
         #expect(try disk("create", "-q", "-f", "qcow2", "-b", "base.qcow2", "-F", "qcow2", path("top.qcow2")).code == 0)
@@ -67,7 +70,7 @@ import emulate
         for arguments in [["info"], ["info", "--backing-chain"], ["map"], ["check"]] {
             for image in [path("top.qcow2"), path("base.qcow2"), raw] where arguments[0] != "check" || image != raw {
                 let words = arguments + ["--output=json", image]
-                let own = try Subprocess(["disk"] + words), other = try Subprocess(words, program: Self.qemuImg)
+                let own = try Subprocess(["disk"] + words), other = try Subprocess(words, program: QemuImg.path)
                 let (mine, theirs) = (try object(own.outputToEnd()), try object(other.outputToEnd()))
                 #expect(Self.covers(theirs, mine), "\(words): \(mine) is not \(theirs)")
             }

@@ -20,6 +20,12 @@ package struct DiskExtent: Equatable {
     package var length: UInt64
     /// Where in the image's file the bytes lie one to one; nil when they do not.
     package var fileOffset: UInt64?
+
+    package init(kind: Kind, length: UInt64, fileOffset: UInt64? = nil) {
+        self.kind = kind
+        self.length = length
+        self.fileOffset = fileOffset
+    }
 }
 
 /// A disk kept in an image file of some format, possibly over a backing image.

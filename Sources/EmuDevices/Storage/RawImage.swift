@@ -39,7 +39,7 @@ extension HostFile {
 
     /// Lets `body` write to a file that is open read-only, and brings what it wrote to the disk.
     /// - Throws: `DiskError` when the file may not be written, another instance has it open, or `body` fails.
-    func withWriteAccess(path: String, _ body: (HostFile) throws(DiskError) -> Void) throws(DiskError) {
+    package func withWriteAccess(path: String, _ body: (HostFile) throws(DiskError) -> Void) throws(DiskError) {
         // The very file that is open, even if its name means another by now.
         let descriptor = open("/proc/self/fd/\(descriptor)", O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard descriptor >= 0 else { throw Self.openError(path, errno, isReadOnly: false) }

@@ -1,3 +1,4 @@
+import EmuBus
 import EmuDevices
 import EmuMachine
 import Foundation

@@ -14,7 +14,7 @@ private final class GatedDisk: BlockBackend, @unchecked Sendable {
     private(set) var done = 0
     private var threads: Set<UInt> = []
 
-    func perform(_ operation: BlockOperation) throws(HostError) {
+    func perform(_ operation: EmuDevices.BlockOperation) throws(HostError) {
         condition.lock()
         while permits == 0 { condition.wait() }
         permits -= 1
