@@ -155,6 +155,12 @@ final class DocumentedDebugger {
         return answer
     }
 
+    /// What came since the last answer, once the debugger has ended.
+    func lastAnswer(seconds: Double) -> String {
+        let text = process.outputToEnd(seconds: seconds)
+        return String(text[text.utf8.index(text.utf8.startIndex, offsetBy: min(position, text.utf8.count))...])
+    }
+
     func type(_ line: String) { process.send(line + "\n") }
 
     /// Presses Ctrl-C once the guest has shown `last`, again and again until it is found where it stays.

@@ -43,6 +43,7 @@ import Testing
             return compare(step.answer, try HostTool.run("sh", "-c", "cd \"$0\" && \(step.text)", Self.root.path), step.text, isMasked)
         }
         debugger.type(step.text)
+        if step.text == "quit" { return compare(step.answer, debugger.lastAnswer(seconds: Self.patience), step.text, isMasked) }
         guard let interrupted = step.interrupted else { return compare(step.answer, debugger.answer(seconds: Self.patience), step.text, isMasked) }
         var wanted = page.lines[interrupted].map(DocumentedPage.masked)
         let last = page.lines[step.answer].last ?? ""

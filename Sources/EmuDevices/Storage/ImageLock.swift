@@ -18,8 +18,20 @@ package enum ImageLock {
 
     private static func uses(isWriter: Bool) -> [Use] { isWriter ? [.consistentRead, .write, .resize] : [.consistentRead] }
 
+    /// How often and how long (microseconds) a lock is tried for: whoever has it may be about to end, or be a process between fork and exec.
+    private static let tries = 50, pause: UInt32 = 10_000
+
     /// - Throws: `DiskError` naming the file and who has it, when somebody else uses it in a way that forbids this one.
     package static func take(_ file: HostFile, path: String, isWriter: Bool) throws(DiskError) {
+        for _ in 1..<tries {
+            do throws(DiskError) {
+                return try takeNow(file, path: path, isWriter: isWriter)
+            } catch { usleep(pause) }
+        }
+        try takeNow(file, path: path, isWriter: isWriter)
+    }
+
+    private static func takeNow(_ file: HostFile, path: String, isWriter: Bool) throws(DiskError) {
         let uses = uses(isWriter: isWriter)
         for byte in uses.map({ usedBase + $0.rawValue }) + unshared.map({ unsharedBase + $0.rawValue }) {
             guard host_lock_byte(file.descriptor, byte, 0) != 0 else { continue }
