@@ -50,7 +50,7 @@ package final class HostCodeCache {
     /// Figures for `--stats`.
     package private(set) var figures = TranslationFigures()
 
-    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64, samplesForLoop: Int = 3, windowCount: Int = 256) {
+    package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64, samplesForLoop: Int = 3, windowCount: Int = 1024) {
         self.cache = cache
         self.backend = backend
         self.threshold = threshold
@@ -109,7 +109,13 @@ package final class HostCodeCache {
             block.pointee.isPlain = false
             if loop != nil { block.pointee.loops += 1 }
         }
-        units[Int(number)] = Unit(compiled: compiled, blocks: blocks, windows: windows, samples: loop == nil ? 0 : nil)
+        let unit = Unit(compiled: compiled, blocks: blocks, windows: windows, samples: loop == nil ? 0 : nil)
+        units[Int(number)] = unit
+        if !windows.isEmpty {
+            windowUsers.append((number, unit))
+            // At most `windowCount` of them are there.
+            if windowUsers.count > 2 * windowCount { windowUsers.removeAll { units[Int($0.number)] !== $0.unit } }
+        }
         segments[segment].append(number)
         figures.units += 1
         figures.blocks += blocks.count
@@ -167,8 +173,11 @@ package final class HostCodeCache {
 
     /// Windows no unit uses.
     private var freeWindows: [Int]
+    /// Units that were given windows, oldest first; some are gone by now.
+    private var windowUsers: [(number: Int32, unit: Unit)] = []
 
-    /// One window for each steady probe, while there are any.
+    /// One window for each steady probe, while there are any. The oldest loops give theirs up: those of a kernel's start are not run again,
+    /// and what still is hot is compiled anew.
     private func takeWindows(for ir: IRUnit) -> [Int] {
         var wanted = 0
         for block in ir.blocks {
@@ -176,6 +185,13 @@ package final class HostCodeCache {
                 if case .constant(let rights) = each.c, ProbeRights(rawValue: rights).contains(.steady) { wanted += 1 }
             }
         }
+        var given = 0
+        while freeWindows.count < min(wanted, windowCount), given < windowUsers.count {
+            let (number, unit) = windowUsers[given]
+            given += 1
+            if units[Int(number)] === unit { dissolve(number) }
+        }
+        windowUsers.removeFirst(given)
         let taken = Array(freeWindows.suffix(wanted))
         freeWindows.removeLast(taken.count)
         return taken
@@ -206,6 +222,7 @@ package final class HostCodeCache {
         freeUnits = []
         retiredNumbers = []
         freeWindows = Array(0..<windowCount)
+        windowUsers = []
         for index in segments.indices { segments[index] = [] }
         segment = 0
         forgetJumps()

@@ -154,12 +154,12 @@ package struct RVHart {
     var storeValue: UInt64 = 0
     var temporaries = InlineArray<32, UInt64>(repeating: 0)
     /// What steady probes remember: page, limit and addend each; and which of them do.
-    var windows = InlineArray<1024, UInt64>(repeating: 0)
+    var windows = InlineArray<4096, UInt64>(repeating: 0)
     var filledWindowCount: UInt64 = 0
     /// See `StateLayout`.
     var run = 0
     var reserve = 0
-    var filledWindows = InlineArray<256, UInt16>(repeating: 0)
+    var filledWindows = InlineArray<1024, UInt16>(repeating: 0)
     /// `TLBViews.changes` and the data view when the windows were last known to be true.
     var windowChanges: UInt64 = 0
     var windowView: UnsafeMutablePointer<TLBView>?
