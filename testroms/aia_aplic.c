@@ -22,15 +22,6 @@ static void open_domain(u64 domain, u64 priority) {
     store32(domain, 0x100);
 }
 
-static u64 wait_in_supervisor(void) {
-    csr_set(sie, BIT(SEI));
-    csr_set(sstatus, MSTATUS_SIE);
-    store8(UART + 1, 2);
-    for (int i = 0; i < 1000000 && !interrupts[SEI]; i++) ;
-    csr_clear(sstatus, MSTATUS_SIE);
-    return interrupts[SEI];
-}
-
 RULE("aia_aplic") {
     on_interrupt = serve;
     store8(UART + 1, 0);
@@ -53,7 +44,7 @@ RULE("aia_aplic") {
     check(load32(APLIC_M + 0x3000 + 4 * UART_IRQ), 0);
     open_domain(APLIC_S, 7);
     csr_write(mideleg, BIT(SEI));
-    check(call_in(MODE_S, wait_in_supervisor, 0, 0), 1);
+    check(call_in(MODE_S, take_uart_interrupt, 0, 0), 1);
     check(claimed, UART_IRQ << 16 | 7);
     check(interrupt_handler, MODE_S);
     check(interrupts[MEI], 3);

@@ -12,15 +12,6 @@ static void serve(u64 number, u64 mode) {
     store32(CLAIM(context), (u32)claimed);
 }
 
-static u64 wait_in_supervisor(void) {
-    csr_set(sie, BIT(SEI));
-    csr_set(sstatus, MSTATUS_SIE);
-    store8(UART + 1, 2);
-    for (int i = 0; i < 1000000 && !interrupts[SEI]; i++) ;
-    csr_clear(sstatus, MSTATUS_SIE);
-    return interrupts[SEI];
-}
-
 RULE("external_interrupts") {
     on_interrupt = serve;
     store8(UART + 1, 0);
@@ -29,6 +20,7 @@ RULE("external_interrupts") {
     csr_write(mie, BIT(MEI));
     csr_set(mstatus, MSTATUS_MIE);
     for (u64 round = 1; round <= 3; round++) {
+        claimed = 0;
         store8(UART + 1, 2);
         check(WAIT_FOR(interrupts[MEI] == round), 1);
         check(claimed, UART_IRQ);
@@ -39,7 +31,7 @@ RULE("external_interrupts") {
     store32(PLIC + 0x2080, 1 << UART_IRQ);
     csr_write(mideleg, BIT(SEI));
     claimed = 0;
-    check(call_in(MODE_S, wait_in_supervisor, 0, 0), 1);
+    check(call_in(MODE_S, take_uart_interrupt, 0, 0), 1);
     check(claimed, UART_IRQ);
     check(interrupt_handler, MODE_S);
     check(interrupts[MEI], 3);

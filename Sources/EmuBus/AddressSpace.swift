@@ -181,6 +181,18 @@ public final class AddressSpace {
         tables.pointee.lastRegion = 0
     }
 
+    /// Takes everything off the bus. Devices hold the bus they reach memory by, so one of the two has to let go of the other at the end.
+    public func unmapAll() {
+        memories = []
+        deviceMemories = []
+        listMemories()
+        regions = []
+        dropPorts()
+        tables.pointee.regions = .allocate(capacity: 0)
+        tables.pointee.regionCount = 0
+        tables.pointee.lastRegion = 0
+    }
+
     private func refuseOverlap(_ base: UInt64, _ size: UInt64, _ name: String) throws(MapError) {
         guard size > 0, base &+ (size - 1) >= base else {
             throw MapError(description: "\(name): \(hex(size)) bytes at \(hex(base)) do not fit the address space")

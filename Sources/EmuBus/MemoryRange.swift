@@ -49,6 +49,8 @@ final class MemoryRange: Sendable {
     /// Maps the range for reading and writing.
     /// - Parameter sharing: `MAP_SHARED`, or `MAP_PRIVATE` for a copy: what is written to it stays in it.
     func map(_ sharing: Int32) throws(HostError) -> UnsafeMutableRawPointer {
+        // SAFETY: the host chooses where, over nothing that exists; `length` bytes of the file are there from `start` on. The caller unmaps it
+        // before it lets go of the range.
         let mapping = mmap(nil, length, PROT_READ | PROT_WRITE, sharing | MAP_NORESERVE, Self.file.withLock(\.descriptor), start)
         guard let mapping, mapping != MAP_FAILED else { throw HostError("mapping \(length >> 20) MiB of guest RAM", errno) }
         return mapping

@@ -5,7 +5,9 @@ import EmuBus
 /// The root domain is the machine's; sources it delegates belong to its only child, the supervisor's. A domain drives its harts' external interrupts itself
 /// or sends messages to their IMSICs. Byte order is little-endian, priorities have eight bits.
 public final class APLIC: MMIODevice, InterruptSink, Saveable {
+    /// Bytes of a domain's region, with controls for `maximumHarts`.
     public static let size: UInt64 = 0x8000
+    /// Registers are words, whatever lies in them.
     public static let accessSizes: AccessSizes = .word
     /// Harts the region has interrupt delivery controls for.
     public static let maximumHarts = 512
@@ -14,18 +16,21 @@ public final class APLIC: MMIODevice, InterruptSink, Saveable {
     public struct State: Codable, Equatable {
         /// IE and DM of `domaincfg`.
         public var domain: UInt32 = 0
+        /// `sourcecfg` and `target`, by source.
         public var source: [UInt32]
         public var target: [UInt32]
         /// Levels of the wires.
         public var level: [UInt32]
+        /// `setip` and `setie`.
         public var pending: [UInt32]
         public var enabled: [UInt32]
-        /// By hart.
+        /// `idelivery`, `iforce` and `ithreshold`, by hart.
         public var delivery: [UInt32]
         public var force: [UInt32]
         public var threshold: [UInt32]
         /// `mmsiaddrcfg`, `mmsiaddrcfgh`, `smsiaddrcfg`, `smsiaddrcfgh`; of the root domain only.
         public var addresses: [UInt32] = [0, 0, 0, 0]
+        /// `genmsi`.
         public var message: UInt32 = 0
     }
 
@@ -39,6 +44,7 @@ public final class APLIC: MMIODevice, InterruptSink, Saveable {
         static let inactive: UInt32 = 0, detached: UInt32 = 1, rising: UInt32 = 4, falling: UInt32 = 5, high: UInt32 = 6, low: UInt32 = 7
     }
 
+    /// Unique on the board; saved state has it too.
     public let name: String
     /// Highest source number, `riscv,num-sources`.
     public let sources: Int
@@ -46,6 +52,7 @@ public final class APLIC: MMIODevice, InterruptSink, Saveable {
     private let harts: Int
     /// Sends `data` to an address in some IMSIC; nil where the harts have none.
     private let send: ((_ address: UInt64, _ data: UInt32) -> Void)?
+    /// The domain sources can be delegated to.
     public let child: APLIC?
     private unowned(unsafe) var parent: APLIC?
     var current: State
@@ -139,6 +146,8 @@ public final class APLIC: MMIODevice, InterruptSink, Saveable {
     func configure(_ source: Int, _ value: UInt32) {
         guard exists(source) else { return }
         if value & Source.delegate != 0, child != nil {
+            // Delegating again must not take from the child what software has set up there.
+            if isDelegated(source) { return }
             forget(source)
             current.source[source] = Source.delegate
             return
@@ -270,6 +279,7 @@ public final class APLIC: MMIODevice, InterruptSink, Saveable {
 
     public var stateName: String { name }
 
+    /// A state that does not fit is cut to what there is.
     public var state: State {
         get { current }
         set {

@@ -7,7 +7,9 @@ import EmuBus
 public final class IMSIC: MMIODevice, Saveable {
     /// Identities of a file are 1…255.
     public static let identities = 255
+    /// Bytes of a file's registers.
     public static let pageSize: UInt64 = 0x1000
+    /// A message is a word.
     public static let accessSizes: AccessSizes = .word
 
     private enum Register {
@@ -30,6 +32,7 @@ public final class IMSIC: MMIODevice, Saveable {
     /// One file, and the hart's input it drives.
     public final class File: InterruptFile {
         private let line: InterruptLine?
+        /// What software and devices have made of it.
         fileprivate(set) public var state = FileState() { didSet { update() } }
 
         fileprivate init(_ line: InterruptLine?) { self.line = line }
@@ -39,6 +42,7 @@ public final class IMSIC: MMIODevice, Saveable {
             static let pending: UInt64 = 0x80, enabled: UInt64 = 0xC0
         }
 
+        /// The register `*iselect` chooses, 0x70…0xFF; reserved ones read as zero.
         public func read(_ selector: UInt64) -> UInt64 {
             switch selector {
             case Selector.delivery: state.delivery
@@ -49,6 +53,7 @@ public final class IMSIC: MMIODevice, Saveable {
             }
         }
 
+        /// Writes a register; values it cannot take are made legal or ignored.
         public func write(_ selector: UInt64, _ value: UInt64) {
             switch selector {
             case Selector.delivery: if value <= 1 { state.delivery = value }
@@ -64,6 +69,7 @@ public final class IMSIC: MMIODevice, Saveable {
         /// There is no identity 0.
         static func mask(_ word: Int) -> UInt64 { word == 0 ? ~1 : ~0 }
 
+        /// The lowest identity that is pending, enabled and below the threshold; 0 when there is none.
         public var top: UInt64 {
             for word in 0..<words {
                 let ready = state.pending[word] & state.enabled[word]
@@ -74,6 +80,7 @@ public final class IMSIC: MMIODevice, Saveable {
             return 0
         }
 
+        /// Clears the pending bit of `top`.
         public func claim() {
             let identity = top
             if identity != 0 { state.pending[Int(identity / 64)] &= ~(1 << (identity % 64)) }
@@ -87,6 +94,7 @@ public final class IMSIC: MMIODevice, Saveable {
 
         private func update() { line?.set(state.delivery == 1 && top != 0) }
 
+        /// The same state, driving nothing.
         public func detachedCopy() -> any InterruptFile {
             let copy = File(nil)
             copy.state = state
@@ -94,6 +102,7 @@ public final class IMSIC: MMIODevice, Saveable {
         }
     }
 
+    /// Unique on the board; saved state has it too.
     public let name: String
     /// Bits of the page number that choose among a hart's own file and its guests'.
     public let guestBits: Int
@@ -116,6 +125,7 @@ public final class IMSIC: MMIODevice, Saveable {
 
     /// Bytes from one hart's page to the next one's.
     public var stride: UInt64 { Self.pageSize << UInt64(guestBits) }
+    /// Bytes of all harts' pages.
     public var size: UInt64 { stride * UInt64(harts) }
 
     /// A hart's own file.
@@ -138,6 +148,7 @@ public final class IMSIC: MMIODevice, Saveable {
 
     public var stateName: String { name }
 
+    /// Of every file, a hart's own before its guests'. What does not fit is made legal.
     public var state: [FileState] {
         get { files.map(\.state) }
         set {

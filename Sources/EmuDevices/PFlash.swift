@@ -16,7 +16,9 @@ public final class PFlash: MMIODevice, Saveable {
     public static let accessSizes: AccessSizes = [.byte, .half, .word, .double, .misalignedReads]
 
     /// What loads are answered with.
-    public enum Mode: UInt8, Codable, Sendable { case array, status, identifier, query }
+    public enum Mode: UInt8, Codable, Sendable {
+        case array, status, identifier, query
+    }
 
     /// What the next store is taken for.
     public enum Expectation: Codable, Equatable, Sendable {
@@ -35,12 +37,14 @@ public final class PFlash: MMIODevice, Saveable {
     public struct Buffer: Codable, Equatable, Sendable {
         /// Offset of the first byte; nil until the first store of data.
         public var start: UInt64?
+        /// Offset of the sector it is for.
         public var sector: UInt64
         /// Programmed at once when confirmed; bytes not stored stay 0xff, which programs nothing.
         public var bytes: [UInt8]
         /// Bytes still to come.
         public var missing: Int
 
+        /// - Parameter missing: 0…`bytes.count`.
         public init(start: UInt64? = nil, sector: UInt64, bytes: [UInt8], missing: Int) {
             self.start = start
             self.sector = sector
@@ -53,9 +57,12 @@ public final class PFlash: MMIODevice, Saveable {
     public struct State: Codable, Equatable, Sendable {
         public var mode: Mode
         public var expectation: Expectation
+        /// The status register.
         public var status = Status.ready
+        /// What is collected; nil unless the expectation is a buffer's.
         public var buffer: Buffer?
 
+        /// As at power-on, unless said otherwise.
         public init(mode: Mode = .array, expectation: Expectation = .command) {
             self.mode = mode
             self.expectation = expectation
@@ -77,6 +84,7 @@ public final class PFlash: MMIODevice, Saveable {
 
     /// Bits of the status register.
     public enum Status {
+        /// No program or erase is going on, as ever.
         public static let ready: UInt8 = 0x80
         static let eraseFailed: UInt8 = 0x20, programFailed: UInt8 = 0x10, protected: UInt8 = 0x02
         /// Both failures at once say that the sequence of commands was wrong.
@@ -88,8 +96,10 @@ public final class PFlash: MMIODevice, Saveable {
         static let lockSetup: UInt8 = 0x60, readStatus: UInt8 = 0x70, readIdentifier: UInt8 = 0x90, readQuery: UInt8 = 0x98
         static let suspend: UInt8 = 0xB0, confirm: UInt8 = 0xD0, writeBuffer: UInt8 = 0xE8
         /// The other common command set's way back to the array: drivers try both.
-        static let resetAlternate: UInt8 = 0xF0, readArray: UInt8 = 0xFF    }
+        static let resetAlternate: UInt8 = 0xF0, readArray: UInt8 = 0xFF
+    }
 
+    /// Unique on the board; saved state has it too.
     public let name: String
     /// What instructions are fetched from.
     public let contents: GuestRAM
@@ -277,6 +287,7 @@ public final class PFlash: MMIODevice, Saveable {
 
     public var stateName: String { name }
 
+    /// A state no bank can be in resets it.
     public var state: State {
         get { current }
         set { current = newValue.isConsistent ? newValue : State() }

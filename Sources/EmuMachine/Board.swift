@@ -23,6 +23,8 @@ package final class BoardContext {
         events.deadlineMoved = { [unowned self] in runningHart?.requestExit() }
     }
 
+    deinit { bus.unmapAll() }
+
     /// Takes a guest's power request; the first one of a slice counts. Ends the slice in hand.
     package func request(_ request: PowerRequest) {
         if powerRequest == nil { powerRequest = request }

@@ -62,6 +62,9 @@ struct FirmwareConfiguration {
             guard let structure = SMBIOSTables.structure(in: bytes) else {
                 throw ConfigError("-smbios file=\(path)", "it is not one SMBIOS structure with its strings")
             }
+            guard structure[0] != SMBIOSTables.end else {
+                throw ConfigError("-smbios file=\(path)", "it is the end of the table (type 127), which is added by itself; leave it out")
+            }
             given.append(structure)
         }
         try add(SMBIOSTables(machine, fields: config.smbios, given: given, uuid: config.uuid).files)

@@ -16,6 +16,8 @@ enum FlashMemory {
 
     /// Most of an image is zeros, which the memory already holds and which would only cost host memory.
     private static func load(_ image: any BlockBackend, _ contents: GuestRAM) throws(HostError) {
+        // SAFETY: freed at the end of this function; the image has read into it when `perform` returns, and the memory has copied it when
+        // `load` does. It is aligned for words and a whole number of them.
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
         defer { chunk.deallocate() }
         for offset in stride(from: 0, to: contents.size, by: chunk.count) {

@@ -23,21 +23,21 @@ struct GenericLoader {
             guard let value else { throw ConfigError(option, "\(name)=\(text) is not a number below 2^64") }
             return value
         }
-        func flag(_ name: String) -> Bool { ["on", "true", "yes", "y"].contains(device[name] ?? "") }
+        func flag(_ name: String) throws(ConfigError) -> Bool { try device.flag(name, "-device loader") ?? false }
         let address = try number("addr")
         let hart = try number("cpu-num").map { Int(clamping: $0) }
         self.hart = hart
         if let hart, hart >= harts { throw ConfigError(option, "the machine has harts 0 to \(harts - 1)") }
         if let file = device["file"] {
             guard device["data"] == nil, device["data-len"] == nil else { throw ConfigError(option, "either file or data, not both") }
-            load = .file(file, at: address, isRaw: flag("force-raw"))
+            load = .file(file, at: address, isRaw: try flag("force-raw"))
         } else if let value = try number("data") {
             guard let address else { throw ConfigError(option, "data needs addr=ADDRESS") }
             guard let length = try number("data-len"), (1...8).contains(length) else { throw ConfigError(option, "data needs data-len, 1 to 8 bytes") }
             guard length == 8 || value >> (8 * length) == 0 else { throw ConfigError(option, "data has more than \(length) bytes") }
             guard hart == nil else { throw ConfigError(option, "cpu-num is for a file or an address alone") }
             let bytes = (0..<length).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-            load = .data(flag("data-be") ? bytes.reversed() : bytes, at: address)
+            load = .data(try flag("data-be") ? bytes.reversed() : bytes, at: address)
         } else if let address, hart != nil {
             load = .start(address)
         } else {
@@ -62,8 +62,10 @@ struct GenericLoader {
                 start = address
                 break
             }
+            guard address == nil else {
+                throw ConfigError(option, "it is an ELF file, which says itself where it goes and starts: leave out addr=, or add force-raw=on to copy it as it is")
+            }
             start = try loader.load(source, option: option, at: 0).entry
-            if let address, hart != nil { start = address }
         }
         return hart.map { ($0, start) }
     }

@@ -87,6 +87,26 @@ public struct DeviceConfig: Equatable, Sendable {
     public subscript(name: String) -> String? { properties.last { $0.name == name }?.value }
 }
 
+extension DeviceConfig {
+    /// A property that is on or off; nil when it was not given.
+    func flag(_ name: String, _ option: String) throws(ConfigError) -> Bool? {
+        switch self[name] {
+        case nil: return nil
+        case "on", "true", "yes", "y": return true
+        case "off", "false", "no", "n": return false
+        case let value?: throw ConfigError("\(option),\(name)=\(value)", "write on or off")
+        }
+    }
+
+    /// A property that is a number, decimal or hexadecimal after `0x`; nil when it was not given.
+    func number(_ name: String, in range: ClosedRange<Int>, _ option: String) throws(ConfigError) -> Int? {
+        guard let text = self[name] else { return nil }
+        let number = text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
+        guard let number, range.contains(number) else { throw ConfigError("\(option),\(name)=\(text)", "write a number from \(range.lowerBound) to \(range.upperBound)") }
+        return number
+    }
+}
+
 /// One `-netdev`: a network backend. `-nic` is one of these and a `DeviceConfig` that refers to it.
 public struct NetdevConfig: Equatable, Sendable {
     public enum Kind: Equatable, Sendable {

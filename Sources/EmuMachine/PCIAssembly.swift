@@ -47,32 +47,17 @@ extension PCISlot {
         guard parts[1].count == 1, let function = Int(parts[1], radix: 8) else { return nil }
         self.function = function
     }
-}
 
-extension DeviceConfig {
-    /// A property that is on or off; nil when it was not given.
-    func flag(_ name: String, _ option: String) throws(ConfigError) -> Bool? {
-        switch self[name] {
-        case nil: return nil
-        case "on", "true", "yes": return true
-        case "off", "false", "no": return false
-        case let value?: throw ConfigError("\(option),\(name)=\(value)", "write on or off")
-        }
-    }
-
-    /// A property that is a number, decimal or hexadecimal after `0x`; nil when it was not given.
-    func number(_ name: String, in range: ClosedRange<Int>, _ option: String) throws(ConfigError) -> Int? {
-        guard let text = self[name] else { return nil }
-        let number = text.hasPrefix("0x") ? Int(text.dropFirst(2), radix: 16) : Int(text)
-        guard let number, range.contains(number) else { throw ConfigError("\(option),\(name)=\(text)", "write a number from \(range.lowerBound) to \(range.upperBound)") }
-        return number
-    }
+    /// As `addr=` takes it.
+    fileprivate var address: String { "\(String(device, radix: 16)).\(function)" }
 }
 
 /// Plugs devices into a host bridge and into the ports among them.
 struct PCIAssembly {
     private let host: PCIHost
     private var buses: [String: PCIBus]
+    /// What must not stay alone: functions but the first of their device.
+    private var furtherFunctions: [(device: any PCIDevice, option: String)] = []
 
     init(_ host: PCIHost) {
         self.host = host
@@ -88,6 +73,21 @@ struct PCIAssembly {
             if !port.secondary.name.isEmpty { buses[port.secondary.name] = port.secondary }
         }
         bus.plug(device, at: slot, isMultifunction: placement.isMultifunction)
+        if slot.function != 0 { furtherFunctions.append((device, "\(placement.option),addr=\(slot.address)")) }
+    }
+
+    /// Refuses functions no guest would find: it looks for further ones only where function 0 says that there are some. Once everything is
+    /// plugged in, as the first may come last.
+    func check() throws(ConfigError) {
+        for (device, option) in furtherFunctions {
+            let number = String(device.function.slot.device, radix: 16)
+            guard let first = device.function.bus?.device(at: PCISlot(device: device.function.slot.device)) else {
+                throw ConfigError(option, "guests find it only together with a function 0: plug a device in at addr=\(number),multifunction=on")
+            }
+            guard first.function.isMultifunction else {
+                throw ConfigError(option, "guests look only for \(first.function.name), function 0 of that device: give it multifunction=on")
+            }
+        }
     }
 
     private func bus(_ placement: PCIPlacement) throws(ConfigError) -> PCIBus {
@@ -108,12 +108,11 @@ struct PCIAssembly {
             }
             return free
         }
-        let address = "\(String(slot.device, radix: 16)).\(slot.function)"
         guard slot.device < bus.deviceCount else {
-            throw ConfigError("\(placement.option),addr=\(address)", "a port takes one device, with address 0")
+            throw ConfigError("\(placement.option),addr=\(slot.address)", "a port takes one device, with address 0")
         }
         if let other = bus.device(at: slot) {
-            throw ConfigError("\(placement.option),addr=\(address)", "\(other.function.name) is there already")
+            throw ConfigError("\(placement.option),addr=\(slot.address)", "\(other.function.name) is there already")
         }
         return slot
     }

@@ -24,14 +24,20 @@ public struct UEFIFirmware: Equatable, Sendable {
     /// The first firmware for the `virt` board with RISC-V harts of 64 bits.
     /// - Parameter root: put in front of every path, for tests.
     public static func find(root: String = "") -> UEFIFirmware? {
+        let described = allDescribed(root)
+        // Variables are kept in raw files only.
+        return described.first { $0.variables.format == .raw }
+            ?? usualFiles.lazy.compactMap { UEFIFirmware(code: root + $0, variables: root + $1, format: .raw) }.first
+            ?? described.first
+    }
+
+    /// What descriptions name and is there, the most important first.
+    private static func allDescribed(_ root: String) -> [UEFIFirmware] {
         let home = ProcessInfo.processInfo.environment["XDG_CONFIG_HOME"] ?? (ProcessInfo.processInfo.environment["HOME"] ?? "") + "/.config"
-        for folder in [home + "/qemu/firmware"] + descriptionFolders {
+        return ([home + "/qemu/firmware"] + descriptionFolders).flatMap { folder in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: root + folder)) ?? []
-            for name in names.sorted() where name.hasSuffix(".json") {
-                if let found = described(by: root + folder + "/" + name, root: root) { return found }
-            }
+            return names.sorted().filter { $0.hasSuffix(".json") }.compactMap { described(by: root + folder + "/" + $0, root: root) }
         }
-        return usualFiles.lazy.compactMap { UEFIFirmware(code: root + $0, variables: root + $1, format: .raw) }.first
     }
 
     /// Nil unless both files are there.
@@ -85,22 +91,42 @@ public struct UEFIFirmware: Equatable, Sendable {
     // MARK: Variables
 
     /// The same firmware with variables of the disk at `path`, which are kept in a file beside it: made from the template the first time.
-    /// Variables of a disk that is not to be written, or whose folder may not be, last as long as the machine.
-    public func keepingVariables(besideDisk path: String, isWritable: Bool) -> UEFIFirmware {
+    ///
+    /// Where they cannot be kept they last as long as the machine, beginning with what the file holds, if there is one.
+    /// - Parameter isWritable: the disk may be written to; otherwise nothing is kept.
+    /// - Returns: the firmware, and why variables are not kept although they should be.
+    public func keepingVariables(besideDisk path: String, isWritable: Bool) -> (firmware: UEFIFirmware, problem: String?) {
         var result = self
         let file = path + Self.variablesSuffix
-        if isWritable, variables.format == .raw, Self.isPresent(file, orCopyOf: variables.file) {
+        var problem: String?
+        if FileManager.default.isReadableFile(atPath: file) {
             result.variables.file = file
-        } else {
-            result.variables.isSnapshot = true
+            result.variables.format = .raw
+            if Self.canWrite(file) { result.variables.isSnapshot = !isWritable } else { problem = "\(file) cannot be written" }
+        } else if isWritable {
+            if variables.format != .raw {
+                problem = "their template, \(variables.file), is no raw image"
+            } else if Self.copy(variables.file, to: file) {
+                result.variables.file = file
+            } else {
+                problem = "\(file) cannot be made"
+            }
         }
-        return result
+        if problem != nil || result.variables.file != file { result.variables.isSnapshot = true }
+        return (result, isWritable ? problem.map { "\($0): what the firmware keeps in its variables is lost at the end" } : nil)
     }
 
     public static let variablesSuffix = ".uefi-vars"
 
-    private static func isPresent(_ file: String, orCopyOf template: String) -> Bool {
-        if FileManager.default.fileExists(atPath: file) { return FileManager.default.isWritableFile(atPath: file) }
+    /// Tried, as permissions do not tell of read-only file systems.
+    private static func canWrite(_ file: String) -> Bool {
+        let descriptor = open(file, O_WRONLY | O_CLOEXEC)
+        if descriptor >= 0 { close(descriptor) }
+        return descriptor >= 0
+    }
+
+    /// - Returns: whether `file` is there and can be written.
+    private static func copy(_ template: String, to file: String) -> Bool {
         // Complete under its name or not there at all; a file with holes, as most of it is zeros.
         let partial = file + ".\(getpid())"
         guard let contents = FileManager.default.contents(atPath: template), contents.count == PFlash.size,
@@ -120,7 +146,7 @@ public struct UEFIFirmware: Equatable, Sendable {
             return true
         } catch {
             try? FileManager.default.removeItem(atPath: partial)
-            return FileManager.default.isWritableFile(atPath: file)
+            return canWrite(file)
         }
     }
 }

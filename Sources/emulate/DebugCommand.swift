@@ -80,6 +80,7 @@ package enum DebugCommand: Subcommand {
         try options.run.finish()
         try options.run.recognisePath()
         try options.run.refuseNothingToRun()
+        options.run.warnings.forEach(HostStartup.printError)
         try RunCommand.openLog(options.run)
         do {
             return try DebugRun(options).run()

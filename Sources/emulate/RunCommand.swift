@@ -31,6 +31,7 @@ package enum RunCommand: Subcommand {
         var options = try RunOptions.parse(arguments)
         try options.recognisePath()
         try options.refuseNothingToRun()
+        options.warnings.forEach(HostStartup.printError)
         try openLog(options)
         do {
             return try MachineRun(options).run()

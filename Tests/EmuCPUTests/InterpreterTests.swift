@@ -251,6 +251,16 @@ import Testing
 
     // MARK: Saved state
 
+    @Test("every saved byte has a name for reports of differences")
+    func savedStateIsNamed() throws {
+        var end = 0
+        for element in RVStateFields.elements.sorted(by: { $0.offset < $1.offset }) {
+            #expect(element.offset == end, "before \(element.name)")
+            end = element.offset + element.size
+        }
+        #expect(try end == makeHart().cpu.encodedState().count)
+    }
+
     @Test("a saved program counter that is odd is made even")
     func oddProgramCounter() throws {
         let hart = try makeHart()

@@ -191,6 +191,16 @@ import TestSupport
         #expect(read(child, 0x28) == 0 && !supervisor[0])
     }
 
+    @Test func delegatingAgainLeavesTheChildAlone() {
+        start(child)
+        write(root, 0x28, 0x400)
+        configure(child, 10, 6, target: 3)
+        write(root, 0x28, 0x400)
+        #expect(read(child, 0x28) == 6 && read(child, 0x3028) == 3)
+        root.setInterrupt(10, level: true)
+        #expect(supervisor[0])
+    }
+
     @Test func inactiveSourcesHaveNothing() {
         write(root, 0x1EDC, 10)
         write(root, 0x1CDC, 10)

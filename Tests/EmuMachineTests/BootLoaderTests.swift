@@ -12,22 +12,6 @@ import Testing
     private static let ram: UInt64 = 0x8000_0000
     private static let mib: UInt64 = 1 << 20
 
-    private func machine(_ change: (inout MachineConfig) throws -> Void) throws -> Machine {
-        var config = MachineConfig()
-        config.firmware = .none
-        try change(&config)
-        return try Machine(config)
-    }
-
-    private func problem(_ change: (inout MachineConfig) throws -> Void) -> String {
-        do {
-            _ = try machine(change)
-            return "accepted"
-        } catch {
-            return "\(error)"
-        }
-    }
-
     /// A Linux-style image: header, then a marker.
     private func image(size: Int, occupied: UInt64) -> [UInt8] {
         var bytes = [UInt8](repeating: 0x13, count: size)
@@ -38,8 +22,7 @@ import Testing
         return bytes
     }
 
-    private func rom(_ machine: Machine, _ index: UInt64) -> UInt64? { machine.bus.loadMemory(0x1018 + 8 * index, as: UInt64.self) }
-    private func deviceTreeAddress(_ machine: Machine) -> UInt64? { rom(machine, 1) }
+    private func deviceTreeAddress(_ machine: Machine) -> UInt64? { machine.rom(1) }
     private func chosen(_ machine: Machine) throws -> FDTNode? { try FDT.parse(try machine.deviceTreeBlob())[child: "chosen"] }
 
     private func number(_ bytes: [UInt8]?) -> UInt64? { bytes.map { $0.reduce(0) { $0 << 8 | UInt64($1) } } }
@@ -62,9 +45,9 @@ import Testing
         for (index, word) in code.enumerated() {
             #expect(machine.bus.loadMemory(0x1000 + 4 * UInt64(index), as: UInt32.self) == word)
         }
-        #expect(rom(machine, 0) == Self.ram)
-        #expect(rom(machine, 1) == 0x87e0_0000)
-        #expect((2..<8).map { rom(machine, $0) } == [0x4942_534f, 2, 0x8020_0000, 1, 0, 0])
+        #expect(machine.rom(0) == Self.ram)
+        #expect(machine.rom(1) == 0x87e0_0000)
+        #expect((2..<8).map { machine.rom($0) } == [0x4942_534f, 2, 0x8020_0000, 1, 0, 0])
     }
 
     @Test func bootROMIsNotWritable() throws {
@@ -81,14 +64,14 @@ import Testing
         let machine = try machine { $0.firmware = .file(firmware); $0.kernel = kernel }
         #expect(machine.bus.loadMemory(Self.ram, as: UInt8.self) == 7)
         #expect(machine.bus.loadMemory(Self.ram + 4 * Self.mib, as: UInt32.self) == 0x0403_0201)
-        #expect(rom(machine, 4) == Self.ram + 4 * Self.mib)
+        #expect(machine.rom(4) == Self.ram + 4 * Self.mib)
     }
 
     @Test func rawKernelWithoutFirmwareStartsTheRAM() throws {
         let kernel = try directory.file("kernel", [1, 2, 3, 4])
         let machine = try machine { $0.kernel = kernel }
         #expect(machine.bus.loadMemory(Self.ram, as: UInt32.self) == 0x0403_0201)
-        #expect(rom(machine, 0) == Self.ram)
+        #expect(machine.rom(0) == Self.ram)
     }
 
     @Test func withoutFirmwareTheStartIsNotTheEntry() throws {
@@ -96,7 +79,7 @@ import Testing
         builder.entry = Self.ram + 0x1002
         let kernel = try directory.file("kernel.elf", builder.bytes)
         let machine = try machine { $0.kernel = kernel }
-        #expect(rom(machine, 0) == Self.ram)
+        #expect(machine.rom(0) == Self.ram)
         #expect(machine.bus.loadMemory(Self.ram + 0x1000, as: UInt32.self) == 0x0403_0201)
     }
 
@@ -105,14 +88,14 @@ import Testing
         builder.entry = Self.ram + 0x40_0002
         let kernel = try directory.file("kernel.elf", builder.bytes)
         let machine = try machine { $0.firmware = .builtIn; $0.kernel = kernel }
-        #expect(rom(machine, 4) == Self.ram + 0x40_0000)
+        #expect(machine.rom(4) == Self.ram + 0x40_0000)
     }
 
     @Test func firmwareELFIsEnteredAtItsEntry() throws {
         var builder = ELFBuilder.program(at: Self.ram + 0x1000, [1, 2, 3, 4])
         builder.entry = Self.ram + 0x1002
         let firmware = try directory.file("firmware.elf", builder.bytes)
-        #expect(rom(try machine { $0.firmware = .file(firmware) }, 0) == Self.ram + 0x1002)
+        #expect(try machine { $0.firmware = .file(firmware) }.rom(0) == Self.ram + 0x1002)
     }
 
     @Test func positionIndependentFirmwareMovesToTheRAM() throws {
@@ -121,7 +104,7 @@ import Testing
         builder.entry = 2
         let firmware = try directory.file("firmware.elf", builder.bytes)
         let machine = try machine { $0.firmware = .file(firmware) }
-        #expect(rom(machine, 0) == Self.ram + 2)
+        #expect(machine.rom(0) == Self.ram + 2)
         #expect(machine.bus.loadMemory(Self.ram, as: UInt32.self) == 0x0403_0201)
     }
 

@@ -20,37 +20,20 @@ import Testing
         return drive
     }
 
-    private func machine(_ change: (inout MachineConfig) throws -> Void) throws -> Machine {
-        var config = MachineConfig()
-        try change(&config)
-        return try Machine(config)
-    }
-
-    private func problem(_ change: (inout MachineConfig) throws -> Void) -> String {
-        do {
-            _ = try machine(change)
-            return "accepted"
-        } catch {
-            return "\(error)"
-        }
-    }
-
-    private func rom(_ machine: Machine, _ index: UInt64) -> UInt64? { machine.bus.loadMemory(0x1018 + 8 * index, as: UInt64.self) }
-
     @Test func theFirmwareStartsTheFirstBank() throws {
-        let machine = try machine { $0.drives = [try image("code", [1, 2, 3, 4])] }
-        #expect(rom(machine, 0) == 0x8000_0000)
+        let machine = try machine {
+            $0.firmware = .builtIn
+            $0.drives = [try image("code", [1, 2, 3, 4])]
+        }
+        #expect(machine.rom(0) == 0x8000_0000)
         // fw_dynamic's next address and mode.
-        #expect(rom(machine, 4) == 0x2000_0000 && rom(machine, 5) == 1)
+        #expect(machine.rom(4) == 0x2000_0000 && machine.rom(5) == 1)
         #expect(machine.bus.readDevice(0x2000_0000, size: 4) == 0x0403_0201)
     }
 
     @Test func withoutFirmwareTheFirstBankStartsInMachineMode() throws {
-        let machine = try machine {
-            $0.firmware = .none
-            $0.drives = [try image("code")]
-        }
-        #expect(rom(machine, 0) == 0x2000_0000)
+        let machine = try machine { $0.drives = [try image("code")] }
+        #expect(machine.rom(0) == 0x2000_0000)
     }
 
     @Test func imagesFillTheBanksInOrderOrByUnit() throws {
@@ -66,9 +49,10 @@ import Testing
         let machine = try machine {
             var drive = try image("vars")
             drive.unit = 1
+            $0.firmware = .builtIn
             $0.drives = [drive]
         }
-        #expect(rom(machine, 4) == 0)
+        #expect(machine.rom(4) == 0)
     }
 
     @Test func drivesCanBeNamedAsBanks() throws {
@@ -76,10 +60,11 @@ import Testing
             var drive = try image("code", [7])
             drive.interface = .none
             drive.id = "code"
+            $0.firmware = .builtIn
             $0.drives = [drive]
             $0.flashDrives = [0: "code"]
         }
-        #expect(rom(machine, 4) == 0x2000_0000 && machine.bus.readDevice(0x2000_0000, size: 1) == 7)
+        #expect(machine.rom(4) == 0x2000_0000 && machine.bus.readDevice(0x2000_0000, size: 1) == 7)
     }
 
     @Test func banksThatCannotBeAreRefused() throws {
@@ -99,6 +84,7 @@ import Testing
     @Test func aKernelReachesTheFlashThroughTheFirmwareConfiguration() throws {
         let kernel = try directory.file("kernel", TestGzip.stored([5, 6, 7])), initrd = try directory.file("initrd", [8, 9])
         let machine = try machine {
+            $0.firmware = .builtIn
             $0.drives = [try image("code")]
             $0.kernel = kernel
             $0.initrd = initrd
@@ -108,7 +94,7 @@ import Testing
         #expect(reader.item(0x08, 4) == [3, 0, 0, 0] && reader.item(0x11, 3) == [5, 6, 7])
         #expect(reader.item(0x0b, 4) == [2, 0, 0, 0] && reader.item(0x12, 2) == [8, 9])
         #expect(reader.item(0x14, 4) == [6, 0, 0, 0] && reader.item(0x15, 6) == Array("quiet\0".utf8))
-        #expect(rom(machine, 4) == 0x2000_0000)
+        #expect(machine.rom(4) == 0x2000_0000)
         let chosen = try FDT.parse(try machine.deviceTreeBlob())[child: "chosen"]
         #expect(chosen?["bootargs"] == nil && chosen?["linux,initrd-start"] == nil)
     }
@@ -154,7 +140,6 @@ import Testing
         let bytes = program.flatMap { ELFBuilder.bytes($0) }
         let machine = try machine {
             $0.engine = engine
-            $0.firmware = .none
             $0.clock = .virtual
             $0.drives = [try image("code", bytes), try image("data", [UInt8](repeating: 0xff, count: 16))]
         }

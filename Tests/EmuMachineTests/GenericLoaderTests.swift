@@ -9,22 +9,12 @@ import Testing
 
     init() throws { directory = try TemporaryDirectory() }
 
-    private func machine(_ properties: [(String, String)], harts: Int = 2) throws -> Machine {
-        var config = MachineConfig()
-        config.firmware = .none
-        config.harts = harts
-        var device = DeviceConfig(driver: "loader")
-        device.properties = properties.map { DeviceConfig.Property(name: $0.0, value: $0.1) }
-        config.loads = [device]
-        return try Machine(config)
-    }
-
-    private func problem(_ properties: [(String, String)]) -> String {
-        do {
-            _ = try machine(properties)
-            return "accepted"
-        } catch {
-            return "\(error)"
+    private func loader(_ properties: [(String, String)]) -> (inout MachineConfig) -> Void {
+        {
+            var device = DeviceConfig(driver: "loader")
+            device.properties = properties.map { DeviceConfig.Property(name: $0.0, value: $0.1) }
+            $0.harts = 2
+            $0.loads = [device]
         }
     }
 
@@ -33,17 +23,17 @@ import Testing
     }
 
     @Test func numbersAreStoredInEitherOrder() throws {
-        let little = try machine([("addr", "0x80001000"), ("data", "0x123456"), ("data-len", "4")])
+        let little = try machine(loader([("addr", "0x80001000"), ("data", "0x123456"), ("data-len", "4")]))
         #expect(bytes(little, 0x8000_1000, 5) == [0x56, 0x34, 0x12, 0, 0])
-        let big = try machine([("addr", "0x80001000"), ("data", "258"), ("data-len", "2"), ("data-be", "on")])
+        let big = try machine(loader([("addr", "0x80001000"), ("data", "258"), ("data-len", "2"), ("data-be", "on")]))
         #expect(bytes(big, 0x8000_1000, 3) == [1, 2, 0])
-        let longest = try machine([("addr", "0x80001000"), ("data", "0xffffffffffffffff"), ("data-len", "8")])
+        let longest = try machine(loader([("addr", "0x80001000"), ("data", "0xffffffffffffffff"), ("data-len", "8")]))
         #expect(bytes(longest, 0x8000_1000, 8) == Array(repeating: 0xff, count: 8))
     }
 
     @Test func filesAreLoadedAndLoadedAgainAtReset() throws {
         let path = try directory.file("raw", [1, 2, 3])
-        let machine = try machine([("file", path), ("addr", "0x80002000")])
+        let machine = try machine(loader([("file", path), ("addr", "0x80002000")]))
         #expect(bytes(machine, 0x8000_2000, 4) == [1, 2, 3, 0])
         _ = machine.bus.storeMemory(0x8000_2000, UInt32(0))
         try machine.performReset()
@@ -64,23 +54,27 @@ import Testing
             0x00d6_2023,  // sw   a3, 0(a2)
         ]
         let path = try directory.file("code", code.flatMap { ELFBuilder.bytes($0) })
-        let machine = try machine([("file", path), ("addr", "0x80004000"), ("cpu-num", "1")])
+        let machine = try machine(loader([("file", path), ("addr", "0x80004000"), ("cpu-num", "1")]))
         #expect(machine.run().code == 0)
         #expect(machine.bus.loadMemory(0x8000_0000, as: UInt32.self) == 1)
     }
 
     @Test func whatCannotBeLoadedIsRefused() throws {
         let path = try directory.file("raw", [1])
-        #expect(problem([]).hasSuffix("it needs file=FILE, or addr=, data= and data-len=, or addr= and cpu-num="))
-        #expect(problem([("file", path)]).hasSuffix("it is no ELF file, so it needs addr=ADDRESS"))
-        #expect(problem([("file", path), ("addr", "0x1000")]).contains("do not fit the guest's RAM"))
-        #expect(problem([("file", path), ("addr", "0xffffffffffffffff")]).contains("do not fit the guest's RAM"))
-        #expect(problem([("file", path), ("addr", "0x80000000"), ("data", "1")]).hasSuffix("either file or data, not both"))
-        #expect(problem([("data", "1"), ("data-len", "4")]).hasSuffix("data needs addr=ADDRESS"))
-        #expect(problem([("addr", "0x80000000"), ("data", "256"), ("data-len", "1")]).hasSuffix("data has more than 1 bytes"))
-        #expect(problem([("addr", "0x80000000"), ("data", "1"), ("data-len", "9")]).hasSuffix("data needs data-len, 1 to 8 bytes"))
-        #expect(problem([("addr", "0x80000000"), ("cpu-num", "2")]).hasSuffix("the machine has harts 0 to 1"))
-        #expect(problem([("addr", "x"), ("cpu-num", "0")]).hasSuffix("addr=x is not a number below 2^64"))
-        #expect(problem([("file", "/nonexistent"), ("addr", "0x80000000")]).contains("/nonexistent"))
+        #expect(problem(loader([])).hasSuffix("it needs file=FILE, or addr=, data= and data-len=, or addr= and cpu-num="))
+        #expect(problem(loader([("file", path)])).hasSuffix("it is no ELF file, so it needs addr=ADDRESS"))
+        #expect(problem(loader([("file", path), ("addr", "0x1000")])).contains("do not fit the guest's RAM"))
+        #expect(problem(loader([("file", path), ("addr", "0xffffffffffffffff")])).contains("do not fit the guest's RAM"))
+        #expect(problem(loader([("file", path), ("addr", "0x80000000"), ("data", "1")])).hasSuffix("either file or data, not both"))
+        #expect(problem(loader([("data", "1"), ("data-len", "4")])).hasSuffix("data needs addr=ADDRESS"))
+        #expect(problem(loader([("addr", "0x80000000"), ("data", "256"), ("data-len", "1")])).hasSuffix("data has more than 1 bytes"))
+        #expect(problem(loader([("addr", "0x80000000"), ("data", "1"), ("data-len", "9")])).hasSuffix("data needs data-len, 1 to 8 bytes"))
+        #expect(problem(loader([("addr", "0x80000000"), ("cpu-num", "2")])).hasSuffix("the machine has harts 0 to 1"))
+        #expect(problem(loader([("addr", "x"), ("cpu-num", "0")])).hasSuffix("addr=x is not a number below 2^64"))
+        #expect(problem(loader([("addr", "0x80000000"), ("data", "1"), ("data-len", "1"), ("data-be", "maybe")])) == "-device loader,data-be=maybe: write on or off")
+        let program = try directory.file("program.elf", ELFBuilder.program(at: 0x8000_0000, [1]).bytes)
+        #expect(problem(loader([("file", program), ("addr", "0x80001000")])).hasSuffix("leave out addr=, or add force-raw=on to copy it as it is"))
+        #expect(problem(loader([("file", program), ("addr", "0x80001000"), ("force-raw", "on")])) == "accepted")
+        #expect(problem(loader([("file", "/nonexistent"), ("addr", "0x80000000")])).contains("/nonexistent"))
     }
 }

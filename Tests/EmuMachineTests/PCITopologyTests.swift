@@ -10,12 +10,9 @@ import Testing
 
     init() throws { directory = try TemporaryDirectory() }
 
-    private func machine(_ devices: [String], drives: [DriveConfig] = [], memory: UInt64 = MachineConfig.defaultMemory) throws -> Machine {
-        var config = MachineConfig()
-        config.firmware = .none
-        config.memory = memory
-        config.drives = drives
-        config.devices = devices.map { text in
+    /// `-device`s as on the command line.
+    private func devices(_ texts: [String]) -> [DeviceConfig] {
+        texts.map { text in
             var words = text.split(separator: ",").map(String.init)
             var device = DeviceConfig(driver: words.removeFirst())
             device.properties = words.map { word in
@@ -24,8 +21,17 @@ import Testing
             }
             return device
         }
-        return try Machine(config)
     }
+
+    private func plugged(_ texts: [String], drives: [DriveConfig] = [], memory: UInt64 = MachineConfig.defaultMemory) throws -> Machine {
+        try machine {
+            $0.memory = memory
+            $0.drives = drives
+            $0.devices = devices(texts)
+        }
+    }
+
+    private func refusal(_ texts: String...) -> String { problem { $0.devices = devices(texts) } }
 
     private func drive(_ id: String?, _ interface: DriveInterface) throws -> DriveConfig {
         var drive = DriveConfig(file: try directory.file("\(UUID().uuidString).img", [UInt8](repeating: 0, count: 4096)))
@@ -34,25 +40,18 @@ import Testing
         return drive
     }
 
-    private func problem(_ devices: String...) -> String {
-        do {
-            _ = try machine(devices)
-            return "accepted"
-        } catch { return "\(error)" }
-    }
-
     private func device(_ machine: Machine, _ slot: UInt64, _ function: UInt64 = 0) -> UInt64? {
         machine.bus.readDevice(0x3000_0000 + slot << 15 + function << 12, size: 4)
     }
 
     @Test func devicesFillTheLowestSlotsAndDrivesComeLast() throws {
-        let machine = try machine(["virtio-rng-pci", "pcie-root-port", "virtio-serial-pci,addr=0x1f.7", "virtio-rng-pci"], drives: [try drive(nil, .virtio)])
+        let machine = try plugged(["virtio-rng-pci", "pcie-root-port", "virtio-serial-pci,addr=0x1f.7", "virtio-rng-pci,addr=1f,multifunction=on", "virtio-rng-pci"], drives: [try drive(nil, .virtio)])
         #expect((0..<6).map { device(machine, $0) } == [0x0008_1b36, 0x1005_1af4, 0x000c_1b36, 0x1005_1af4, 0x1001_1af4, 0xffff_ffff])
         #expect(device(machine, 31, 7) == 0x1003_1af4)
     }
 
     @Test func behindAPortDevicesAreModernAndNumberedByTheGuest() throws {
-        let machine = try machine(["pcie-root-port,id=p,chassis=1,slot=2", "virtio-rng-pci,bus=p"])
+        let machine = try plugged(["pcie-root-port,id=p,chassis=1,slot=2", "virtio-rng-pci,bus=p"])
         _ = machine.bus.writeDevice(0x3000_0000 + 1 << 15 + 0x18, 0x0001_0100, size: 4)
         #expect(machine.bus.readDevice(0x3010_0000, size: 4) == 0x1044_1af4)
         try machine.performReset()
@@ -60,16 +59,16 @@ import Testing
     }
 
     @Test func theLegacyInterfaceCanBeLeftOut() throws {
-        #expect(device(try machine(["virtio-rng-pci,disable-legacy=on"]), 1) == 0x1044_1af4)
-        #expect(device(try machine(["virtio-rng-pci,disable-legacy=auto"]), 1) == 0x1005_1af4)
-        #expect(problem("pcie-root-port,id=p", "virtio-rng-pci,bus=p,disable-legacy=off").contains("put it on bus pcie.0"))
+        #expect(device(try plugged(["virtio-rng-pci,disable-legacy=on"]), 1) == 0x1044_1af4)
+        #expect(device(try plugged(["virtio-rng-pci,disable-legacy=auto"]), 1) == 0x1005_1af4)
+        #expect(refusal("pcie-root-port,id=p", "virtio-rng-pci,bus=p,disable-legacy=off").contains("put it on bus pcie.0"))
     }
 
     @Test func theHighWindowLiesAboveMemory() throws {
         let gigabyte: UInt64 = 1 << 30
         let cases: [(memory: UInt64, base: UInt8)] = [(gigabyte, 4), (14 * gigabyte, 4), (15 * gigabyte, 8)]
         for (memory, base) in cases {
-            let tree = try FDT.parse(try machine([], memory: memory).deviceTreeBlob())
+            let tree = try FDT.parse(try plugged([], memory: memory).deviceTreeBlob())
             let ranges = try #require(tree[child: "soc"]?[child: "pci@30000000"]?["ranges"])
             #expect(Array(ranges[60..<68]) == [0, 0, 0, base, 0, 0, 0, 0])
         }
@@ -77,23 +76,33 @@ import Testing
 
     @Test func nvmeNeedsADriveOfItsOwnAndASerialNumber() throws {
         let disk = try drive("d", .none)
-        let machine = try machine(["nvme,drive=d,serial=a"], drives: [disk])
+        let machine = try plugged(["nvme,drive=d,serial=a"], drives: [disk])
         #expect(device(machine, 1) == 0x0010_1b36)
-        #expect(problem("nvme,serial=a").contains("it needs drive=ID"))
-        #expect(throws: ConfigError.self) { try self.machine(["nvme,drive=d"], drives: [disk]) }
-        #expect(throws: ConfigError.self) { try self.machine(["nvme,drive=d,serial=a", "virtio-blk-pci,drive=d"], drives: [disk]) }
+        #expect(refusal("nvme,serial=a").contains("it needs drive=ID"))
+        #expect(throws: ConfigError.self) { try plugged(["nvme,drive=d"], drives: [disk]) }
+        #expect(throws: ConfigError.self) { try plugged(["nvme,drive=d,serial=a", "virtio-blk-pci,drive=d"], drives: [disk]) }
+    }
+
+    @Test func furtherFunctionsNeedAFirstThatTellsOfThem() {
+        #expect(
+            refusal("virtio-rng-pci,addr=5.3")
+                == "-device virtio-rng-pci,addr=5.3: guests find it only together with a function 0: plug a device in at addr=5,multifunction=on")
+        #expect(
+            refusal("virtio-rng-pci,addr=5", "virtio-rng-pci,addr=5.3")
+                == "-device virtio-rng-pci,addr=5.3: guests look only for virtio-rng0-pci, function 0 of that device: give it multifunction=on")
+        #expect(refusal("virtio-rng-pci,addr=5.3", "virtio-rng-pci,addr=5,multifunction=on") == "accepted")
     }
 
     @Test func placesThatCannotBeUsedAreErrors() {
-        #expect(problem("virtio-rng-pci,bus=pcie.1").contains("bus=pcie.1: there is no such PCI bus before it; did you mean 'pcie.0'?"))
-        #expect(problem("virtio-rng-pci,addr=0") == "-device virtio-rng-pci,addr=0.0: pci-host is there already")
-        #expect(problem("virtio-rng-pci,addr=20").contains("0 to 1f"))
-        #expect(problem("pcie-root-port,id=p", "virtio-rng-pci,bus=p", "virtio-rng-pci,bus=p").contains("bus p is full: a port takes one device"))
-        #expect(problem("pcie-root-port,id=p", "virtio-rng-pci,bus=p,addr=3").contains("with address 0"))
-        #expect(problem("pcie-root-port,id=p", "pcie-root-port,bus=p").contains("belongs on the host's own bus"))
-        #expect(problem("pcie-root-port,chassis=1,slot=2", "pcie-root-port,chassis=1,slot=2").contains("another root port has that place"))
-        #expect(problem("pcie-root-port", "pcie-root-port") == "accepted")
-        #expect(problem("e1000-pci").contains("there is no such device"))
+        #expect(refusal("virtio-rng-pci,bus=pcie.1").contains("bus=pcie.1: there is no such PCI bus before it; did you mean 'pcie.0'?"))
+        #expect(refusal("virtio-rng-pci,addr=0") == "-device virtio-rng-pci,addr=0.0: pci-host is there already")
+        #expect(refusal("virtio-rng-pci,addr=20").contains("0 to 1f"))
+        #expect(refusal("pcie-root-port,id=p", "virtio-rng-pci,bus=p", "virtio-rng-pci,bus=p").contains("bus p is full: a port takes one device"))
+        #expect(refusal("pcie-root-port,id=p", "virtio-rng-pci,bus=p,addr=3").contains("with address 0"))
+        #expect(refusal("pcie-root-port,id=p", "pcie-root-port,bus=p").contains("belongs on the host's own bus"))
+        #expect(refusal("pcie-root-port,chassis=1,slot=2", "pcie-root-port,chassis=1,slot=2").contains("another root port has that place"))
+        #expect(refusal("pcie-root-port", "pcie-root-port") == "accepted")
+        #expect(refusal("e1000-pci").contains("there is no such device"))
     }
 
     @Test(arguments: [("0", 0, 0), ("1f.7", 31, 7), ("0x1f", 31, 0), ("06.0", 6, 0)]) func addressesAreHexadecimal(text: String, device: Int, function: Int) {

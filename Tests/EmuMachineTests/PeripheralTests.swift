@@ -10,22 +10,6 @@ import Testing
 
     init() throws { directory = try TemporaryDirectory() }
 
-    private func machine(_ change: (inout MachineConfig) throws -> Void) throws -> Machine {
-        var config = MachineConfig()
-        config.firmware = .none
-        try change(&config)
-        return try Machine(config)
-    }
-
-    private func problem(_ change: (inout MachineConfig) throws -> Void) -> String {
-        do {
-            _ = try machine(change)
-            return "accepted"
-        } catch {
-            return "\(error)"
-        }
-    }
-
     private func device(_ driver: String, _ properties: (String, String)...) -> DeviceConfig {
         var device = DeviceConfig(driver: driver)
         device.properties = properties.map { .init(name: $0.0, value: $0.1) }

@@ -83,22 +83,24 @@ import Testing
         #expect(firmware.string(4) == "V" && firmware.bytes[0x14] == 4 && firmware.bytes[0x15] == 7)
     }
 
-    @Test func aGivenStructureTakesThePlaceOfItsType() throws {
-        let given: [UInt8] = [1, 27, 0x77, 0x77, 1, 0, 0, 0] + [UInt8](repeating: 9, count: 16) + [6, 0, 0] + Array("Mine\0\0".utf8)
-        let path = try directory.file("system", given)
+    @Test(arguments: [UInt8(0), 1, 3, 4, 16, 17, 19, 32]) func aGivenStructureTakesThePlaceOfItsType(type: UInt8) throws {
+        let path = try directory.file("given", [type, 8, 0x77, 0x66, 1, 0, 0, 0] + Array("Mine\0\0".utf8))
         let all = try structures(try reader { $0.smbiosFiles = [path] })
-        #expect(all.filter { $0.type == 1 }.map(\.strings) == [["Mine"]])
+        #expect(all.map(\.type).sorted() == [0, 1, 3, 4, 16, 17, 19, 32, 127])
+        #expect(all.filter { $0.type == type }.map(\.strings) == [["Mine"]])
+        // The others know it by its handle.
+        if type == 16 { #expect(all.first { $0.type == 17 }?.number(4..<6) == 0x6677 && all.first { $0.type == 19 }?.number(0x0c..<0x0e) == 0x6677) }
+    }
+
+    @Test func theEndOfTheTableIsNotGiven() throws {
+        let path = try directory.file("end", [127, 4, 0, 0, 0, 0])
+        #expect(problem { $0.smbiosFiles = [path] } == "-smbios file=\(path): it is the end of the table (type 127), which is added by itself; leave it out")
     }
 
     @Test(arguments: [[], [1, 4, 0, 0], [1, 3, 0, 0, 0, 0], [1, 200, 0, 0, 0, 0], [1, 4, 0, 0, 0x41, 0, 0x42], [1, 4, 0, 0, 0x41, 0, 0, 0x42, 0, 0]] as [[UInt8]])
     func whatIsNoStructureIsRefused(bytes: [UInt8]) throws {
         let path = try directory.file("bad", bytes)
-        do {
-            _ = try reader { $0.smbiosFiles = [path] }
-            Issue.record("accepted")
-        } catch {
-            #expect("\(error)" == "-smbios file=\(path): it is not one SMBIOS structure with its strings")
-        }
+        #expect(problem { $0.smbiosFiles = [path] } == "-smbios file=\(path): it is not one SMBIOS structure with its strings")
     }
 
     // MARK: Other files
@@ -171,6 +173,19 @@ import Testing
         #expect(found.variables.file == root + "/fw/good.vars" && !found.variables.isReadOnly && found.variables.unit == 1)
     }
 
+    @Test func rawFirmwareComesBeforeOther() throws {
+        let root = directory.path + "/root"
+        try install(root, "/usr/share/qemu/firmware/10-qcow2.json", description("riscv64", format: "qcow2", name: "packed"))
+        for file in ["packed.code", "packed.vars", "good.code", "good.vars"] { try install(root, "/fw/" + file) }
+        let only = try #require(UEFIFirmware.find(root: root))
+        #expect(only.variables.format == .qcow2)
+        let (volatile, problem) = only.keepingVariables(besideDisk: directory.path + "/disk.img", isWritable: true)
+        #expect(volatile.variables.isSnapshot)
+        #expect(problem == "their template, \(root)/fw/packed.vars, is no raw image: what the firmware keeps in its variables is lost at the end")
+        try install(root, "/usr/share/qemu/firmware/20-raw.json", description("riscv64", name: "good"))
+        #expect(UEFIFirmware.find(root: root)?.code.file == root + "/fw/good.code")
+    }
+
     @Test func firmwareIsFoundAtTheUsualPlaces() throws {
         let root = directory.path + "/root"
         try install(root, "/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd")
@@ -187,17 +202,35 @@ import Testing
         let firmware = try #require(UEFIFirmware.find(root: root))
         let disk = directory.path + "/disk.img"
         let kept = firmware.keepingVariables(besideDisk: disk, isWritable: true)
-        #expect(kept.variables.file == disk + ".uefi-vars" && !kept.variables.isSnapshot)
+        #expect(kept.firmware.variables.file == disk + ".uefi-vars" && !kept.firmware.variables.isSnapshot && kept.problem == nil)
         #expect(FileManager.default.contentsEqual(atPath: template, andPath: disk + ".uefi-vars"))
         // What is there stays.
         try Data("mine".utf8).write(to: URL(fileURLWithPath: disk + ".uefi-vars"))
-        _ = firmware.keepingVariables(besideDisk: disk, isWritable: true)
+        #expect(firmware.keepingVariables(besideDisk: disk, isWritable: true).problem == nil)
         #expect(try String(contentsOfFile: disk + ".uefi-vars", encoding: .utf8) == "mine")
+        // With a disk that is not to be written they begin as they are and are not written either.
+        let read = firmware.keepingVariables(besideDisk: disk, isWritable: false)
+        #expect(read.firmware.variables.file == disk + ".uefi-vars" && read.firmware.variables.isSnapshot && read.problem == nil)
+        let fresh = firmware.keepingVariables(besideDisk: directory.path + "/other.img", isWritable: false)
+        #expect(fresh.firmware.variables.file == template && fresh.firmware.variables.isSnapshot && fresh.problem == nil)
+        #expect(!FileManager.default.fileExists(atPath: directory.path + "/other.img.uefi-vars"))
+    }
+
+    @Test func whyVariablesAreNotKeptIsSaid() throws {
+        let root = directory.path + "/root", template = root + "/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"
+        for name in ["CODE", "VARS"] { try install(root, "/usr/share/qemu-efi-riscv64/RISCV_VIRT_\(name).fd") }
+        guard truncate(template, 32 << 20) == 0 else { throw HostError("truncate", errno) }
+        let firmware = try #require(UEFIFirmware.find(root: root))
         // Nothing is written where nothing may be.
-        for (place, isWritable) in [(directory.path + "/other.img", false), (directory.path + "/absent/disk.img", true)] {
-            let volatile = firmware.keepingVariables(besideDisk: place, isWritable: isWritable)
-            #expect(volatile.variables.isSnapshot && volatile.variables.file == template)
-            #expect(!FileManager.default.fileExists(atPath: place + ".uefi-vars"))
-        }
+        let absent = directory.path + "/absent/disk.img"
+        let volatile = firmware.keepingVariables(besideDisk: absent, isWritable: true)
+        #expect(volatile.firmware.variables.isSnapshot && volatile.firmware.variables.file == template)
+        #expect(volatile.problem == "\(absent).uefi-vars cannot be made: what the firmware keeps in its variables is lost at the end")
+        // A program that runs cannot be written to, not even by root.
+        let disk = directory.path + "/disk.img"
+        try FileManager.default.createSymbolicLink(atPath: disk + ".uefi-vars", withDestinationPath: "/proc/self/exe")
+        let fixed = firmware.keepingVariables(besideDisk: disk, isWritable: true)
+        #expect(fixed.firmware.variables.isSnapshot && fixed.firmware.variables.file == disk + ".uefi-vars")
+        #expect(fixed.problem == "\(disk).uefi-vars cannot be written: what the firmware keeps in its variables is lost at the end")
     }
 }

@@ -312,40 +312,43 @@ extension RVProcessor {
 }
 
 /// Names for the saved part of `RVHart`, for reports.
-enum RVStateFields {
+package enum RVStateFields {
     private static func field<Value>(_ name: String, _ path: KeyPath<RVHart, Value>) -> (Int, Int, String)? {
         MemoryLayout<RVHart>.offset(of: path).map { ($0, MemoryLayout<Value>.size, name) }
     }
 
-    /// Offset, size and name of the fields behind the floating-point registers.
+    /// The fields behind the floating-point registers.
     private static let fields: [(offset: Int, size: Int, name: String)] = [
-        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting),
+        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("padding", \.padding),
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
         field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("stvec", \.stvec),
         field("scounteren", \.scounteren), field("senvcfg", \.senvcfg), field("sscratch", \.sscratch), field("sepc", \.sepc),
-        field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp), field("pmpcfg", \.pmpcfg),
+        field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
+        field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),
+        field("sie (not delegated)", \.virtualEnable), field("pmpcfg", \.pmpcfg),
         field("pmpaddr", \.pmpaddr), field("v", \.v), field("vstart", \.vstart),
-        field("vl", \.vl), field("vtype", \.vtype), field("vxrm", \.vxrm), field("vxsat", \.vxsat), field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),
+        field("vl", \.vl), field("vtype", \.vtype), field("vxrm", \.vxrm), field("vxsat", \.vxsat), field("padding", \.vectorPadding),
+        field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),
         field("minstret (offset)", \.minstretOffset), field("counters' cycles", \.counterCycles), field("counters' instructions", \.counterRetired),
         field("reservation", \.reservedAddress), field("reservation's length", \.reservedLength), field("cycles", \.totalCycles),
         field("cycles without instruction", \.nonRetired),
     ].compactMap { $0 }
+
+    /// Everything that is saved, arrays by element: offset and size in bytes, and name. Padding, too: it must not differ either.
+    package static let elements: [(offset: Int, size: Int, name: String)] = (0..<32).map { (8 * $0, 8, "x\($0)") } + [(8 * 32, 8, "writes to x0")]
+        + (0..<32).map { (8 * (33 + $0), 8, "f\($0)") }
+        + fields.flatMap { field in
+            stride(from: 0, to: field.size, by: 8).map { (field.offset + $0, min(8, field.size - $0), field.size > 8 ? "\(field.name)[\($0 / 8)]" : field.name) }
+        }
 
     /// Registers and fields in which `first` and `second` differ, with their values and that in `before`.
     static func differences(
         _ before: [UInt8], _ first: [UInt8], _ second: [UInt8]
     ) -> [(name: String, before: UInt64, first: UInt64, second: UInt64)] {
         let states = [before, first, second]
-        var all: [(offset: Int, size: Int, name: String)] = (0..<32).map { (8 * $0, 8, "x\($0)") } + (0..<32).map { (8 * (33 + $0), 8, "f\($0)") }
-        for field in fields {
-            // Arrays by element.
-            for offset in stride(from: 0, to: field.size, by: 8) {
-                all.append((field.offset + offset, min(8, field.size - offset), field.size > 8 ? "\(field.name)[\(offset / 8)]" : field.name))
-            }
-        }
-        return all.compactMap { offset, size, name in
+        return elements.compactMap { offset, size, name in
             let values = states.map { state in (0..<size).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64(state[offset + $1]) } }
             return values[1] == values[2] ? nil : (name, values[0], values[1], values[2])
         }

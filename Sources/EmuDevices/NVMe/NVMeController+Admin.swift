@@ -38,7 +38,7 @@ extension NVMeController {
             let target = try NVMePRP(memory: memory, pageSize: pageSize).buffer(command, length: count, isWritten: true)
             target.copyIn(Array(bytes.prefix(count)))
         }
-        spend(count)
+        rounds.spend(count)
         complete(request)
     }
 
@@ -100,7 +100,7 @@ extension NVMeController {
         guard id != 0, id < submissionQueues.count, submissionQueues[id] != nil else { throw .invalidQueueID }
         disk.drain()
         submissionQueues[id] = nil
-        unfinished.removeAll { $0 == id }
+        rounds.forget(id)
         complete(request)
     }
 

@@ -10,6 +10,10 @@ struct NVMeEvent: Codable, Equatable {
     static let invalidDoorbellRegister = NVMeEvent(type: 0, information: 0, logPage: 1)
     static let invalidDoorbellValue = NVMeEvent(type: 0, information: 1, logPage: 1)
     static let temperature = NVMeEvent(type: 1, information: 1, logPage: 2)
+    static let all = [invalidDoorbellRegister, invalidDoorbellValue, temperature]
+
+    /// Its type's bit in a set of types.
+    var typeBit: UInt8 { 1 << type }
 }
 
 struct NVMeEvents: Codable, Equatable {
@@ -17,8 +21,18 @@ struct NVMeEvents: Codable, Equatable {
     var waiting: [NVMeEvent] = []
     /// Requests of the driver that wait for an event.
     var requests: [NVMeRequest] = []
-    /// Types that were reported and whose log page was not read.
-    var masked: Set<UInt8> = []
+    /// Types that were reported and whose log page was not read: bit n is type n.
+    var masked: UInt8 = 0
+
+    /// The same, fit for use: a saved state may come from a damaged file.
+    var repaired: NVMeEvents {
+        var result = NVMeEvents(masked: masked)
+        result.waiting = NVMeEvent.all.filter(waiting.contains)
+        for request in requests where request.queue == 0 && !result.requests.contains(request) && result.requests.count < NVMeController.eventRequestLimit {
+            result.requests.append(request)
+        }
+        return result
+    }
 }
 
 extension NVMeController {
@@ -43,9 +57,9 @@ extension NVMeController {
 
     /// Completes requests with what is waiting, as far as both are there and the queue has room.
     func sendEvents() {
-        while isRunning, !eventState.requests.isEmpty, hasRoom(0), let index = eventState.waiting.firstIndex(where: { !eventState.masked.contains($0.type) }) {
+        while isRunning, !eventState.requests.isEmpty, hasRoom(0), let index = eventState.waiting.firstIndex(where: { eventState.masked & $0.typeBit == 0 }) {
             let event = eventState.waiting.remove(at: index)
-            eventState.masked.insert(event.type)
+            eventState.masked |= event.typeBit
             let result = UInt32(event.type) | UInt32(event.information) << 8 | UInt32(event.logPage) << 16
             completeParked(eventState.requests.removeFirst(), result: result)
         }
@@ -53,7 +67,7 @@ extension NVMeController {
 
     /// The driver has read a log page.
     func unmaskEvents(_ logPage: UInt8) {
-        for event in [NVMeEvent.invalidDoorbellRegister, .temperature] where event.logPage == logPage { eventState.masked.remove(event.type) }
+        for event in NVMeEvent.all where event.logPage == logPage { eventState.masked &= ~event.typeBit }
         sendEvents()
     }
 }

@@ -2,20 +2,45 @@ import EmuBus
 
 /// What Set Features changes (NVM Express Base 1.4, 5.21). The power-on values are the defaults.
 struct NVMeFeatures: Codable, Equatable {
-    /// Values by feature id; `WritableFeature` says which bits exist.
-    var values: [UInt8: UInt32] = [:]
+    /// Values of the plain features, by feature id.
+    private var values = NVMeFeatures.powerOnValues
     var overTemperature: UInt32 = NVMeFeatures.defaultOverTemperature
     var underTemperature: UInt32 = 0
-    /// Interrupt vectors whose interrupts may not be delayed; none ever are.
-    var uncoalescedVectors: Set<UInt16> = []
+    /// Interrupt vectors whose interrupts may not be delayed, in order; none ever are.
+    private(set) var uncoalescedVectors: [UInt16] = []
 
     /// Kelvin: what the drive always has, and when it says that this is too much.
     static let temperature: UInt32 = 323
     static let defaultOverTemperature: UInt32 = 343
 
     var isTooWarm: Bool { Self.temperature >= overTemperature || Self.temperature <= underTemperature }
-    var hasWriteCache: Bool { values[NVMeFeatureID.writeCache] ?? 1 != 0 }
-    var eventConfiguration: UInt32 { values[NVMeFeatureID.asynchronousEvents] ?? 0 }
+    var hasWriteCache: Bool { self[NVMeFeatureID.writeCache] != 0 }
+    var eventConfiguration: UInt32 { self[NVMeFeatureID.asynchronousEvents] }
+
+    private static let powerOnValues = (0...NVMeFeatureID.last).map { NVMeFeatureID.plain[$0]?.value ?? 0 }
+
+    /// The value of a plain feature.
+    subscript(_ id: UInt8) -> UInt32 {
+        get { values[Int(id)] }
+        set { values[Int(id)] = newValue }
+    }
+
+    mutating func setCoalescing(_ vector: UInt16, _ isCoalesced: Bool) {
+        uncoalescedVectors.removeAll { $0 == vector }
+        if isCoalesced { return }
+        uncoalescedVectors.append(vector)
+        uncoalescedVectors.sort()
+    }
+
+    /// The same, fit for use: a saved state may come from a damaged file.
+    var repaired: NVMeFeatures {
+        var result = self
+        result.values = Self.powerOnValues
+        for (index, value) in values.prefix(Self.powerOnValues.count).enumerated() {
+            if let plain = NVMeFeatureID.plain[UInt8(index)] { result.values[index] = value & plain.mask }
+        }
+        return result
+    }
 }
 
 enum NVMeFeatureID {
@@ -29,6 +54,7 @@ enum NVMeFeatureID {
     static let interruptVector: UInt8 = 0x09
     static let writeAtomicity: UInt8 = 0x0a
     static let asynchronousEvents: UInt8 = 0x0b
+    static let last = asynchronousEvents
 
     /// Features that are a value and nothing more: the bits that exist, and the power-on value.
     static let plain: [UInt8: (mask: UInt32, value: UInt32)] = [
@@ -66,8 +92,8 @@ extension NVMeController {
             guard Int(vector) < completionQueues.count else { throw .invalidField }
             value = UInt32(vector) | (features.uncoalescedVectors.contains(vector) ? 1 << 16 : 0)
         default:
-            guard let plain = NVMeFeatureID.plain[id] else { throw .invalidField }
-            value = features.values[id] ?? plain.value
+            guard NVMeFeatureID.plain[id] != nil else { throw .invalidField }
+            value = features[id]
         }
         complete(request, result: select == Select.capabilities ? Self.changeable : value)
     }
@@ -94,10 +120,10 @@ extension NVMeController {
         case NVMeFeatureID.interruptVector:
             let vector = command.low(11)
             guard Int(vector) < completionQueues.count else { throw .invalidField }
-            if value & 1 << 16 != 0 { features.uncoalescedVectors.insert(vector) } else { features.uncoalescedVectors.remove(vector) }
+            features.setCoalescing(vector, value & 1 << 16 == 0)
         default:
             guard let plain = NVMeFeatureID.plain[id] else { throw .invalidField }
-            features.values[id] = value & plain.mask
+            features[id] = value & plain.mask
         }
         complete(request, result: result)
     }

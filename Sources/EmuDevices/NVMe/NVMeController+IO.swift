@@ -21,7 +21,7 @@ extension NVMeController {
         guard command.namespace == Self.namespace || isFlushOfAll else { throw .invalidNamespace }
         switch command.opcode {
         case Opcode.flush:
-            spend(Self.operationCost)
+            rounds.spend(Self.operationCost)
             disk.submit(.flush) { [self] in finish(request, $0, failure: .writeFault) }
         case Opcode.read: try read(command, request)
         case Opcode.write: try write(command, request)
@@ -38,7 +38,7 @@ extension NVMeController {
     }
 
     private func data(_ command: NVMeCommand, _ length: UInt64, isWritten: Bool) throws(NVMeStatus) -> GuestBuffer {
-        spend(Int(length))
+        rounds.spend(Int(length))
         return try NVMePRP(memory: memory, pageSize: pageSize).buffer(command, length: Int(length), isWritten: isWritten)
     }
 
@@ -72,7 +72,7 @@ extension NVMeController {
     private func writeZeroes(_ command: NVMeCommand, _ request: NVMeRequest) throws(NVMeStatus) {
         let (offset, length) = try range(command.startingLBA, UInt64(command.low(12)) + 1)
         if disk.isReadOnly { throw .writeProtected }
-        spend(Int(length))
+        rounds.spend(Int(length))
         let deallocate: UInt32 = 1 << 25
         disk.submit(.writeZeroes(offset: offset, length: length, mayUnmap: command.word(12) & deallocate != 0)) { [self] in
             finishChange(command, request, $0)
@@ -98,7 +98,7 @@ extension NVMeController {
     /// Does operations one after the other, until one fails.
     private func perform(_ operations: [BlockOperation], _ request: NVMeRequest) {
         guard let next = operations.first else { return complete(request) }
-        spend(Self.operationCost)
+        rounds.spend(Self.operationCost)
         disk.submit(next) { [self] error in
             if error == nil { perform(Array(operations.dropFirst()), request) } else { finish(request, error, failure: .writeFault) }
         }

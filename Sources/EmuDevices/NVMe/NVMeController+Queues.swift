@@ -2,13 +2,6 @@ import EmuBus
 
 /// Doorbells, the taking of commands, the posting of completions, interrupts (NVM Express Base 1.4, 4.1, 7.2 and 7.5).
 extension NVMeController {
-    /// Nanoseconds until cut-short service goes on: later than now, or the event loop would never see the end of it.
-    static let resumeDelay: UInt64 = 10_000
-    /// Bytes moved before others get their turn.
-    private static let byteBudget = 64 << 20
-    /// More bytes than this at once took as long as a hart's slice may.
-    private static let longService = 1 << 20
-
     // MARK: Doorbells
 
     /// - Parameter offset: from the first doorbell. They alternate: submission tail, completion head.
@@ -32,8 +25,7 @@ extension NVMeController {
             return report(.invalidDoorbellValue)
         }
         submissionQueues[index]?.tail = value
-        // What was cut short goes on by itself: ringing again must not make it take longer.
-        if !unfinished.contains(index) { service(index) }
+        rounds.serve([index])
     }
 
     private func writeHead(_ index: Int, _ value: UInt32) {
@@ -45,45 +37,22 @@ extension NVMeController {
         updatePin()
         // Commands that waited for room.
         if index == 0 { sendEvents() }
-        for queue in submissionQueues.indices where submissionQueues[queue]?.completionQueue == index && !unfinished.contains(queue) { service(queue) }
+        rounds.serve(submissionQueues.indices.filter { submissionQueues[$0]?.completionQueue == index })
     }
 
     // MARK: Commands
 
-    func serviceAll() {
-        guard isRunning else { return }
-        for index in submissionQueues.indices where !unfinished.contains(index) { service(index) }
-    }
-
     /// Carries out the commands of a queue, as long as their completions have room.
-    ///
-    /// A driver can ask for a gigabyte with one doorbell; so service is cut after `byteBudget` and goes on at the next event.
-    private func service(_ index: Int) {
-        bytesLeft = Self.byteBudget
+    func serve(queue index: Int) {
         while isRunning, let queue = submissionQueues[index], queue.head != queue.tail, hasRoom(queue.completionQueue) {
-            if bytesLeft <= 0 {
-                unfinished.append(index)
-                resumeTimer.schedule(at: events.now &+ Self.resumeDelay)
-                break
-            }
+            guard !rounds.isOver else { return rounds.postpone(index) }
             guard let command = NVMeCommand(memory, queue.base &+ UInt64(queue.head) &* NVMeSubmissionQueue.entrySize) else {
-                fail("submission queue \(index) at \(hex(queue.base)) is not memory")
-                break
+                return fail("submission queue \(index) at \(hex(queue.base)) is not memory")
             }
             submissionQueues[index]?.head = queue.head + 1 == queue.size ? 0 : queue.head + 1
             begin(command, index, queue.completionQueue)
         }
-        if bytesLeft < Self.byteBudget - Self.longService { events.yield() }
     }
-
-    func resume() {
-        let indices = unfinished
-        unfinished = []
-        for index in indices { service(index) }
-    }
-
-    /// Counts work towards the end of its round of service, in bytes moved in the same time.
-    func spend(_ bytes: Int) { bytesLeft -= bytes }
 
     /// Everything taken from the queues so far can be completed, and one more.
     func hasRoom(_ completionQueue: Int) -> Bool {
@@ -91,12 +60,12 @@ extension NVMeController {
         return Int(queue.used) + outstanding[completionQueue] < Int(queue.size) - 1
     }
 
-    private static func key(_ request: NVMeRequest) -> UInt64 { UInt64(request.queue) << 16 | UInt64(request.id) }
+    static func key(_ request: NVMeRequest) -> UInt64 { UInt64(request.queue) << 16 | UInt64(request.id) }
 
     private func begin(_ command: NVMeCommand, _ index: Int, _ completionQueue: Int) {
         let request = NVMeRequest(queue: index, id: command.id)
         outstanding[completionQueue] += 1
-        spend(1024)
+        rounds.spend(1024)
         // Two commands of one name could not be told apart; the first keeps it.
         guard inFlight.insert(Self.key(request)).inserted else { return post(request, .commandIDConflict) }
         do throws(NVMeStatus) {
@@ -160,11 +129,10 @@ extension NVMeController {
 
     // MARK: Interrupts
 
-    /// The pin is up while a completion queue holds entries, unless its vector is masked. With MSI-X nobody uses it.
+    /// The pin is up while a completion queue holds entries, unless its vector is masked.
     func updatePin() {
-        let usesMessages = function.msix?.isEnabled ?? false
         function.setInterrupt(
-            !usesMessages && registers.status & Status.ready != 0
+            registers.status & Status.ready != 0
                 && completionQueues.contains { queue in
                     guard let queue, queue.interrupts, queue.head != queue.tail else { return false }
                     return queue.vector >= 32 || registers.interruptMask & 1 << UInt32(queue.vector) == 0

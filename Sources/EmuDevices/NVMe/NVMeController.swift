@@ -5,7 +5,9 @@ import EmuBus
 /// This file: the controller's life and its registers. `NVMeController+Queues.swift` moves commands and completions, `+Admin` and `+IO`
 /// carry commands out, `+Features`, `+Events` and `NVMeIdentify.swift` are what the admin commands speak of.
 public final class NVMeController: PCIDevice, RequestServer {
+    /// What distinguishes one controller from another.
     public struct Configuration {
+        /// The serial number Identify tells.
         public var serial: String
         /// Pairs of I/O queues, 1…64.
         public var queuePairs = maximumQueuePairs
@@ -14,6 +16,7 @@ public final class NVMeController: PCIDevice, RequestServer {
         /// The function is behind a port, not part of the root complex.
         public var isBehindPort = false
 
+        /// - Parameter serial: 1…20 ASCII characters; what is longer is cut.
         public init(serial: String) { self.serial = serial }
     }
 
@@ -47,6 +50,7 @@ public final class NVMeController: PCIDevice, RequestServer {
         static let shutdownComplete: UInt32 = 2 << 2
     }
 
+    /// Most pairs of I/O queues; the admin queues do not count.
     public static let maximumQueuePairs = 64
     static let version: UInt32 = 0x0001_0400
     /// Entries of the largest queue.
@@ -68,6 +72,7 @@ public final class NVMeController: PCIDevice, RequestServer {
         var adminCompletionQueue: UInt64 = 0
     }
 
+    /// Guest-visible state. No command is in hand but requests for events.
     public struct State: Codable {
         var function: PCIFunction.State
         var registers: Registers
@@ -79,6 +84,7 @@ public final class NVMeController: PCIDevice, RequestServer {
     }
 
     public let function: PCIFunction
+    /// As given when it was made: "nvme0".
     public let stateName: String
     let memory: AddressSpace
     let events: EventQueue
@@ -98,13 +104,13 @@ public final class NVMeController: PCIDevice, RequestServer {
     var outstanding: [Int]
     /// The same by id, for the check of duplicates.
     var inFlight: Set<UInt64> = []
-    /// Submission queues whose service was cut short.
-    var unfinished: [Int] = []
-    var bytesLeft = 0
-    var resumeTimer: EventTimer!
+    var rounds: ServiceRounds!
     public internal(set) var requestsServed: UInt64 = 0
 
-    /// - Parameter name: unique on the board ("nvme0").
+    /// - Parameters:
+    ///   - name: unique on the board ("nvme0").
+    ///   - disk: the namespace's contents.
+    ///   - memory: where queues and data live.
     public init(name: String, disk: any BlockBackend, memory: AddressSpace, events: EventQueue, configuration: Configuration) {
         stateName = name
         self.disk = disk
@@ -123,7 +129,7 @@ public final class NVMeController: PCIDevice, RequestServer {
         function.addPowerManagement()
         function.addExpress(configuration.isBehindPort ? .endpoint : .integratedEndpoint)
         function.device = self
-        resumeTimer = events.makeTimer("\(name) queues") { [unowned self] in resume() }
+        rounds = ServiceRounds("\(name) queues", events: events) { [unowned self] in serve(queue: $0) }
     }
 
     // MARK: Life
@@ -188,8 +194,7 @@ public final class NVMeController: PCIDevice, RequestServer {
             outstanding[index] = 0
         }
         inFlight = []
-        unfinished = []
-        resumeTimer.cancel()
+        rounds.restart()
         features = NVMeFeatures()
         eventState = NVMeEvents()
     }
@@ -276,8 +281,7 @@ public final class NVMeController: PCIDevice, RequestServer {
     // MARK: PCIDevice
 
     public func didWriteConfig(_ range: Range<Int>) {
-        updatePin()
-        if range.contains(PCIRegister.command) { serviceAll() }
+        if range.contains(PCIRegister.command) { rounds.serve(Array(submissionQueues.indices)) }
     }
 
     public func resetDevice() {
@@ -298,8 +302,9 @@ public final class NVMeController: PCIDevice, RequestServer {
             resetDevice()
             function.state = newValue.function
             registers = newValue.registers
-            features = newValue.features
-            eventState = newValue.events
+            features = newValue.features.repaired
+            eventState = newValue.events.repaired
+            inFlight = Set(eventState.requests.map(Self.key))
             statistics = newValue.statistics
             let count = submissionQueues.count
             let submissions = newValue.submissionQueues.fitted(to: count, filler: nil), completions = newValue.completionQueues.fitted(to: count, filler: nil)
@@ -313,8 +318,7 @@ public final class NVMeController: PCIDevice, RequestServer {
             }
             updatePin()
             // Commands that were waiting for their turn.
-            unfinished = submissionQueues.indices.filter { index in submissionQueues[index].map { $0.head != $0.tail } ?? false }
-            if !unfinished.isEmpty { resumeTimer.schedule(at: events.now &+ Self.resumeDelay) }
+            rounds.restart(submissionQueues.indices.filter { index in submissionQueues[index].map { $0.head != $0.tail } ?? false })
         }
     }
 }

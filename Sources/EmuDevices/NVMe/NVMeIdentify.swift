@@ -1,20 +1,4 @@
-/// A structure of fixed size whose fields lie at given offsets, little-endian.
-struct NVMeStructure {
-    private(set) var bytes: [UInt8]
-
-    init(size: Int) { bytes = Array(repeating: 0, count: size) }
-
-    mutating func put<T: FixedWidthInteger>(_ offset: Int, _ value: T) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.replaceSubrange(offset..<offset + $0.count, with: $0) }
-    }
-
-    /// ASCII, cut or filled up with spaces.
-    mutating func put(_ offset: Int, _ text: String, length: Int) {
-        bytes.replaceSubrange(offset..<offset + length, with: Array(text.utf8).fitted(to: length, filler: 0x20))
-    }
-
-    mutating func put(_ offset: Int, _ content: [UInt8]) { bytes.replaceSubrange(offset..<offset + content.count, with: content) }
-}
+import EmuBus
 
 /// The data structures of the Identify command (NVM Express Base 1.4, 5.15).
 struct NVMeIdentify {
@@ -22,6 +6,8 @@ struct NVMeIdentify {
     private static let firmware = "1.0"
     /// Bytes of the serial number field.
     static let serialSize = 20
+    /// What fills texts up.
+    private static let space: UInt8 = 0x20
 
     let configuration: NVMeController.Configuration
     /// Logical blocks of the namespace.
@@ -29,61 +15,61 @@ struct NVMeIdentify {
     let isReadOnly: Bool
 
     var controller: [UInt8] {
-        var data = NVMeStructure(size: Self.size)
-        data.put(0, PCIVendor.redHat)
-        data.put(2, PCIVendor.redHatQumranet)
-        data.put(4, configuration.serial, length: Self.serialSize)
-        data.put(24, "emulate NVMe disk", length: 40)
-        data.put(64, Self.firmware, length: 8)
-        data.put(72, UInt8(6))  // recommended arbitration burst
-        data.put(77, NVMeController.transferShift)
-        data.put(80, NVMeController.version)
-        data.put(111, UInt8(1))  // an I/O controller
-        data.put(258, UInt8(3))  // four aborts at a time
-        data.put(259, UInt8(NVMeController.eventRequestLimit - 1))
-        data.put(260, UInt8(0b11))  // one firmware slot, read-only
-        data.put(261, UInt8(0b100))  // log pages are read from any offset
-        data.put(262, UInt8(NVMeStatistics.errorLogEntries - 1))
-        data.put(266, UInt16(NVMeFeatures.defaultOverTemperature))
-        data.put(268, UInt16(NVMeFeatures.defaultOverTemperature + 30))
-        data.put(512, UInt8(0x66))  // submission entries: 2^6 bytes
-        data.put(513, UInt8(0x44))  // completion entries: 2^4 bytes
-        data.put(516, UInt32(1))  // namespaces
-        data.put(520, UInt16(0b1_1100))  // dataset management, write zeroes, select in Get Features
-        data.put(525, UInt8(0b111))  // a write cache; flush takes every namespace
-        data.put(768, Array("nqn.2014-08.org.nvmexpress:uuid:\(Self.text(uuid))".utf8))
-        data.put(2048, UInt16(2500))  // power state 0: 25 W
+        var data = LittleEndianBytes(size: Self.size)
+        data.set(0, PCIVendor.redHat)
+        data.set(2, PCIVendor.redHatQumranet)
+        data.set(4, configuration.serial, width: Self.serialSize, filler: Self.space)
+        data.set(24, "emulate NVMe disk", width: 40, filler: Self.space)
+        data.set(64, Self.firmware, width: 8, filler: Self.space)
+        data.set(72, UInt8(6))  // recommended arbitration burst
+        data.set(77, NVMeController.transferShift)
+        data.set(80, NVMeController.version)
+        data.set(111, UInt8(1))  // an I/O controller
+        data.set(258, UInt8(3))  // four aborts at a time
+        data.set(259, UInt8(NVMeController.eventRequestLimit - 1))
+        data.set(260, UInt8(0b11))  // one firmware slot, read-only
+        data.set(261, UInt8(0b100))  // log pages are read from any offset
+        data.set(262, UInt8(NVMeStatistics.errorLogEntries - 1))
+        data.set(266, UInt16(NVMeFeatures.defaultOverTemperature))
+        data.set(268, UInt16(NVMeFeatures.defaultOverTemperature + 30))
+        data.set(512, UInt8(0x66))  // submission entries: 2^6 bytes
+        data.set(513, UInt8(0x44))  // completion entries: 2^4 bytes
+        data.set(516, UInt32(1))  // namespaces
+        data.set(520, UInt16(0b1_1100))  // dataset management, write zeroes, select in Get Features
+        data.set(525, UInt8(0b111))  // a write cache; flush takes every namespace
+        data.set(768, Array("nqn.2014-08.org.nvmexpress:uuid:\(Self.text(uuid))".utf8))
+        data.set(2048, UInt16(2500))  // power state 0: 25 W
         return data.bytes
     }
 
     var namespace: [UInt8] {
-        var data = NVMeStructure(size: Self.size)
-        data.put(0, blocks)
-        data.put(8, blocks)
-        data.put(16, blocks)
-        data.put(33, UInt8(1 << 3))  // write zeroes may deallocate
-        data.put(99, UInt8(isReadOnly ? 1 : 0))
-        data.put(130, UInt8(configuration.blockSize.trailingZeroBitCount))
+        var data = LittleEndianBytes(size: Self.size)
+        data.set(0, blocks)
+        data.set(8, blocks)
+        data.set(16, blocks)
+        data.set(33, UInt8(1 << 3))  // write zeroes may deallocate
+        data.set(99, UInt8(isReadOnly ? 1 : 0))
+        data.set(130, UInt8(configuration.blockSize.trailingZeroBitCount))
         return data.bytes
     }
 
     func activeNamespaces(above namespace: UInt32) -> [UInt8] {
-        var data = NVMeStructure(size: Self.size)
-        if namespace < NVMeController.namespace { data.put(0, NVMeController.namespace) }
+        var data = LittleEndianBytes(size: Self.size)
+        if namespace < NVMeController.namespace { data.set(0, NVMeController.namespace) }
         return data.bytes
     }
 
     var namespaceDescriptors: [UInt8] {
-        var data = NVMeStructure(size: Self.size)
-        data.put(0, [3, 16, 0, 0] + uuid)
+        var data = LittleEndianBytes(size: Self.size)
+        data.set(0, [3, 16, 0, 0] + uuid)
         return data.bytes
     }
 
     /// Firmware slot information (5.14.1.3).
     static var firmwareLog: [UInt8] {
-        var data = NVMeStructure(size: 512)
-        data.put(0, UInt8(1))
-        data.put(8, firmware, length: 8)
+        var data = LittleEndianBytes(size: 512)
+        data.set(0, UInt8(1))
+        data.set(8, firmware, width: 8, filler: Self.space)
         return data.bytes
     }
 

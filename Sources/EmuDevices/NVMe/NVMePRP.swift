@@ -51,6 +51,8 @@ struct NVMePRP {
     }
 
     private func segment(_ address: UInt64, _ length: UInt64, _ isWritten: Bool) throws(NVMeStatus) -> GuestSegment {
+        // SAFETY: the address space finds all of the range in one memory, which lives as long as the machine; only what was asked for
+        // as writable is written to.
         let host = isWritten
             ? memory.writableMemoryPointer(address, length)
             : memory.memoryPointer(address, length).map(UnsafeMutableRawPointer.init(mutating:))

@@ -1,3 +1,5 @@
+import EmuBus
+
 /// What the log pages tell of the controller's past (NVM Express Base 1.4, 5.14.1).
 struct NVMeStatistics: Codable, Equatable {
     /// Commands and bytes in one direction.
@@ -36,32 +38,32 @@ struct NVMeStatistics: Codable, Equatable {
     /// Error information, the newest first (5.14.1.1).
     var errorLog: [UInt8] {
         let entrySize = 64
-        var data = NVMeStructure(size: Self.errorLogEntries * entrySize)
-        for (index, failure) in failures.enumerated() {
+        var data = LittleEndianBytes(size: Self.errorLogEntries * entrySize)
+        for (index, failure) in failures.prefix(Self.errorLogEntries).enumerated() {
             let base = index * entrySize
-            data.put(base, failure.number)
-            data.put(base + 8, UInt16(truncatingIfNeeded: failure.request.queue))
-            data.put(base + 10, failure.request.id)
-            data.put(base + 12, (failure.status | NVMeStatus.doNotRetry) << 1)
-            data.put(base + 14, UInt16.max)  // no part of the command is named
+            data.set(base, failure.number)
+            data.set(base + 8, UInt16(truncatingIfNeeded: failure.request.queue))
+            data.set(base + 10, failure.request.id)
+            data.set(base + 12, (failure.status | NVMeStatus.doNotRetry) << 1)
+            data.set(base + 14, UInt16.max)  // no part of the command is named
         }
         return data.bytes
     }
 
     /// Health information (5.14.1.2).
     func healthLog(isTooWarm: Bool, powerOnHours: UInt64) -> [UInt8] {
-        var data = NVMeStructure(size: 512)
-        data.put(0, UInt8(isTooWarm ? 1 << 1 : 0))
-        data.put(1, UInt16(NVMeFeatures.temperature))
-        data.put(3, UInt8(100))  // spare, per cent
-        data.put(4, UInt8(10))  // spare below which it would warn
-        data.put(32, read.units)
-        data.put(48, written.units)
-        data.put(64, read.commands)
-        data.put(80, written.commands)
-        data.put(112, UInt64(1))  // power cycles
-        data.put(128, powerOnHours)
-        data.put(176, failureCount)
+        var data = LittleEndianBytes(size: 512)
+        data.set(0, UInt8(isTooWarm ? 1 << 1 : 0))
+        data.set(1, UInt16(NVMeFeatures.temperature))
+        data.set(3, UInt8(100))  // spare, per cent
+        data.set(4, UInt8(10))  // spare below which it would warn
+        data.set(32, read.units)
+        data.set(48, written.units)
+        data.set(64, read.commands)
+        data.set(80, written.commands)
+        data.set(112, UInt64(1))  // power cycles
+        data.set(128, powerOnHours)
+        data.set(176, failureCount)
         return data.bytes
     }
 }

@@ -2,6 +2,7 @@ import EmuBus
 
 /// MSI-X: a table of messages, one for each vector (PCI Express Base 5.0, 7.7.2 and 6.1.4).
 public final class MSIX {
+    /// What software has set up, and what waits.
     public struct State: Codable, Equatable {
         /// Four words for each vector: address low and high, data, control.
         var table: [UInt32]
@@ -18,6 +19,7 @@ public final class MSIX {
     public static let maximumVectors = 2048
     private static let masked: UInt32 = 1
 
+    /// 1…2048.
     public let vectors: Int
     private let bar: Int
     private let tableOffset: UInt64
@@ -43,8 +45,9 @@ public final class MSIX {
         reset()
     }
 
-    /// Bytes of the table and of the pending bits, for laying out a base address register.
+    /// Bytes of the table, for laying out a base address register.
     public static func tableSize(_ vectors: Int) -> UInt64 { UInt64(vectors) * 16 }
+    /// Bytes of the pending bits.
     public static func pendingSize(_ vectors: Int) -> UInt64 { UInt64((vectors + 63) / 64) * 8 }
 
     /// The driver uses it, so the interrupt pin is not used.

@@ -27,10 +27,12 @@ public final class PCIBus {
         deviceCount = 1
     }
 
+    /// The host bridge above, nil while the port is not plugged in.
     public var host: PCIHost? { rootHost ?? port?.function.bus?.host }
     /// Functions on it are on a PCI Express link of their own, not part of the root complex.
     public var isLink: Bool { port != nil }
 
+    /// The function in a slot, nil where none is.
     public func device(at slot: PCISlot) -> (any PCIDevice)? { devices.first { $0.function.slot == slot } }
 
     /// The lowest slot in which no function is; nil when there is none.

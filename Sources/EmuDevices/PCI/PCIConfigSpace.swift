@@ -53,6 +53,7 @@ public struct PCIConfigSpace {
     public static let conventionalSize = 0x100
     public static let expressSize = 0x1000
 
+    /// What software reads.
     public private(set) var bytes: [UInt8]
     private var powerOn: [UInt8]
     /// Bits that take what software writes.
@@ -63,6 +64,7 @@ public struct PCIConfigSpace {
     private var freeOffset = PCIRegister.headerEnd
     private var link = PCIRegister.capabilities
 
+    /// - Parameter size: bytes; all are zero and read-only at first.
     public init(size: Int) {
         bytes = Array(repeating: 0, count: size)
         powerOn = bytes
@@ -70,6 +72,7 @@ public struct PCIConfigSpace {
         clearable = bytes
     }
 
+    /// Bytes.
     public var count: Int { bytes.count }
 
     // MARK: For the function
@@ -104,6 +107,7 @@ public struct PCIConfigSpace {
         set { put(newValue, into: &bytes, offset) }
     }
 
+    /// Every register gets its power-on value.
     public mutating func reset() { bytes = powerOn }
 
     /// Takes over what software had written; the other bits are the function's to set again.
@@ -127,6 +131,7 @@ public struct PCIConfigSpace {
         return (0..<size).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
     }
 
+    /// Changes the writable bits of `size` bytes at `offset` and clears what 1 is written to; what lies outside stays as it is.
     public mutating func write(_ offset: Int, _ value: UInt32, size: Int) {
         guard offset >= 0, size <= 4, offset + size <= bytes.count else { return }
         for index in 0..<size {

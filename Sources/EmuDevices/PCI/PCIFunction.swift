@@ -2,11 +2,13 @@ import EmuBus
 
 /// What identifies a function.
 public struct PCIIdentity {
+    /// Who made it, and what it is to them.
     public var vendor: UInt16
     public var device: UInt16
     /// Class, subclass and programming interface: 0xCCSSPP.
     public var classCode: UInt32
     public var revision: UInt8 = 0
+    /// Who made the card or board it is on, and what that is to them; devices only.
     public var subsystemVendor: UInt16 = PCIVendor.redHatQumranet
     public var subsystem: UInt16 = PCIVendor.subsystem
 
@@ -34,15 +36,17 @@ public struct PCISlot: Hashable, Sendable {
 
 /// A base address register: addresses a function answers to.
 public struct PCIBAR {
+    /// Which addresses it takes.
     public enum Kind: Sendable {
         case io
         case memory32
         case memory64(isPrefetchable: Bool)
     }
 
+    /// 0…5; one of 64 bits takes the next as well.
     public let index: Int
     public let kind: Kind
-    /// A power of two.
+    /// Bytes, a power of two.
     public let size: UInt64
 
     var isIO: Bool { if case .io = kind { true } else { false } }
@@ -51,18 +55,24 @@ public struct PCIBAR {
 
 /// The part of a PCI function that all have: configuration space, base addresses, interrupts.
 public final class PCIFunction {
+    /// What software has written.
     public struct State: Codable {
         var config: [UInt8]
         var msix: MSIX.State?
     }
 
+    /// The device's, for messages.
     public let name: String
+    /// Its registers as bytes; who changes some that decide on addresses or interrupts does so through `writeConfig`.
     public var config: PCIConfigSpace
+    /// It has the extended configuration space, 4 KiB.
     public let isExpress: Bool
     public private(set) var bars: [PCIBAR] = []
+    /// Nil for a function without MSI-X.
     public private(set) var msix: MSIX?
     /// The owner; set by it, before the function is plugged in.
     public weak var device: (any PCIDevice)?
+    /// Where it is plugged in, and in which slot.
     public internal(set) weak var bus: PCIBus?
     public internal(set) var slot = PCISlot(device: 0)
     /// What the device wants its interrupt pin to be.
@@ -111,10 +121,15 @@ public final class PCIFunction {
     }
 
     /// Gives the function MSI-X, with table and pending bits inside a base address register it already has.
+    /// - Parameters:
+    ///   - vectors: 1…2048.
+    ///   - bar: index of the base address register.
+    ///   - table: bytes from its start, a multiple of 8; the same goes for `pending`.
     public func addMSIX(vectors: Int, bar: Int, table: UInt64, pending: UInt64) {
         msix = MSIX(self, vectors: vectors, bar: bar, table: table, pending: pending)
     }
 
+    /// Gives the function the power states D0 and D3hot.
     public func addPowerManagement() {
         let offset = config.addCapability(PCICapability.powerManagement, size: 8)
         // Version 1.2 of that specification; neither D1, D2 nor PME.
@@ -132,12 +147,16 @@ public final class PCIFunction {
         return offset
     }
 
-    func setMultifunction() {
-        config.define(PCIRegister.headerType, config[PCIRegister.headerType] | UInt8(0x80))
-    }
+    /// The device has further functions, which software looks for only then.
+    public var isMultifunction: Bool { config[PCIRegister.headerType, as: UInt8.self] & Self.multifunction != 0 }
+
+    func setMultifunction() { config.define(PCIRegister.headerType, config[PCIRegister.headerType] | Self.multifunction) }
+
+    private static let multifunction: UInt8 = 0x80
 
     // MARK: What software has set
 
+    /// The command register; `PCICommand` has its bits.
     public var command: UInt16 { config[PCIRegister.command] }
     /// The function may reach memory (Bus Master Enable).
     public var isBusMaster: Bool { command & PCICommand.busMaster != 0 }
@@ -159,11 +178,13 @@ public final class PCIFunction {
 
     // MARK: Configuration accesses
 
+    /// What software reads: `size` bytes, 1, 2 or 4, at `offset` of the configuration space.
     public func readConfig(_ offset: Int, size: Int) -> UInt32 {
         device?.willReadConfig(offset..<offset + size)
         return config.read(offset, size: size)
     }
 
+    /// What software writes: `size` bytes, 1, 2 or 4, at `offset` of the configuration space. Acts on it.
     public func writeConfig(_ offset: Int, _ value: UInt32, size: Int) {
         let range = offset..<offset + size
         let powerState: UInt16? = powerManagement.map { config[$0 + 4] }
@@ -174,8 +195,8 @@ public final class PCIFunction {
         }
         if offset < PCIRegister.headerEnd || powerManagement.map({ range.overlaps($0..<$0 + 8) }) ?? false {
             bus?.host?.routingChanged()
-            updatePin()
         }
+        updatePin()
         if let msix { msix.configWritten(range, busMasterMayHaveChanged: range.contains(PCIRegister.command)) }
         if let express, range.contains(express + PCIExpress.Register.deviceControl + 1), config[express + PCIExpress.Register.deviceControl] & PCIExpress.initiateReset != 0 {
             device?.reset()
@@ -203,16 +224,17 @@ public final class PCIFunction {
 
     // MARK: Interrupts
 
-    /// Drives the function's interrupt pin, INTA#. Devices whose driver enabled MSI-X do not use it.
+    /// Says whether the device asks for an interrupt by its pin, INTA#. The pin stays down while software has it disabled or uses MSI-X.
     public func setInterrupt(_ level: Bool) {
         interruptRequest = level
         updatePin()
     }
 
     private func updatePin() {
+        let isRequested = interruptRequest && !(msix?.isEnabled ?? false)
         let status: UInt16 = config[PCIRegister.status]
-        config[PCIRegister.status] = interruptRequest ? status | PCIStatus.interrupt : status & ~PCIStatus.interrupt
-        let level = interruptRequest && command & PCICommand.interruptDisable == 0
+        config[PCIRegister.status] = isRequested ? status | PCIStatus.interrupt : status & ~PCIStatus.interrupt
+        let level = isRequested && command & PCICommand.interruptDisable == 0
         guard level != pinLevel else { return }
         pinLevel = level
         bus?.interrupt(from: slot.device, pin: 0, level)
@@ -236,6 +258,7 @@ public final class PCIFunction {
         bus = nil
     }
 
+    /// Setting it drives the pin by what the device last asked for; the device says anew what it asks for.
     public var state: State {
         get { State(config: config.bytes, msix: msix?.state) }
         set {

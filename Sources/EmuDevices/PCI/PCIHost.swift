@@ -7,8 +7,11 @@ import EmuBus
 public final class PCIHost {
     /// Where the bridge lies in physical memory, bytes.
     public struct Layout {
+        /// Configuration space: 1 MiB for each bus.
         public var ecam: (base: UInt64, size: UInt64)
+        /// What I/O addresses from 0 on are reached through.
         public var io: (base: UInt64, size: UInt64)
+        /// Addresses for base address registers of 32 bits, and for those of 64.
         public var memory32: (base: UInt64, size: UInt64)
         public var memory64: (base: UInt64, size: UInt64)
 
@@ -37,6 +40,7 @@ public final class PCIHost {
     }
 
     public let layout: Layout
+    /// The bus the bridge itself is on, "pcie.0".
     public private(set) var root: PCIBus!
     /// Configuration space first, then the addresses that are passed on. Resetting them resets every function.
     public private(set) var windows: [any MMIODevice] = []
@@ -51,6 +55,8 @@ public final class PCIHost {
     private var claimsAreStale = true
 
     /// - Parameters:
+    ///   - memory: where messages go that no interrupt controller takes.
+    ///   - layout: where `map` puts the windows.
     ///   - lines: the interrupt inputs, `interruptLines` of them.
     public init(memory: AddressSpace, layout: Layout, lines: [InterruptLine]) {
         precondition(lines.count == Self.interruptLines)
@@ -76,6 +82,7 @@ public final class PCIHost {
     /// Every function, in the order software finds them.
     public var devices: [any PCIDevice] { root.allDevices }
 
+    /// Every function is back at power-on.
     public func reset() {
         for device in devices { device.reset() }
     }
@@ -88,7 +95,7 @@ public final class PCIHost {
         var current = 0
         while current != number {
             let ports = bus.devices.lazy.compactMap { $0 as? PCIeRootPort }
-            guard let port = ports.first(where: { $0.busNumbers?.contains(number) ?? false }), let numbers = port.busNumbers else { return nil }
+            guard let port = ports.first(where: { $0.busNumbers?.contains(number) ?? false }), port.isLinkUp, let numbers = port.busNumbers else { return nil }
             bus = port.secondary
             current = numbers.lowerBound
         }

@@ -15,14 +15,15 @@ final class PCIConfigWindow: MMIODevice {
 
     /// Where no function answers, everything reads as ones: that is how software finds out.
     func read(_ offset: UInt64, size: Int) -> UInt64 {
-        let mask: UInt64 = .max >> UInt64(64 - 8 * size)
-        guard let function = function(offset) else { return mask }
-        return UInt64(function.readConfig(Int(offset & 0xfff), size: size)) & mask
+        answer(function(offset)?.readConfig(Int(offset & 0xfff), size: size), size)
     }
 
+    /// Registers whose reading does something show what the latest reading left in them.
     func peek(_ offset: UInt64, size: Int) -> UInt64? {
-        function(offset).map { UInt64($0.config.read(Int(offset & 0xfff), size: size)) }
+        answer(function(offset)?.config.read(Int(offset & 0xfff), size: size), size)
     }
+
+    private func answer(_ value: UInt32?, _ size: Int) -> UInt64 { UInt64(value ?? .max) & .max >> UInt64(64 - 8 * size) }
 
     func write(_ offset: UInt64, _ value: UInt64, size: Int) {
         function(offset)?.writeConfig(Int(offset & 0xfff), UInt32(truncatingIfNeeded: value), size: size)

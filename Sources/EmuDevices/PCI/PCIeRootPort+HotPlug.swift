@@ -19,12 +19,20 @@ extension PCIeRootPort {
         raise(Status.presenceChanged | Status.linkChanged)
     }
 
+    private var linkStatus: UInt16 {
+        get { function.config[express + Register.linkStatus] }
+        set { function.config[express + Register.linkStatus] = newValue }
+    }
+
+    /// A device is in the slot and has power.
+    var isLinkUp: Bool { linkStatus & PCIExpress.linkActive != 0 }
+
     /// Shows whether a device is in the slot, and the link up.
     func updatePresence() {
         let isPresent = !secondary.devices.isEmpty
         slotStatus = isPresent ? slotStatus | Status.isPresent : slotStatus & ~Status.isPresent
-        let link: UInt16 = function.config[express + Register.linkStatus]
-        function.config[express + Register.linkStatus] = isPresent ? link | PCIExpress.linkActive | 4 << 4 : link & ~(PCIExpress.linkActive | 0x3f0)
+        let link = linkStatus
+        linkStatus = isPresent && slotControl & Control.powerOff == 0 ? link | PCIExpress.linkActive | 4 << 4 : link & ~(PCIExpress.linkActive | 0x3f0)
     }
 
     /// Asks the guest to let the device go, as a press of the slot's attention button does. It may take seconds, and may not happen.
@@ -46,23 +54,31 @@ extension PCIeRootPort {
     func updateInterrupt() {
         let before = wasInterrupting
         wasInterrupting = isInterrupting
-        if let msix = function.msix, msix.isEnabled {
-            function.setInterrupt(false)
-            if wasInterrupting, !before { msix.notify(0) }
-        } else {
-            function.setInterrupt(wasInterrupting)
-        }
+        if wasInterrupting, !before { function.msix?.notify(0) }
+        function.setInterrupt(wasInterrupting)
+    }
+
+    /// Takes over a restored state. A message for what it shows has been sent already.
+    func slotRestored() {
+        updatePresence()
+        wasInterrupting = isInterrupting
+        updateInterrupt()
     }
 
     /// Software has written `range` of the configuration space.
     func slotWritten(_ range: Range<Int>) {
         guard range.overlaps(express + Register.slotControl..<express + Register.slotStatus + 2) else { return }
-        // Power is off and the light is out: a person may now take the device.
-        if slotControl & Control.powerOff != 0, slotControl & Control.powerIndicator == Control.powerIndicatorOff, !secondary.devices.isEmpty {
+        let wasUp = isLinkUp
+        updatePresence()
+        if wasUp != isLinkUp { raise(Status.linkChanged) }
+        // Without power a device forgets everything.
+        if wasUp, !isLinkUp { for device in secondary.devices { device.reset() } }
+        // Power is off and the light is out: a person may now take the device. If nobody does, it is there when power is on again.
+        if let removed, slotControl & Control.powerOff != 0, slotControl & Control.powerIndicator == Control.powerIndicatorOff, !secondary.devices.isEmpty {
             let devices = secondary.removeAll()
             updatePresence()
-            raise(Status.presenceChanged | Status.linkChanged)
-            removed?(devices)
+            raise(Status.presenceChanged)
+            removed(devices)
         }
         updateInterrupt()
     }

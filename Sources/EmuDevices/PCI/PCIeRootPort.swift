@@ -28,7 +28,7 @@ public final class PCIeRootPort: PCIDevice {
     public private(set) var secondary: PCIBus!
     /// Devices can be plugged in and out while the guest runs.
     public let isHotPluggable: Bool
-    /// Told what the guest let go of after `requestRemoval`.
+    /// Takes what the guest lets go of by switching the slot off. While it is nil, devices stay in the slot.
     public var removed: (([any PCIDevice]) -> Void)?
     let express: Int
     /// What `updateInterrupt` last found.
@@ -121,8 +121,7 @@ public final class PCIeRootPort: PCIDevice {
         get { function.state }
         set {
             function.state = newValue
-            updatePresence()
-            updateInterrupt()
+            slotRestored()
         }
     }
 }

@@ -32,12 +32,6 @@ public final class VirtioCore {
         var unfinished: [Int] = []
     }
 
-    /// Nanoseconds until cut-short service goes on: later than now, or the event loop would never see the end of it.
-    private static let resumeDelay: UInt64 = 10_000
-    /// Bytes of buffers served before others get their turn.
-    private static let byteBudget = 64 << 20
-    /// More bytes than this at once took as long as a hart's slice may.
-    private static let longService = 1 << 20
     public let device: any VirtioDevice
     public let memory: AddressSpace
     /// True for an interface older than virtio 1.0: no FEATURES_OK, 32 feature bits.
@@ -46,14 +40,10 @@ public final class VirtioCore {
     private let modernFeatures: UInt64
     public let queues: [Virtqueue]
     private let notify: (Notification) -> Void
-    private let events: EventQueue
-    private var resumeTimer: EventTimer!
+    private var rounds: ServiceRounds!
     private var status: UInt8 = 0
     private var driverFeatures: UInt64 = 0
     private var isBroken = false
-    private var unfinished: [Int] = []
-    /// What is left of `byteBudget` in the round of service in hand.
-    private var bytesLeft = 0
     public private(set) var configGeneration: UInt32 = 0
     /// Requests given back to the driver since the machine was created.
     public private(set) var requestsServed: UInt64 = 0
@@ -65,7 +55,6 @@ public final class VirtioCore {
                 notify: @escaping (Notification) -> Void) {
         self.device = device
         self.memory = memory
-        self.events = events
         self.isLegacy = isLegacy
         self.notify = notify
         var features = device.deviceFeatures
@@ -76,7 +65,7 @@ public final class VirtioCore {
         if options.packed { features |= VirtioFeature.ringPacked }
         modernFeatures = features
         queues = device.queueSizes.map { Virtqueue(memory: memory, maximumSize: $0) }
-        resumeTimer = events.makeTimer("\(device.stateName) queues") { [unowned self] in resume() }
+        rounds = ServiceRounds("\(device.stateName) queues", events: events) { [unowned self] in process(queue: $0) }
         device.core = self
     }
 
@@ -110,7 +99,7 @@ public final class VirtioCore {
         negotiate()
         device.driverReady()
         // What the driver offered before it was ready.
-        for index in queues.indices where queues[index].state.ready { process(queue: index) }
+        rounds.serve(Array(queues.indices))
     }
 
     /// Writes 32 of the driver's feature bits; `half` 0 is the low word.
@@ -150,8 +139,7 @@ public final class VirtioCore {
         guard reaches != reachesMemory else { return }
         if !reaches { quiesce() }
         reachesMemory = reaches
-        guard isRunning else { return }
-        for index in queues.indices { process(queue: index) }
+        rounds.serve(Array(queues.indices))
     }
 
     /// Makes a configured queue usable, or marks the device broken when the driver configured nonsense.
@@ -173,9 +161,7 @@ public final class VirtioCore {
             Log.write(.guestErrors, "\(name): notification for queue \(index), which does not exist")
             return
         }
-        // What was cut short goes on by itself: notifying again must not make it take longer.
-        guard isRunning, !unfinished.contains(index) else { return }
-        process(queue: index)
+        rounds.serve([index])
     }
 
     /// Back to power-on, device included.
@@ -184,8 +170,7 @@ public final class VirtioCore {
         status = 0
         driverFeatures = 0
         isBroken = false
-        unfinished = []
-        resumeTimer.cancel()
+        rounds.restart()
         negotiate()
         device.reset()
     }
@@ -198,7 +183,7 @@ public final class VirtioCore {
     public var state: State {
         get {
             State(status: status, driverFeatures: driverFeatures, configGeneration: configGeneration, isBroken: isBroken,
-                  queues: queues.map(\.state), unfinished: unfinished)
+                  queues: queues.map(\.state), unfinished: rounds.unfinished)
         }
         set {
             quiesce()
@@ -206,12 +191,11 @@ public final class VirtioCore {
             driverFeatures = newValue.driverFeatures
             configGeneration = newValue.configGeneration
             isBroken = newValue.isBroken
-            unfinished = newValue.unfinished.filter(queues.indices.contains)
             negotiate()
             for (index, saved) in zip(queues.indices, newValue.queues) where !queues[index].restore(saved) {
                 fail("queue \(index): its saved state is impossible")
             }
-            if unfinished.isEmpty { resumeTimer.cancel() } else { resumeTimer.schedule(at: events.now &+ Self.resumeDelay) }
+            rounds.restart(newValue.unfinished.filter(queues.indices.contains))
         }
     }
 
@@ -267,27 +251,26 @@ public final class VirtioCore {
     /// request, or nil when it gives the request back itself (by `giveBack` and `signal`).
     ///
     /// A device that writes into its own rings could go on for ever, and a ring of overlapping buffers can ask for more than
-    /// the host moves in an hour. So service is cut after two rounds of the ring or `byteBudget`, and goes on at the next
-    /// event, which keeps the machine responsive whatever the guest does.
+    /// the host moves in an hour. So service is cut after twice the ring's requests or when the round is over, and goes on in
+    /// the next, which keeps the machine responsive whatever the guest does.
     public func serve(_ index: Int, _ body: (DescriptorChain) -> UInt32?) {
-        var budget = 2 * Int(queues[index].maximumSize)
-        bytesLeft = Self.byteBudget
-        while let chain = take(index) {
-            if let written = body(chain) { giveBack(index, [(chain, written)]) }
-            budget -= 1
-            spend(chain.readable.count + chain.writable.count)
-            if budget == 0 || bytesLeft <= 0 {
-                if !unfinished.contains(index) { unfinished.append(index) }
-                resumeTimer.schedule(at: events.now &+ Self.resumeDelay)
-                break
+        rounds.run {
+            var budget = 2 * Int(queues[index].maximumSize)
+            while let chain = take(index) {
+                if let written = body(chain) { giveBack(index, [(chain, written)]) }
+                budget -= 1
+                spend(chain.readable.count + chain.writable.count)
+                if budget == 0 || rounds.isOver {
+                    rounds.postpone(index)
+                    break
+                }
             }
         }
-        if bytesLeft < Self.byteBudget - Self.longService { events.yield() }
         signal(index)
     }
 
     /// Counts work a request makes beyond moving its buffers, in bytes moved in the same time, towards the end of its round.
-    public func spend(_ bytes: Int) { bytesLeft -= bytes }
+    public func spend(_ bytes: Int) { rounds.spend(bytes) }
 
     /// The configuration space changed by itself: new generation, and an interrupt once the driver is ready.
     public func configChanged() {
@@ -304,13 +287,6 @@ public final class VirtioCore {
     }
 
     private func process(queue index: Int) {
-        guard queues[index].state.ready else { return }
-        device.process(queue: index)
-    }
-
-    private func resume() {
-        let indices = unfinished
-        unfinished = []
-        for index in indices where isRunning { process(queue: index) }
+        if isRunning, queues[index].state.ready { device.process(queue: index) }
     }
 }

@@ -1,3 +1,4 @@
+import EmuBus
 import EmuDevices
 
 /// One ACPI table before it has a place.

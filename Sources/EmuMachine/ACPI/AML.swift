@@ -46,13 +46,53 @@ enum AML {
     static func device(_ name: String, _ terms: [[UInt8]]) -> [UInt8] { [0x5b, 0x82] + counted(segment(name) + terms.joined()) }
 
     /// A method without arguments that returns a value.
-    static func method(_ name: String, returning value: [UInt8]) -> [UInt8] { [0x14] + counted(segment(name) + [0, 0xa4] + value) }
+    static func method(_ name: String, returning value: [UInt8]) -> [UInt8] { [0x14] + counted(segment(name) + [0] + result(value)) }
 
     /// Properties of a device (`_DSD`) in the form of the device-properties UUID.
     static func properties(_ values: [(String, UInt64)]) -> [UInt8] {
         named("_DSD", package([
             uuid("daffd814-6eba-4d8c-8a91-bc9bbf4aa301"), package(values.map { package([string($0.0), integer($0.1)]) }),
         ]))
+    }
+
+    // MARK: Statements
+
+    /// What a method returns.
+    private static func result(_ value: [UInt8]) -> [UInt8] { [0xa4] + value }
+
+    private static func argument(_ number: UInt8) -> [UInt8] { [0x68 + number] }
+
+    private static func equal(_ left: [UInt8], _ right: [UInt8]) -> [UInt8] { [0x93] + left + right }
+
+    private static func not(_ condition: [UInt8]) -> [UInt8] { [0x92] + condition }
+
+    private static func when(_ condition: [UInt8], _ body: [[UInt8]], otherwise: [[UInt8]] = []) -> [UInt8] {
+        [0xa0] + counted(condition + body.joined()) + (otherwise.isEmpty ? [] : [0xa1] + counted(Array(otherwise.joined())))
+    }
+
+    /// `target |= value`, and `target = source & value`.
+    private static func setBits(_ value: UInt64, _ target: [UInt8]) -> [UInt8] { [0x7d] + target + integer(value) + target }
+    private static func and(_ source: [UInt8], _ value: UInt64, _ target: [UInt8]) -> [UInt8] { [0x7b] + source + integer(value) + target }
+
+    private static func store(_ source: [UInt8], _ target: [UInt8]) -> [UInt8] { [0x70] + source + target }
+
+    /// Names 32 bits of a buffer.
+    private static func doubleWord(_ name: String, in buffer: [UInt8], at offset: UInt64) -> [UInt8] { [0x8a] + buffer + integer(offset) + segment(name) }
+
+    /// `_OSC` of a PCI Express host bridge: what of `control` the operating system asks for it gets (PCI Firmware Specification 3.2, section 4.5.1;
+    /// ACPI, section 6.2.12).
+    static func hostBridgeCapabilities(control: UInt64) -> [UInt8] {
+        let identifier = argument(0), capabilities = argument(3), granted: [UInt8] = [0x60]
+        let status = segment("CDW1"), asked = segment("CDW3")
+        let unknownIdentifier: UInt64 = 1 << 2, masked: UInt64 = 1 << 4
+        let fourArgumentsSerialized: UInt8 = 4 | 1 << 3
+        let body = doubleWord("CDW1", in: capabilities, at: 0)
+            + when(equal(identifier, uuid("33db4d5b-1ff7-401c-9657-7441c03dd766")), [
+                doubleWord("CDW3", in: capabilities, at: 8), and(asked, control, granted),
+                when(not(equal(granted, asked)), [setBits(masked, status)]), store(granted, asked),
+            ], otherwise: [setBits(unknownIdentifier, status)])
+            + result(capabilities)
+        return [0x14] + counted(segment("_OSC") + [fourArgumentsSerialized] + body)
     }
 
     private static func segment(_ name: String) -> [UInt8] {

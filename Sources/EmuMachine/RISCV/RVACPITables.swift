@@ -1,3 +1,4 @@
+import EmuBus
 import EmuCPU
 
 /// ACPI tables every RISC-V board has (ACPI Specification 6.6; RISC-V Boot and Runtime Services Specification, "BRS-I ACPI Requirements").

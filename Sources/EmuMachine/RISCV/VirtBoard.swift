@@ -98,6 +98,7 @@ final class VirtBoard: Board {
         transports = Self.makeTransports(context, interrupts.sink, slots)
         var assembly = PCIAssembly(pci)
         for case .pci(let placement) in placements { try assembly.plug(placement) }
+        try assembly.check()
         seedSource = config.entropySource(stream: .max)
         try map()
         try fillFirmwareConfiguration(slots)

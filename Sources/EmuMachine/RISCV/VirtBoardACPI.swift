@@ -41,13 +41,14 @@ extension VirtBoard {
             }
         }
         let layout = pci.layout
+        let nativeHotPlug: UInt64 = 1 << 0, expressCapability: UInt64 = 1 << 4
         return AML.device("PCI0", [
             AML.named("_HID", "PNP0A08"), AML.named("_CID", "PNP0A03"), AML.named("_SEG", 0), AML.named("_BBN", 0), AML.named("_UID", 0), AML.named("_CCA", 1),
             AML.resources([
                 AML.busNumbers(0...255), AML.memoryWindow32(layout.memory32.base, layout.memory32.size),
                 AML.memoryWindow64(layout.memory64.base, layout.memory64.size),
             ]),
-            AML.named("_PRT", AML.package(routes)),
+            AML.named("_PRT", AML.package(routes)), AML.hostBridgeCapabilities(control: nativeHotPlug | expressCapability),
         ])
     }
 

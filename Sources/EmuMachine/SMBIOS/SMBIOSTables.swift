@@ -42,6 +42,7 @@ struct SMBIOSTables {
     }
 
     private let fields: [SMBIOSFields]
+    private let given: [[UInt8]]
     private var bytes = LittleEndianBytes()
 
     /// - Parameters:
@@ -50,16 +51,20 @@ struct SMBIOSTables {
     ///   - uuid: of the system, in the order of its text.
     init(_ machine: Machine, fields: [SMBIOSFields], given: [[UInt8]], uuid: [UInt8]?) {
         self.fields = fields
-        let replaced = Set(given.map { $0.first ?? 0 })
+        self.given = given
+        let replaced = Set(given.map { $0[0] })
         for structure in given { bytes.add(structure) }
         let made: [(UInt8, (inout SMBIOSTables) -> Void)] = [
             (0, { $0.addFirmware() }), (1, { $0.addSystem(machine, uuid) }), (2, { $0.addBaseboard() }), (3, { $0.addChassis() }),
-            (4, { $0.addProcessor(machine) }), (11, { $0.addStrings() }), (16, { $0.addMemory(machine) }),
+            (4, { $0.addProcessor(machine) }), (11, { $0.addStrings() }), (16, { $0.addMemoryArray(machine) }), (17, { $0.addMemoryModule(machine) }),
+            (19, { $0.addMemoryPlace(machine) }), (32, { $0.add(32, [UInt8](repeating: 0, count: 7)) }),
         ]
         for (type, add) in made where !replaced.contains(type) { add(&self) }
-        add(32, [UInt8](repeating: 0, count: 7))
-        add(127, [])
+        add(Self.end, [])
     }
+
+    /// Type of the structure that ends the table.
+    static let end: UInt8 = 127
 
     /// The whole of a file with one structure: header, formatted area and strings, closed by two zeros; nil when it is none.
     static func structure(in file: [UInt8]) -> [UInt8]? {
@@ -99,12 +104,15 @@ struct SMBIOSTables {
         }
     }
 
-    private static func handle(_ type: UInt8) -> UInt16 { UInt16(type) << 8 }
+    /// What others call the structure of a type.
+    private func handle(_ type: UInt8) -> UInt16 {
+        given.first { $0[0] == type }.map { UInt16($0[2]) | UInt16($0[3]) << 8 } ?? UInt16(type) << 8
+    }
 
     /// - Parameter body: what follows the header of four bytes.
     private mutating func add(_ type: UInt8, _ body: [UInt8], _ strings: Strings = Strings()) {
         bytes.add([type, UInt8(4 + body.count)])
-        bytes.add(Self.handle(type))
+        bytes.add(handle(type))
         bytes.add(body)
         for text in strings.all { bytes.add(Array(text.utf8.filter { $0 != 0 }) + [0]) }
         bytes.add(strings.all.isEmpty ? [0, 0] : [0])
@@ -147,7 +155,7 @@ struct SMBIOSTables {
         body.add(["manufacturer", "product", "version", "serial", "asset"].map { strings.number(value(2, $0)) })
         let hostsOthers: UInt8 = 1, motherboard: UInt8 = 10
         body.add([hostsOthers, strings.number(value(2, "location"))])
-        body.add(Self.handle(3))
+        body.add(handle(3))
         body.add([motherboard, 0])
         add(2, body.bytes, strings)
     }
@@ -187,22 +195,27 @@ struct SMBIOSTables {
         if !strings.all.isEmpty { add(11, [UInt8(strings.all.count)], strings) }
     }
 
-    /// One array with one module, and where it is: structures 16, 17 and 19.
-    private mutating func addMemory(_ machine: Machine) {
+    /// No error of the memory was ever reported, nor ever will be.
+    private static let noError: UInt16 = 0xfffe
+
+    /// One array, with one module.
+    private mutating func addMemoryArray(_ machine: Machine) {
         var array = LittleEndianBytes()
-        let other: UInt8 = 1, systemMemory: UInt8 = 3, noCorrection: UInt8 = 3, noError: UInt16 = 0xfffe
+        let other: UInt8 = 1, systemMemory: UInt8 = 3, noCorrection: UInt8 = 3
         array.add([other, systemMemory, noCorrection])
         array.add(UInt32(0x8000_0000))
-        array.add(noError)
+        array.add(Self.noError)
         array.add(UInt16(1))
         array.add(machine.memory)
         add(16, array.bytes)
+    }
 
+    private mutating func addMemoryModule(_ machine: Machine) {
         var strings = Strings(), module = LittleEndianBytes()
         let unknownWidth: UInt16 = 0xffff, dimm: UInt8 = 9, ram: UInt8 = 7, otherDetail: UInt16 = 2
         let mebibytes = (machine.memory + 0xf_ffff) >> 20, speed = value(17, "speed").flatMap { UInt16($0) } ?? 0
-        module.add(Self.handle(16))
-        for field in [noError, unknownWidth, unknownWidth, UInt16(mebibytes < 0x7fff ? mebibytes : 0x7fff)] { module.add(field) }
+        module.add(handle(16))
+        for field in [Self.noError, unknownWidth, unknownWidth, UInt16(mebibytes < 0x7fff ? mebibytes : 0x7fff)] { module.add(field) }
         module.add([dimm, 0, strings.number((value(17, "loc_pfx") ?? "DIMM") + " 0"), strings.number(value(17, "bank")), ram])
         module.add(otherDetail)
         module.add(speed)
@@ -212,10 +225,13 @@ struct SMBIOSTables {
         module.add(UInt32(clamping: mebibytes < 0x7fff ? 0 : mebibytes))
         for _ in 0..<4 { module.add(UInt16(0)) }
         add(17, module.bytes, strings)
+    }
 
+    /// Where the array's memory is.
+    private mutating func addMemoryPlace(_ machine: Machine) {
         var place = LittleEndianBytes()
         place.add(UInt64.max)
-        place.add(Self.handle(16))
+        place.add(handle(16))
         place.add(UInt8(1))
         place.add(machine.memoryBase)
         place.add(machine.memoryBase + (machine.memory - 1))

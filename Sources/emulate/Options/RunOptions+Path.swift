@@ -43,7 +43,8 @@ extension RunOptions {
     /// Boots `disk` as an installed system is booted.
     private mutating func start(_ firmware: UEFIFirmware, forDisk disk: DriveConfig) {
         let kept = firmware.keepingVariables(besideDisk: disk.file, isWritable: !disk.isReadOnly && !disk.isSnapshot && !config.snapshotsDrives)
-        config.drives += [kept.code, kept.variables]
+        config.drives += [kept.firmware.code, kept.firmware.variables]
+        if let problem = kept.problem { warnings.append(problem) }
         if !isMemoryGiven { config.memory = Self.systemMemory }
     }
 

@@ -26,6 +26,8 @@ package struct RunOptions {
     package var findFirmware: @Sendable () -> UEFIFirmware? = { UEFIFirmware.find() }
     /// The word that is no option: a program, kernel or disk to find out about.
     package var path: String?
+    /// What the user should know of before the guest starts.
+    package var warnings: [String] = []
 
     // What is settled by `finish`, when all options are known.
     var serialTargets: [CharacterOptions.Target] = []

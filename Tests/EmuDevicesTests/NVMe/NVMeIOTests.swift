@@ -1,5 +1,6 @@
 import EmuBus
 import EmuDevices
+import Foundation
 import Glibc
 import TestSupport
 import Testing
@@ -185,6 +186,56 @@ import Testing
         #expect(bench.disk.log.count == first)
         bench.pci.events.run(to: bench.pci.events.now + 100_000)
         #expect(bench.disk.log.count == 200)
+    }
+
+    /// One store lets several queues go on at once; together they get no more than one would.
+    @Test func oneStoreStartsOneRoundForAllQueuesAndNoneStarves() throws {
+        let bench = try NVMeBench(NotedDisk(sectors: 1024))
+        bench.enable()
+        let page = bench.pages(2)
+        for index in 0..<512 { bench.put(page + UInt64(8 * index), page + 4096) }
+        // Each queue has its own place on the disk, and work for three rounds.
+        for queue in 1...3 { bench.createPair(queue, size: 512) }
+        bench.function.write(4, UInt16(2))
+        for queue in 1...3 {
+            for _ in 0..<400 { bench.add(queue, Self.write, namespace: 1, prp1: page + 4096, prp2: page, bench.blocks(UInt64(queue), 1021)) }
+            bench.ring(queue)
+        }
+        #expect(bench.disk.log.isEmpty)
+        bench.function.enable()
+        let first = bench.disk.log
+        #expect(first.count >= 100 && first.count < 200 && Set(first) == ["write 512"])
+        bench.pci.events.run(to: bench.pci.events.now + 10_000)
+        #expect(Set(bench.disk.log[first.count...]) == ["write 1024"])
+        bench.pci.events.run(to: bench.pci.events.now + 10_000)
+        #expect(Set(bench.disk.log[(2 * first.count)...]) == ["write 1536"])
+        bench.pci.events.run(to: bench.pci.events.now + 1_000_000)
+        #expect(bench.disk.log.count == 1200)
+    }
+
+    @Test func equalControllersSaveEqualStates() throws {
+        func state(_ vectors: [UInt32], _ features: [UInt32]) throws -> Data {
+            let bench = try NVMeBench.started()
+            for vector in vectors { #expect(bench.run(0, 9, [9, vector | 1 << 16]) == 0) }
+            for feature in features { #expect(bench.run(0, 9, [feature, 1]) == 0) }
+            return try bench.controller.encodedState()
+        }
+        #expect(try state([0, 1, 2, 3, 4], [1, 5, 6, 8, 10, 11]) == state([4, 3, 2, 1, 0], [1, 5, 6, 8, 10, 11].reversed()))
+    }
+
+    /// Requests for events in a damaged file are dropped where there can be none, and the names of the others are taken.
+    @Test func restoredEventRequestsAreChecked() throws {
+        let bench = try NVMeBench.started()
+        let id = bench.add(0, 12)
+        bench.ring(0)
+        var text = String(decoding: try bench.controller.encodedState(), as: UTF8.self)
+        text.replace("\"requests\":[{", with: "\"requests\":[{\"id\":1,\"queue\":77},{\"id\":2,\"queue\":-1},{")
+        try bench.controller.restoreState(from: Data(text.utf8))
+        bench.add(0, 2, id: id)
+        bench.ring(0)
+        #expect(bench.completions().map(\.status) == [3])
+        bench.write(0x1000 + 8 * 60, 0)
+        #expect(bench.completions().map(\.id) == [id])
     }
 
     @Test func savedStateContinuesWhereItWasTaken() throws {

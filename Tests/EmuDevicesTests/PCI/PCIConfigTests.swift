@@ -32,6 +32,14 @@ import Testing
         }
     }
 
+    @Test func aDebuggerSeesWhatSoftwareWouldRead() {
+        for address in [PCIBench.ecam + 3 << 15, PCIBench.ecam + 1 << 15] {
+            for (offset, size): (UInt64, Int) in [(0, 4), (2, 2), (8, 1), (0x34, 1), (0xffc, 4)] {
+                #expect(bench.host.windows[0].peek(address - PCIBench.ecam + offset, size: size) == bench.read(address + offset, size: size))
+            }
+        }
+    }
+
     @Test func identityCannotBeWrittenAndReservedBitsStayZero() {
         // Base addresses are tested below; one bit of Device Control resets the function.
         let deviceControl = function.capabilities(0x10)[0] + 8
@@ -140,6 +148,18 @@ import Testing
         #expect(bench.interrupts.high == [])
         #expect(bench.function(7).read(6, as: UInt16.self) & 1 << 3 != 0)
         bench.function(7).write(4, UInt16(0))
+        #expect(bench.interrupts.high == [3])
+    }
+
+    @Test func thePinIsDownWhileMessagesAreUsed() {
+        probe.function.setInterrupt(true)
+        let control = function.capabilities(0x11)[0] + 2
+        function.write(control, UInt16(1 << 15))
+        #expect(bench.interrupts.high == [] && function.read(6, as: UInt16.self) & 1 << 3 == 0)
+        probe.function.setInterrupt(false)
+        probe.function.setInterrupt(true)
+        #expect(bench.interrupts.high == [])
+        function.write(control, UInt16(0))
         #expect(bench.interrupts.high == [3])
     }
 

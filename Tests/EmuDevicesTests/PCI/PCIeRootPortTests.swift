@@ -25,6 +25,7 @@ import Testing
 
     private var express: Int { bridge.capabilities(0x10)[0] }
     private var slotStatus: UInt16 { bridge.read(express + 0x1a) }
+    private var linkIsUp: Bool { bridge.read(express + 0x12, as: UInt16.self) & 1 << 13 != 0 }
 
     @Test func configurationReachesTheBusSoftwareNumbered() {
         #expect(!behind.exists)
@@ -105,12 +106,47 @@ import Testing
         #expect(slotStatus & 1 != 0 && bench.interrupts.high == [2])
         // Off, but the light still blinks: the guest is not done.
         bridge.write(express + 0x18, UInt16(1 << 10 | 2 << 8))
-        #expect(removed.isEmpty)
+        #expect(removed.isEmpty && probe.resets == 1)
         bridge.write(express + 0x18, UInt16(1 << 10 | 3 << 8))
-        #expect(removed.count == 1 && probe.resets == 1 && probe.function.bus == nil)
+        #expect(removed.count == 1 && probe.function.bus == nil)
         #expect(slotStatus & 1 << 6 == 0 && bench.interrupts.high == [])
         number()
         #expect(!behind.exists)
+    }
+
+    @Test func aDeviceNobodyTakesIsBackWithThePower() {
+        number()
+        behind.enable()
+        bridge.write(express + 0x1a, UInt16.max)
+        bridge.write(express + 0x18, UInt16(1 << 10 | 3 << 8))
+        #expect(slotStatus == 1 << 6 | 1 << 8 && !linkIsUp && probe.resets == 1 && !behind.exists)
+        bridge.write(express + 0x18, UInt16(1 << 8))
+        #expect(linkIsUp && behind.exists && behind.read(4, as: UInt16.self) == 0)
+        // A reset switches it on, too.
+        bridge.write(express + 0x18, UInt16(1 << 10 | 3 << 8))
+        bench.host.reset()
+        number()
+        #expect(linkIsUp && behind.exists)
+    }
+
+    @Test func aRestoredPortSendsNoMessageAgain() throws {
+        let message = PCIBench.ram + 0x100
+        bridge.place(0, at: 0x5000_0000)
+        bridge.enable()
+        bridge.write(bridge.capabilities(0x11)[0] + 2, UInt16(1 << 15))
+        bench.write(0x5000_0000, message, size: 8)
+        bench.write(0x5000_0008, 0x77, size: 8)
+        bridge.write(express + 0x1a, UInt16.max)
+        bridge.write(express + 0x18, UInt16(1 << 5 | 1))
+        port.requestRemoval()
+        #expect(bench.word(message) == 0x77)
+        _ = bench.space.storeMemory(message, UInt32(0))
+        try port.restoreState(from: port.encodedState())
+        #expect(bench.word(message) == 0)
+        // The next one is told of.
+        bridge.write(express + 0x1a, UInt16.max)
+        port.requestRemoval()
+        #expect(bench.word(message) == 0x77)
     }
 
     @Test func aSlotWithoutHotPlugStaysAsItIs() {

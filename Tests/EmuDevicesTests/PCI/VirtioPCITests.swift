@@ -115,6 +115,25 @@ import Testing
 
     // MARK: Bus mastering
 
+    @Test func whatWaitedForBusMasteringIsOneRoundOfService() {
+        let driver = driver()
+        driver.negotiate()
+        for queue in 0...1 { driver.setUpQueue(queue, size: 8) }
+        driver.ready()
+        function.write(4, UInt16(3))
+        let output = MockBuffer(PCIBench.ram + (4 << 20), 24 << 20, isWritable: true)
+        for queue in 0...1 {
+            for _ in 0..<4 { _ = driver.queues[queue]!.add([driver.readable([1]), output]) }
+            driver.queues[queue]!.kick()
+        }
+        #expect(device.state.served == 0)
+        function.enable()
+        // 64 MiB are reached by the third.
+        #expect(device.state.served == 3)
+        bench.events.run(to: bench.events.now + 100_000)
+        #expect(device.state.served == 8)
+    }
+
     @Test func whatIsOfferedWithoutBusMasteringIsServedWithIt() {
         let driver = driver()
         driver.start()

@@ -15,6 +15,7 @@ public final class VirtioPCI: PCIDevice, RequestServer {
         /// MSI-X vectors; 0 for no MSI-X, nil for one for each queue and one for the configuration.
         public var vectors: Int?
 
+        /// As the properties say.
         public init(isTransitional: Bool = true, isExpress: Bool = false, vectors: Int? = nil) {
             self.isTransitional = isTransitional
             self.isExpress = isExpress
@@ -64,6 +65,7 @@ public final class VirtioPCI: PCIDevice, RequestServer {
         }
     }
 
+    /// Guest-visible state, the device's included.
     public struct State: Codable {
         var function: PCIFunction.State
         var registers: Registers
@@ -72,15 +74,19 @@ public final class VirtioPCI: PCIDevice, RequestServer {
     }
 
     public let function: PCIFunction
+    /// The device's, followed by "-pci".
     public let stateName: String
     public let device: any VirtioDevice
+    /// The legacy interface exists, too.
     public let isTransitional: Bool
     var registers: Registers
     private(set) var core: VirtioCore!
     /// Offset of the capability through which configuration accesses reach the structures.
     private var accessCapability = 0
 
-    /// - Parameter memory: where queues and buffers live.
+    /// - Parameters:
+    ///   - memory: where queues and buffers live.
+    ///   - options: what the device offers beyond its own features.
     public init(
         _ device: any VirtioDevice, memory: AddressSpace, events: EventQueue, configuration: Configuration = Configuration(),
         options: VirtioOptions = VirtioOptions()
