@@ -178,7 +178,11 @@ extension RVProcessor {
     }
 
     private func writeInterruptPending(_ value: UInt64, writable: UInt64) {
-        h.pointee.mipSoftware = h.pointee.mipSoftware & ~writable | value & writable
+        if h.pointee.isShared {
+            changeSharedInterrupts(clear: writable & ~value, set: writable & value)
+        } else {
+            h.pointee.mipSoftware = h.pointee.mipSoftware & ~writable | value & writable
+        }
         updateInterruptRequest()
     }
 
