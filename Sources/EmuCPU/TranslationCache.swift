@@ -161,6 +161,7 @@ public final class TranslationCache {
         buckets = .allocate(capacity: Self.bucketCount)
         buckets.initialize(repeating: nil, count: Self.bucketCount)
         bus.codeWritten = { [unowned self] address, length in _ = self.invalidate(address, length) }
+        bus.loadsMoved = { [unowned self] in for each in views { each.flush() } }
     }
 
     deinit {
@@ -273,7 +274,7 @@ public final class TranslationCache {
     /// Makes stores to the page of `address` take the slow path, and those to `length` bytes in it come to `invalidate`.
     /// - Parameter block: what begins there; nil for the end of an instruction that began in another page.
     private func markCode(_ address: UInt64, _ length: Int, first block: UnsafeMutablePointer<Block>?) {
-        guard let memory = bus.memory(at: address) else { return }
+        guard let memory = bus.codeMemory(at: address) else { return }
         let index = memory.page(of: address)
         let flags = memory.pageFlags + index, record = book(memory).records + index
         if let block {
@@ -309,7 +310,7 @@ public final class TranslationCache {
 
     /// Calls `body` with each block that begins in the page at `address`.
     func forEachBlock(inPage address: UInt64, _ body: (UnsafeMutablePointer<Block>) -> Void) {
-        guard let memory = bus.memory(at: address) else { return }
+        guard let memory = bus.codeMemory(at: address) else { return }
         var block = Self.blocks(book(memory).records + memory.page(of: address))
         while let each = block {
             if each.pointee.isValid { body(each) }
@@ -386,7 +387,7 @@ public final class TranslationCache {
     }
 
     private func invalidate(page: UInt64, _ address: UInt64, _ length: Int) -> Bool {
-        guard let memory = bus.memory(at: page) else { return false }
+        guard let memory = bus.codeMemory(at: page) else { return false }
         let index = memory.page(of: page)
         let record = book(memory).records + index
         var address = address, end = address &+ UInt64(length)
@@ -485,7 +486,7 @@ public final class TranslationCache {
 
     /// Every page that holds decoded code, with the memory it is a page of.
     private var pagesWithCode: [(memory: GuestRAM, index: Int)] {
-        bus.memories.flatMap { memory in
+        bus.codeMemories.flatMap { memory in
             let book = memory.books[number], isShared = isShared
             return (0..<Int(memory.size >> UInt64(GuestRAM.pageShift))).lazy
                 // Among others a page may have lost its flag while mail about it is under way.

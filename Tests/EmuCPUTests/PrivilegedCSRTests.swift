@@ -17,13 +17,14 @@ import Testing
         Rule(.senvcfg, ones: 0xf1),
         Rule(.menvcfg, ones: 0xe000_0000_0000_00f1),
         Rule(.sstateen0, .sstateen1, .sstateen2, .sstateen3, ones: 0),
-        Rule(.mstateen0, ones: 0xc000_0000_0000_0000),
+        Rule(.mstateen0, ones: 0xd800_0000_0000_0000),
         Rule(.mstateen1, .mstateen2, .mstateen3, ones: 0x8000_0000_0000_0000),
         Rule(.sscratch, .mscratch, .scause, .mcause, .stval, .mtval, .stimecmp, ones: .max),
         Rule(.sepc, .mepc, ones: .max - 1),
         // No delegation of misaligned jumps (they cannot happen with C), M-mode calls and reserved causes.
         Rule(.medeleg, ones: 0xb3fe),
         Rule(.mideleg, ones: 0x2222), Rule(.mie, ones: 0x2aaa), Rule(.mip, ones: 0x2222),
+        Rule(.miselect, ones: 0xff), Rule(.siselect, ones: 0x1ff), Rule(.mvien, ones: 0x2202), Rule(.mvip, ones: 0x2222),
         Rule(.mcountinhibit, ones: 0xffff_fffd),
         Rule(.mcycle, .minstret, ones: .max),
         Rule(all: numbered(.mhpmcounter3, 29), ones: .max),
@@ -51,8 +52,17 @@ import Testing
         (0..<count).compactMap { RVCSR(rawValue: first.rawValue + $0) }
     }
 
-    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed).
-    static let elsewhere: [RVCSR] = [.pmpcfg0, .satp, .sie, .sip, .misa]
+    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), what leads to interrupt files.
+    static let elsewhere: [RVCSR] = [.pmpcfg0, .satp, .sie, .sip, .misa, .mireg, .sireg, .mtopei, .stopei]
+
+    /// An interrupt file that holds nothing.
+    private final class EmptyFile: InterruptFile {
+        let top: UInt64 = 0
+        func read(_ selector: UInt64) -> UInt64 { 0 }
+        func write(_ selector: UInt64, _ value: UInt64) {}
+        func claim() {}
+        func detachedCopy() -> any InterruptFile { self }
+    }
 
     @Test func everyWritableCSRHoldsItsLegalBits() throws {
         let hart = try TestHart("max", openPMP: false)
@@ -105,6 +115,10 @@ import Testing
         hart[.mstateen2] = .max
         hart[.mstateen3] = .max
         hart[.menvcfg] = .max
+        // Interrupt files, and a register of them selected.
+        (hart.cpu.machineFile, hart.cpu.supervisorFile) = (EmptyFile(), EmptyFile())
+        hart[.mstateen0] = .max
+        (hart[.miselect], hart[.siselect]) = (0x70, 0x70)
         for number in 0..<4096 as Range<UInt16> {
             for mode in Mode.all {
                 hart.cpu.privilege = mode
@@ -116,7 +130,8 @@ import Testing
 
     @Test(arguments: [
         ("f=off", [.fflags, .frm, .fcsr]), ("zicntr=off", [.cycle, .time, .instret]), ("zihpm=off", numbered(.hpmcounter3, 29)),
-        ("sstc=off", [.stimecmp]), ("sscofpmf=off", [.scountovf]), ("smstateen=off", numbered(.mstateen0, 4)),
+        ("sstc=off", [.stimecmp]), ("ssaia=off", [.siselect, .sireg, .stopei, .stopi, .miselect, .mireg, .mtopei, .mtopi, .mvien, .mvip]),
+        ("sscofpmf=off", [.scountovf]), ("smstateen=off", numbered(.mstateen0, 4)),
         ("ssstateen=off", numbered(.mstateen0, 4) + numbered(.sstateen0, 4)),
     ] as [(String, [RVCSR])])
     func absentExtensionsHaveNoCSRs(option: String, absent: [RVCSR]) throws {

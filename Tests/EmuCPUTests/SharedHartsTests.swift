@@ -19,7 +19,7 @@ struct SharedHartsTests {
         let harts: [RVProcessor]
         let group: HartGroup
 
-        init(translating: Bool = false) throws {
+        init(_ cpu: String = "rv64", translating: Bool = false) throws {
             try bus.map(GuestRAM(base: SharedHartsTests.ram, size: 1 << 20), name: "ram")
             let (bus, events) = (bus, events)
             harts = try (0..<2).map { index in
@@ -28,7 +28,7 @@ struct SharedHartsTests {
                     let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: 4 << 20, isShared: true)
                     cache.hostCode = HostCodeCache(cache: cache, backend: backend, threshold: 0)
                 }
-                return RVProcessor(index: index, config: try RVConfig.parse("rv64"), bus: bus, cache: cache, events: events, readTime: { 0 })
+                return RVProcessor(index: index, config: try RVConfig.parse(cpu), bus: bus, cache: cache, events: events, readTime: { 0 })
             }
             group = RVProcessor.makeParallel(harts, bus: bus)
         }
@@ -101,6 +101,87 @@ struct SharedHartsTests {
         for hart in 0..<2 {
             pair.run(hart, at: Self.code, 8)
             #expect(pair.harts[hart].x[5] == 7)
+        }
+    }
+
+    // MARK: Loads and stores
+
+    /// Memory most of the time, which a store of 0 takes away and one of 1 gives back.
+    private final class Changing: MMIODevice {
+        let name = "changing"
+        let contents: GuestRAM
+        private unowned let bus: AddressSpace
+
+        init(_ bus: AddressSpace, at base: UInt64) throws {
+            self.bus = bus
+            contents = try GuestRAM(base: base, size: 4096, isReadOnly: true)
+        }
+
+        func read(_ offset: UInt64, size: Int) -> UInt64 { 99 }
+        func write(_ offset: UInt64, _ value: UInt64, size: Int) { bus.setLoads(from: contents, isDirect: value != 0) }
+        func reset() {}
+    }
+
+    @Test(arguments: engines) func loadsFindADeviceAgainOnceAnotherHartHasAskedForIt(translating: Bool) throws {
+        let pair = try Pair(translating: translating)
+        let device = try Changing(pair.bus, at: 0x2000_0000)
+        try pair.bus.map(device, at: 0x2000_0000, size: 4096, code: device.contents)
+        pair.place([RVAssembly.loadDouble(6, 5, 0), RVAssembly.jump(-4)], at: Self.code)
+        pair.place([RVAssembly.storeDouble(7, 5, 0), RVAssembly.jump(0)], at: Self.data)
+        for hart in pair.harts { hart.x[5] = 0x2000_0000 }
+        for (isMemory, value) in [(UInt64(1), UInt64(0)), (0, 99), (1, 0), (0, 99)] {
+            pair.harts[1].x[7] = isMemory
+            pair.run(1, at: Self.data, 2)
+            pair.run(0, at: Self.code, 8)
+            #expect(pair.harts[0].x[6] == value)
+        }
+    }
+
+    @Test func codeThatADeviceHoldsIsDecodedAnewByAllHarts() throws {
+        let pair = try Pair()
+        let device = try Changing(pair.bus, at: 0x2000_0000)
+        try pair.bus.map(device, at: 0x2000_0000, size: 4096, code: device.contents)
+        for value: Int32 in 1...3 {
+            device.contents.host.storeBytes(of: UInt64(RVAssembly.addImmediate(5, 0, value)) | UInt64(RVAssembly.jump(-4)) << 32, as: UInt64.self)
+            pair.bus.dropCode(0x2000_0000, 8)
+            for hart in 0..<2 {
+                pair.run(hart, at: 0x2000_0000, 8)
+                #expect(pair.harts[hart].x[5] == UInt64(value))
+            }
+        }
+        // And after everything was forgotten.
+        for hart in pair.harts { hart.cache.flushAll() }
+        pair.bus.dropCode(0x2000_0000, 8)
+        pair.run(0, at: 0x2000_0000, 8)
+        #expect(pair.harts[0].x[5] == 3)
+    }
+
+    /// Elements of 1, 2, 4 and 8 bytes.
+    @Test(arguments: 0..<4) func vectorStoresAmongOthersStoreWhatTheRegistersHold(width: Int) throws {
+        let pair = try Pair("rv64,v=on")
+        let hart = pair.harts[0]
+        hart.writeCSR(.mstatus, 3 << 9)
+        // vsetvli x0, x11, e8…e64, m8; vse8…64.v v8, (x10)
+        let field: UInt32 = [0, 5, 6, 7][width]
+        pair.place([
+            (UInt32(width) << 3 | 3) << 20 | 11 << 15 | 7 << 12 | 0x57, 1 << 25 | 10 << 15 | field << 12 | 8 << 7 | 0x27, RVAssembly.jump(0),
+        ], at: Self.code)
+        for index in 0..<8 * hart.vlenb { hart.v.storeBytes(of: UInt8(truncatingIfNeeded: index + 1), toByteOffset: 8 * hart.vlenb + index, as: UInt8.self) }
+        let memory = try #require(pair.bus.memory(at: Self.data, length: 512)), place = memory.host + Int(Self.data - memory.base)
+        // The page is known to stores.
+        pair.harts[0].x[11] = 1
+        hart.x[10] = Self.data
+        pair.run(0, at: Self.code, 2)
+        for shift in 0..<16 {
+            for count in [1, 2, 3, 7, 15, 16, 27] {
+                place.initializeMemory(as: UInt8.self, repeating: 0, count: 512)
+                hart.x[10] = Self.data + UInt64(shift)
+                hart.x[11] = UInt64(count)
+                pair.run(0, at: Self.code, 2)
+                let length = count << width
+                let found = (0..<512).map { place.load(fromByteOffset: $0, as: UInt8.self) }
+                #expect(found == (0..<512).map { $0 >= shift && $0 < shift + length ? UInt8(truncatingIfNeeded: $0 - shift + 1) : 0 }, "\(shift), \(count)")
+            }
         }
     }
 

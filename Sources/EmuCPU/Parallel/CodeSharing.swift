@@ -20,6 +20,8 @@ package final class CodeSharing: @unchecked Sendable {
         case written(address: UInt64, length: Int)
         /// Give up direct write entries for a page.
         case protect(page: UInt64)
+        /// Loads from some addresses find a device where they found memory, or the other way round.
+        case loadsMoved
     }
 
     /// A cache's letters, and how many there have ever been and have been dealt with.
@@ -35,6 +37,9 @@ package final class CodeSharing: @unchecked Sendable {
     /// By hart: the number of its cache among the books of memory.
     private let numbers: [Int]
     private let codeLock = Atomic<Bool>(false)
+    /// How often loads have moved, and how much of that every hart that runs is known to know.
+    private let moves = Atomic<UInt64>(0)
+    private let settledMoves = Atomic<UInt64>(0)
 
     /// - Parameter caches: those of the group's harts, in order.
     package init(group: HartGroup, bus: AddressSpace, caches: [TranslationCache]) {
@@ -44,6 +49,7 @@ package final class CodeSharing: @unchecked Sendable {
         numbers = caches.map(\.number)
         for (index, cache) in caches.enumerated() { cache.share(self, as: index) }
         bus.codeWritten = { [unowned self] in codeWritten($0, $1, by: nil) }
+        bus.loadsMoved = { [unowned self] in loadsMoved() }
     }
 
     // MARK: Atomics
@@ -86,6 +92,7 @@ package final class CodeSharing: @unchecked Sendable {
             switch letter {
             case .written(let address, let length): hasDropped = cache.invalidate(address, length) || hasDropped
             case .protect(let page): cache.protectFromWrites(page: page)
+            case .loadsMoved: for each in cache.views { each.flushLoads() }
             }
         }
         mailbox.done.store(sent, ordering: .sequentiallyConsistent)
@@ -106,7 +113,7 @@ package final class CodeSharing: @unchecked Sendable {
     }
 
     private func codeWrittenInPage(_ address: UInt64, _ length: UInt64, by writer: Int?) {
-        guard let memory = bus.memory(at: address) else { return }
+        guard let memory = bus.codeMemory(at: address) else { return }
         let mask = GuestRAM.codeMask(address, length)
         let page = memory.page(of: address)
         for member in 0..<group.count where member != writer {
@@ -144,6 +151,32 @@ package final class CodeSharing: @unchecked Sendable {
         return true
     }
 
+    // MARK: Loads
+
+    /// A device has taken memory from where loads find it, or given it. With the machine's lock, for which other harts may be waiting.
+    private func loadsMoved() {
+        for member in 0..<group.count { send(.loadsMoved, to: member) }
+        _ = moves.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+
+    /// After a store of a hart's to a device, which may have moved loads: returns when no hart that runs finds them where they were.
+    /// Without the machine's lock.
+    @inline(__always)
+    func settleLoads(_ cache: TranslationCache, _ member: Int) {
+        let present = moves.load(ordering: .sequentiallyConsistent)
+        if settledMoves.load(ordering: .sequentiallyConsistent) != present { settleLoads(cache, member, present) }
+    }
+
+    @inline(never)
+    private func settleLoads(_ cache: TranslationCache, _ member: Int, _ present: UInt64) {
+        withCodeLock(cache, member) {
+            guard settledMoves.load(ordering: .sequentiallyConsistent) < present else { return }
+            waitForReplies(to: member)
+            settledMoves.store(present, ordering: .sequentiallyConsistent)
+        }
+        _ = readMail(cache, member)
+    }
+
     // MARK: Decoding
 
     /// Runs `body` under the code lock. Whoever waits for it reads mail meanwhile: its holder may be waiting for that.
@@ -158,7 +191,7 @@ package final class CodeSharing: @unchecked Sendable {
 
     /// Before code at `address` is read: all stores to its page take the slow path from now on, and one to its line is reported to `cache`.
     func protect(_ address: UInt64, for cache: TranslationCache, _ member: Int) {
-        guard let memory = bus.memory(at: address) else { return }
+        guard let memory = bus.codeMemory(at: address) else { return }
         let page = memory.page(of: address)
         withCodeLock(cache, member) {
             _ = map(memory, page, of: member).pointee.bitwiseOr(GuestRAM.codeMask(address, 1), ordering: .sequentiallyConsistent)
@@ -166,13 +199,17 @@ package final class CodeSharing: @unchecked Sendable {
             guard old & GuestRAM.PageFlags.hasCode == 0, old & GuestRAM.PageFlags.writeCached != 0 else { return }
             cache.protectFromWrites(page: address & ~0xfff)
             for other in 0..<group.count where other != member { send(.protect(page: address & ~0xfff), to: other) }
-            for other in 0..<group.count where other != member { waitForReply(other, cache, member) }
+            waitForReplies(to: member)
             _ = Self.flags(memory, page).pointee.bitwiseAnd(~GuestRAM.PageFlags.writeCached, ordering: .sequentiallyConsistent)
         }
     }
 
-    /// Until a hart has read its mail, or is parked: then it reads it before it runs.
-    private func waitForReply(_ other: Int, _ cache: TranslationCache, _ member: Int) {
+    /// Until every other hart has read its mail, or is parked: then it reads it before it runs. Under the code lock.
+    private func waitForReplies(to member: Int) {
+        for other in 0..<group.count where other != member { waitForReply(other) }
+    }
+
+    private func waitForReply(_ other: Int) {
         let mailbox = mailboxes[other]
         let ticket = mailbox.sent.load(ordering: .sequentiallyConsistent)
         var turns = 0
@@ -184,7 +221,7 @@ package final class CodeSharing: @unchecked Sendable {
 
     /// Marks decoded code in the maps; false when its page has lost its flag meanwhile and must be protected again.
     func mark(_ address: UInt64, _ length: Int, for cache: TranslationCache, _ member: Int) -> Bool {
-        guard let memory = bus.memory(at: address) else { return true }
+        guard let memory = bus.codeMemory(at: address) else { return true }
         let page = memory.page(of: address)
         return withCodeLock(cache, member) {
             guard hasCode(memory, page: page) else { return false }

@@ -3,8 +3,8 @@ struct RVAlias: Sendable {
     /// What an instance must look like; rd and rs1 name register numbers.
     enum Condition: Sendable {
         case rd(UInt8), rs1(UInt8), rs2(UInt8), immediate(Int32)
-        /// rs1 and rs2 are the same register.
-        case sameSources
+        /// rs1 and rs2 are the same register; and rd is, too.
+        case sameSources, sameRegisters
     }
 
     let name: String
@@ -29,12 +29,13 @@ struct RVAlias: Sendable {
             case .rs2(let n): r.rs2 == n
             case .immediate(let value): r.imm == value
             case .sameSources: r.rs1 == r.rs2
+            case .sameRegisters: r.rs1 == r.rs2 && r.rd == r.rs1
             }
         }
     }
 
     /// In order of preference. Compressed rows list theirs themselves; one without any is written as what it expands to.
-    static let all: [RVAlias] = integer + jumps + csrs + floats + compressed
+    static let all: [RVAlias] = integer + jumps + csrs + floats + vectors + compressed
 
     private static let integer = [
         RVAlias("nop", for: "addi", when: .rd(0), .rs1(0), .immediate(0)),
@@ -110,6 +111,21 @@ struct RVAlias: Sendable {
             RVAlias("fabs.\(size)", for: "fsgnjx.\(size)", when: .sameSources, writes: [.fd, .fs1]),
         ]
     }
+
+    private static let vectors =
+        [
+            RVAlias("vneg.v", for: "vrsub.vx", when: .rs1(0), writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vnot.v", for: "vxor.vi", when: .rs1(31), writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vwcvt.x.x.v", for: "vwadd.vx", when: .rs1(0), writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vwcvtu.x.x.v", for: "vwaddu.vx", when: .rs1(0), writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vncvt.x.x.w", for: "vnsrl.wx", when: .rs1(0), writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vfneg.v", for: "vfsgnjn.vv", when: .sameSources, writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vfabs.v", for: "vfsgnjx.vv", when: .sameSources, writes: [.vd, .vs2, .vectorMask]),
+            RVAlias("vmmv.m", for: "vmand.mm", when: .sameSources, writes: [.vd, .vs2]),
+            RVAlias("vmnot.m", for: "vmnand.mm", when: .sameSources, writes: [.vd, .vs2]),
+            RVAlias("vmclr.m", for: "vmxor.mm", when: .sameRegisters, writes: [.vd]),
+            RVAlias("vmset.m", for: "vmxnor.mm", when: .sameRegisters, writes: [.vd]),
+        ] + [1, 2, 4, 8].map { RVAlias("vl\($0)r.v", for: "vl\($0)re8.v", writes: [.vd, .address]) }
 
     /// HINTs keep their compressed names.
     private static let compressed = [

@@ -68,7 +68,7 @@ extension RVProcessor {
 
     /// Memory still holds the instructions in `scratch`.
     private func isStill(_ physical: UInt64, _ decoded: Decoded) -> Bool {
-        guard let code = bus.memoryPointer(physical & TLBEntry.pageMask, UInt64(GuestRAM.pageSize)) else { return false }
+        guard let code = bus.codePointer(physical & TLBEntry.pageMask, UInt64(GuestRAM.pageSize)) else { return false }
         let start = Int(physical & 0xfff)
         for index in 0..<decoded.count {
             let position = start + Int(scratch[index].offset), bits = scratch[index].raw
@@ -77,7 +77,7 @@ extension RVProcessor {
             let high =
                 position + 2 < GuestRAM.pageSize
                 ? code.loadUnaligned(fromByteOffset: position + 2, as: UInt16.self)
-                : bus.memoryPointer(decoded.secondPage, 2)?.loadUnaligned(as: UInt16.self)
+                : bus.codePointer(decoded.secondPage, 2)?.loadUnaligned(as: UInt16.self)
             guard high == UInt16(truncatingIfNeeded: bits >> 16) else { return false }
         }
         return true
@@ -85,7 +85,7 @@ extension RVProcessor {
 
     private func decode(_ pc: UInt64, _ physical: UInt64, limit: Int) -> Decoded? {
         let page = physical & TLBEntry.pageMask
-        guard let code = bus.memoryPointer(page, UInt64(GuestRAM.pageSize)) else {
+        guard let code = bus.codePointer(page, UInt64(GuestRAM.pageSize)) else {
             Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
             _ = raise(RVCause.fetchAccess, pc)
             return nil
@@ -109,11 +109,11 @@ extension RVProcessor {
                     if count > 0 { break }
                     let tail = (pc | 0xfff) &+ 1
                     guard let second = translate(tail, 2, .fetch) else { return nil }
-                    guard let high = bus.memoryPointer(second, 2) else {
+                    guard let next = bus.codePointer(second, 2) else {
                         _ = raise(RVCause.fetchAccess, tail)
                         return nil
                     }
-                    bits |= UInt32(high.loadUnaligned(as: UInt16.self)) << 16
+                    bits |= UInt32(next.loadUnaligned(as: UInt16.self)) << 16
                     secondPage = second
                 }
             }

@@ -23,11 +23,16 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case sstateen0 = 0x10C, sstateen1, sstateen2, sstateen3
     case sscratch = 0x140, sepc, scause, stval, sip
     case stimecmp = 0x14D
+    case siselect = 0x150, sireg
+    case stopei = 0x15C
     case satp = 0x180
     case scountovf = 0xDA0
+    case stopi = 0xDB0
     // Machine level
     case mvendorid = 0xF11, marchid, mimpid, mhartid, mconfigptr
+    case mtopi = 0xFB0
     case mstatus = 0x300, misa, medeleg, mideleg, mie, mtvec, mcounteren
+    case mvien = 0x308, mvip
     case menvcfg = 0x30A
     case mstateen0 = 0x30C, mstateen1, mstateen2, mstateen3
     case mcountinhibit = 0x320
@@ -36,6 +41,8 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case mhpmevent19, mhpmevent20, mhpmevent21, mhpmevent22, mhpmevent23, mhpmevent24, mhpmevent25, mhpmevent26
     case mhpmevent27, mhpmevent28, mhpmevent29, mhpmevent30, mhpmevent31
     case mscratch = 0x340, mepc, mcause, mtval, mip
+    case miselect = 0x350, mireg
+    case mtopei = 0x35C
     case pmpcfg0 = 0x3A0
     case pmpcfg2 = 0x3A2
     case pmpaddr0 = 0x3B0, pmpaddr1, pmpaddr2, pmpaddr3, pmpaddr4, pmpaddr5, pmpaddr6, pmpaddr7
@@ -73,6 +80,8 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3: .ssstateen
         case .mstateen0, .mstateen1, .mstateen2, .mstateen3: .smstateen
         case .stimecmp: .sstc
+        case .siselect, .sireg, .stopei, .stopi: .ssaia
+        case .mvien, .mvip, .miselect, .mireg, .mtopei, .mtopi: .smaia
         case .scountovf: .sscofpmf
         default: rawValue >> 5 == RVCSR.cycle.rawValue >> 5 ? .zihpm : nil
         }

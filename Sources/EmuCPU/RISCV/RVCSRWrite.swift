@@ -16,9 +16,12 @@ extension RVProcessor {
         case .vstart, .vxsat, .vxrm, .vcsr: writeVectorState(csr, value)
 
         case .sstatus: writeStatus(value, writable: mstatusMask & sstatusMask)
-        case .sie: writeInterruptEnable(value, writable: state.pointee.mideleg)
+        case .sie:
+            writeVirtualEnable(value)
+            writeInterruptEnable(value, writable: state.pointee.mideleg)
         case .sip:
             let writable = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.counterOverflow)
+            writeVirtualPending(value, writable: writable)
             writeInterruptPending(value, writable: writable & state.pointee.mideleg)
         case .stvec: state.pointee.stvec = value & ~2
         case .scounteren: state.pointee.scounteren = value & counterEnableMask
@@ -31,6 +34,7 @@ extension RVProcessor {
             state.pointee.stimecmp = value
             supervisorTimerChanged()
         case .satp: writeAddressTranslation(value)
+        case .siselect, .sireg, .stopei, .mvien, .mvip, .miselect, .mireg, .mtopei: writeInterruptRegister(csr, value)
 
         case .mstatus: writeStatus(value, writable: mstatusMask)
         case .medeleg: state.pointee.medeleg = value & delegatableExceptions
@@ -98,7 +102,7 @@ extension RVProcessor {
         return mask
     }
 
-    private var delegatableInterrupts: UInt64 {
+    var delegatableInterrupts: UInt64 {
         var mask = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.supervisorTimer) | bit(RVInterrupt.supervisorExternal)
         if config.extensions.contains(.sscofpmf) { mask |= bit(RVInterrupt.counterOverflow) }
         return mask
@@ -108,9 +112,10 @@ extension RVProcessor {
         delegatableInterrupts | bit(RVInterrupt.machineSoftware) | bit(RVInterrupt.machineTimer) | bit(RVInterrupt.machineExternal)
     }
 
-    /// Bits of mip an M-mode write changes: STIP belongs to stimecmp while menvcfg.STCE is set.
-    private var softwareInterrupts: UInt64 {
-        h.pointee.menvcfg & RVEnvironment.stce == 0 ? delegatableInterrupts : delegatableInterrupts & ~bit(RVInterrupt.supervisorTimer)
+    /// Bits of mip an M-mode write changes: STIP belongs to stimecmp while menvcfg.STCE is set, SEIP to the wire alone under mvien.
+    var softwareInterrupts: UInt64 {
+        let all = h.pointee.menvcfg & RVEnvironment.stce == 0 ? delegatableInterrupts : delegatableInterrupts & ~bit(RVInterrupt.supervisorTimer)
+        return all & ~(h.pointee.mvien & bit(RVInterrupt.supervisorExternal))
     }
 
     private var counterEnableMask: UInt64 {
@@ -177,12 +182,8 @@ extension RVProcessor {
         updateInterruptRequest()
     }
 
-    private func writeInterruptPending(_ value: UInt64, writable: UInt64) {
-        if h.pointee.isShared {
-            changeSharedInterrupts(clear: writable & ~value, set: writable & value)
-        } else {
-            h.pointee.mipSoftware = h.pointee.mipSoftware & ~writable | value & writable
-        }
+    func writeInterruptPending(_ value: UInt64, writable: UInt64) {
+        setSoftwareInterrupts(value & writable, clear: writable & ~value)
         updateInterruptRequest()
     }
 

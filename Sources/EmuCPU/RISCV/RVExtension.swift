@@ -10,8 +10,8 @@ public enum RVExtension: UInt8, CaseIterable, Sendable {
     case zca, zcb, zcd, zcmop
     case zba, zbb, zbc, zbs
     case zvfh, zvfhmin
-    case smstateen
-    case sscofpmf, ssstateen, sstc
+    case smaia, smstateen
+    case ssaia, sscofpmf, ssstateen, sstc
     case svade, svadu, svinval, svnapot, svpbmt
     case sv39, sv48, sv57
 

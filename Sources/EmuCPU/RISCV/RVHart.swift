@@ -51,6 +51,12 @@ package struct RVHart {
     var stval: UInt64 = 0
     var satp: UInt64 = 0
     var stimecmp = UInt64.max
+    // Advanced interrupt architecture: selectors, virtual interrupts, and sie's bits for those that are not delegated.
+    var miselect: UInt64 = 0
+    var siselect: UInt64 = 0
+    var mvien: UInt64 = 0
+    var mvip: UInt64 = 0
+    var virtualEnable: UInt64 = 0
     // Physical memory protection: 16 entries, one configuration byte each.
     var pmpcfg = InlineArray<16, UInt8>(repeating: 0)
     var pmpaddr = InlineArray<16, UInt64>(repeating: 0)

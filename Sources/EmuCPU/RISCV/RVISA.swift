@@ -74,7 +74,8 @@ extension RVConfig {
     /// The processor of the default model, `rv64`.
     public static let standard: RVConfig = {
         var config = maximum
-        for each in [RVExtension.v, .zvfh, .zvfhmin] { config.extensions.remove(each) }
+        // Boards with interrupt files bring Smaia and Ssaia along.
+        for each in [RVExtension.v, .zvfh, .zvfhmin, .smaia, .ssaia] { config.extensions.remove(each) }
         return config
     }()
 
@@ -157,6 +158,7 @@ extension RVConfig {
         case .zcb, .zcmop: [.zca]
         case .zcd: [.zca, .d]
         case .smstateen: [.ssstateen]
+        case .smaia: [.ssaia]
         case .sscofpmf: [.zihpm]
         case .svade, .svadu, .svnapot, .svpbmt, .svinval, .sv48: [.sv39]
         case .sv57: [.sv48]
@@ -253,7 +255,9 @@ extension RVExtension {
         case .zbb: "basic bit manipulation"
         case .zbc: "carry-less multiplication"
         case .zbs: "single-bit instructions"
+        case .smaia: "advanced interrupt architecture, machine level; with aia=aplic-imsic always on"
         case .smstateen: "state enables, machine level"
+        case .ssaia: "advanced interrupt architecture, supervisor level; with aia=aplic-imsic always on"
         case .sscofpmf: "counter overflow interrupts and mode filters"
         case .ssstateen: "state enables, supervisor level"
         case .sstc: "supervisor timer compare"

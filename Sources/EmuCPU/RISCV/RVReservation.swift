@@ -110,7 +110,7 @@ extension RVProcessor {
     /// Code at a guest address without executing it; nil when it cannot be fetched.
     private func fetch(_ address: UInt64) -> UInt32? {
         func half(_ address: UInt64) -> UInt32? {
-            translate(address, 2, .fetch).flatMap { bus.memoryPointer($0, 2) }.map { UInt32($0.loadUnaligned(as: UInt16.self)) }
+            translate(address, 2, .fetch).flatMap { bus.codePointer($0, 2) }.map { UInt32($0.loadUnaligned(as: UInt16.self)) }
         }
         guard let low = half(address) else { return nil }
         return low & 3 == 3 ? half(address &+ 2).map { low | $0 << 16 } : low
@@ -173,17 +173,18 @@ extension RVProcessor {
 /// An unsigned integer that the host reads and writes in guest memory at once.
 protocol AtomicCell: FixedWidthInteger, UnsignedInteger {
     /// Stores `desired` if memory holds `expected`.
-    /// SAFETY: `place` is aligned for the type and guest memory.
+    /// SAFETY: `place`, here and below, is aligned for the type and guest memory.
     static func compareExchange(_ place: UnsafeMutableRawPointer, _ expected: Self, _ desired: Self) -> (exchanged: Bool, original: Self)
-    static func exchange(_ place: UnsafeMutableRawPointer, _ new: Self) -> Self
+    /// Stores `value` at once.
+    static func store(_ value: Self, to place: UnsafeMutableRawPointer)
 }
 
 extension UInt8: AtomicCell {
     static func compareExchange(_ place: UnsafeMutableRawPointer, _ expected: Self, _ desired: Self) -> (exchanged: Bool, original: Self) {
         place.assumingMemoryBound(to: Atomic<Self>.self).pointee.compareExchange(expected: expected, desired: desired, ordering: .sequentiallyConsistent)
     }
-    static func exchange(_ place: UnsafeMutableRawPointer, _ new: Self) -> Self {
-        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.exchange(new, ordering: .sequentiallyConsistent)
+    static func store(_ value: Self, to place: UnsafeMutableRawPointer) {
+        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.store(value, ordering: .relaxed)
     }
 }
 
@@ -191,8 +192,8 @@ extension UInt16: AtomicCell {
     static func compareExchange(_ place: UnsafeMutableRawPointer, _ expected: Self, _ desired: Self) -> (exchanged: Bool, original: Self) {
         place.assumingMemoryBound(to: Atomic<Self>.self).pointee.compareExchange(expected: expected, desired: desired, ordering: .sequentiallyConsistent)
     }
-    static func exchange(_ place: UnsafeMutableRawPointer, _ new: Self) -> Self {
-        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.exchange(new, ordering: .sequentiallyConsistent)
+    static func store(_ value: Self, to place: UnsafeMutableRawPointer) {
+        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.store(value, ordering: .relaxed)
     }
 }
 
@@ -200,8 +201,8 @@ extension UInt32: AtomicCell {
     static func compareExchange(_ place: UnsafeMutableRawPointer, _ expected: Self, _ desired: Self) -> (exchanged: Bool, original: Self) {
         place.assumingMemoryBound(to: Atomic<Self>.self).pointee.compareExchange(expected: expected, desired: desired, ordering: .sequentiallyConsistent)
     }
-    static func exchange(_ place: UnsafeMutableRawPointer, _ new: Self) -> Self {
-        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.exchange(new, ordering: .sequentiallyConsistent)
+    static func store(_ value: Self, to place: UnsafeMutableRawPointer) {
+        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.store(value, ordering: .relaxed)
     }
 }
 
@@ -209,7 +210,7 @@ extension UInt64: AtomicCell {
     static func compareExchange(_ place: UnsafeMutableRawPointer, _ expected: Self, _ desired: Self) -> (exchanged: Bool, original: Self) {
         place.assumingMemoryBound(to: Atomic<Self>.self).pointee.compareExchange(expected: expected, desired: desired, ordering: .sequentiallyConsistent)
     }
-    static func exchange(_ place: UnsafeMutableRawPointer, _ new: Self) -> Self {
-        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.exchange(new, ordering: .sequentiallyConsistent)
+    static func store(_ value: Self, to place: UnsafeMutableRawPointer) {
+        place.assumingMemoryBound(to: Atomic<Self>.self).pointee.store(value, ordering: .relaxed)
     }
 }

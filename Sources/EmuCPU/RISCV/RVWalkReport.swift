@@ -58,7 +58,7 @@ extension RVProcessor {
         } else if bus.memory(at: physical) == nil && bus.region(at: physical) == nil {
             report.fault = access.accessFault
             report.reason = "nothing is at that physical address"
-        } else if access == .fetch && bus.memory(at: physical) == nil {
+        } else if access == .fetch && bus.codeMemory(at: physical) == nil {
             report.fault = access.accessFault
             report.reason = "instructions cannot be fetched from a device"
         } else if access == .store, let memory = bus.memory(at: physical), memory.isReadOnly {

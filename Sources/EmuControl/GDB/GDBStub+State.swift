@@ -22,6 +22,10 @@ extension GDBStub {
             let register = try stub.register(&arguments)
             guard arguments.skip("="), let bytes = GDBPacket.bytes(hex: arguments.rest), bytes.count == register.bits / 8 else { throw .malformed }
             guard !register.register.isReadOnly else { throw .noSuchThing }
+            if register.register.group == .vector {
+                stub.session.hart.set(register.register, toBytes: bytes)
+                return .ok
+            }
             stub.session.hart.set(register.register, to: register.filled(number(bytes[...])))
             return .ok
         },
@@ -37,6 +41,7 @@ extension GDBStub {
 
     /// A register's bytes in hexadecimal, in the guest's order.
     static func text(of register: GDBRegister, _ hart: any DebugHart) -> String {
+        if register.register.group == .vector { return String(decoding: GDBPacket.hex(hart.vectorBytes(of: register.register)), as: UTF8.self) }
         let value = hart.value(of: register.register)
         return String(decoding: GDBPacket.hex((0..<register.bits / 8).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }), as: UTF8.self)
     }

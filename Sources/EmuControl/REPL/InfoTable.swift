@@ -40,6 +40,9 @@ enum InfoTable {
         Topic(names: ["float", "f"], arguments: "", summary: "floating-point registers") { debugger, words throws(DebugError) in
             try registers(debugger, words) { $0.group == .float }
         },
+        Topic(names: ["vector", "v"], arguments: "[NAME…]", summary: "vector registers, the highest byte first") { debugger, words throws(DebugError) in
+            try registers(debugger, words) { $0.group == .vector }
+        },
         Topic(names: ["csr", "system"], arguments: "[NAME…]", summary: "control and status registers, decoded field by field when named") { debugger, words throws(DebugError) in
             try registers(debugger, words) { $0.group == .system && !$0.name.contains("hpm") && !$0.name.hasPrefix("pmpaddr") }
         },
@@ -58,8 +61,8 @@ enum InfoTable {
         },
         Topic(names: ["line"], arguments: "PLACE", summary: "the source line of a place") { debugger, words throws(DebugError) in
             let session = debugger.session
-            let address = words.isEmpty ? session.pc : try session.location(words.joined(separator: " "))
-            guard session.symbols?.line(at: address) != nil else { throw DebugError("no line is known for \(session.addressText(address))") }
+            let place = words.isEmpty ? session.pc : try session.location(words.joined(separator: " "))
+            guard let address = session.firstWithLine(place) else { throw DebugError("no line is known for \(session.addressText(place))") }
             return CommandResult(StopReport.placeText(address, session) + "\n", .object(StopReport.placeValue(address, session)))
         },
         Topic(names: ["files", "symbols", "sources"], arguments: "", summary: "symbol files loaded") { debugger, _ throws(DebugError) in
@@ -119,7 +122,7 @@ enum InfoTable {
                 }
             }
             guard !words.isEmpty, !fields.isEmpty else {
-                members.append(.init(name: register.name, value: .hex(value)))
+                members.append(.init(name: register.name, value: register.group == .vector ? .string(vectorText(register, session)) : .hex(value)))
                 continue
             }
             members.append(.init(name: register.name, value: .record([
@@ -128,6 +131,10 @@ enum InfoTable {
             ])))
         }
         return CommandResult(text, .object(members))
+    }
+
+    private static func vectorText(_ register: RegisterDescription, _ session: DebugSession) -> String {
+        "0x" + session.hart.vectorBytes(of: register).reversed().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     private static func line(_ register: RegisterDescription, _ value: UInt64, _ session: DebugSession) -> String {
@@ -142,6 +149,7 @@ enum InfoTable {
                 field.meaning.isEmpty ? field.high == field.low ? field.name : "\(field.name)=\(hexText(field.value))" : "\(field.name)=\(field.meaning)"
             }
             return "\(name) \(hexText(value).padded(18)) \(parts.joined(separator: " "))".trimmedEnd + "\n"
+        case .vector: return "\(name) \(vectorText(register, session))\n"
         case .general:
             let shown = register.isPointer || session.symbolText(value) != nil ? session.addressText(value) : String(Int64(bitPattern: value))
             return "\(name) \(hexText(value).padded(18)) \(shown)\n"

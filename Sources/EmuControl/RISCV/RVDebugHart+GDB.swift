@@ -9,6 +9,7 @@ extension RVDebugHart: GDBHart {
         static let csr = 65
         /// The privilege, which is no CSR, behind the last of them.
         static let privilege = csr + 0x1000
+        static let vector = privilege + 1
     }
 
     var gdbTarget: GDBTarget {
@@ -44,6 +45,16 @@ extension RVDebugHart: GDBHart {
                     }
                         + system.filter { floatControl.contains($0.name) }.map(csr)),
                 at: 1)
+        }
+        let vectors = registers.filter { $0.group == .vector }
+        if !vectors.isEmpty {
+            let bytes = cpu.vlenb
+            let elements = [("bytes", "uint8", bytes), ("shorts", "uint16", bytes / 2), ("words", "uint32", bytes / 4), ("longs", "uint64", bytes / 8)]
+            let types = elements.map { "<vector id=\"\($0)\" type=\"\($1)\" count=\"\($2)\"/>\n" }.joined()
+                + "<union id=\"riscv_vector\">" + elements.map { "<field name=\"\($0.0)\" type=\"\($0.0)\"/>" }.joined() + "</union>\n"
+            features.append(GDBFeature(name: "org.gnu.gdb.riscv.vector", types: types, registers: vectors.map {
+                GDBRegister(number: Number.vector + $0.number, bits: 8 * bytes, type: "riscv_vector", register: $0)
+            }))
         }
         return GDBTarget(architecture: "riscv:rv64", features: features, generalCount: 33, expedited: [2, 8, Number.pc])
     }

@@ -38,6 +38,7 @@ final class RVDebugHart: DebugHart {
         if extensions.contains(.f) {
             list += RVRegisterNames.float.enumerated().map { RegisterDescription($1, aliases: ["f\($0)"], group: .float, number: $0) }
         }
+        if extensions.contains(.v) { list += (0..<32).map { RegisterDescription("v\($0)", group: .vector, number: $0) } }
         list += RVCSR.all.filter { $0.exists(in: extensions) }.map {
             RegisterDescription(
                 $0.name, aliases: ["csr\($0.rawValue)"], group: .system, number: Int($0.rawValue), isPointer: $0.holdsAddress, isReadOnly: $0.isReadOnly)
@@ -52,6 +53,7 @@ final class RVDebugHart: DebugHart {
         switch register.group {
         case .general: register.number == Self.pcNumber ? cpu.pc : cpu.x[register.number]
         case .float: cpu.f[register.number]
+        case .vector: vectorBytes(of: register).prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
         case .system:
             if let csr = csr(register) { cpu.inspectCSR(csr) } else { UInt64(cpu.privilege) }
         }
@@ -62,6 +64,7 @@ final class RVDebugHart: DebugHart {
         case .general where register.number == Self.pcNumber: cpu.pc = value
         case .general: if register.number != 0 { cpu.x[register.number] = value }
         case .float: cpu.f[register.number] = value
+        case .vector: set(register, toBytes: (0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) } + vectorBytes(of: register).dropFirst(8))
         case .system:
             if let csr = csr(register) {
                 cpu.writeCSR(csr, value)
@@ -69,6 +72,17 @@ final class RVDebugHart: DebugHart {
                 cpu.privilege = UInt8(value)
             }
         }
+    }
+
+    func vectorBytes(of register: RegisterDescription) -> [UInt8] {
+        guard register.group == .vector else { return [] }
+        // SAFETY: there are 32 registers of `vlenb` bytes each, one after the other.
+        return Array(UnsafeRawBufferPointer(start: cpu.v + register.number * cpu.vlenb, count: cpu.vlenb))
+    }
+
+    func set(_ register: RegisterDescription, toBytes bytes: [UInt8]) {
+        guard register.group == .vector, bytes.count == cpu.vlenb else { return }
+        UnsafeMutableRawBufferPointer(start: cpu.v + register.number * cpu.vlenb, count: cpu.vlenb).copyBytes(from: bytes)
     }
 
     private func csr(_ register: RegisterDescription) -> RVCSR? { RVCSR(rawValue: UInt16(truncatingIfNeeded: register.number)) }

@@ -8,6 +8,8 @@ public struct RegisterDescription: Sendable, Equatable {
         /// The program counter and the integer registers.
         case general
         case float
+        /// Wider than 64 bits; their value is that of the lowest 64.
+        case vector
         /// Control and status registers, and the privilege.
         case system
     }
@@ -150,6 +152,9 @@ package protocol DebugHart: AnyObject {
     func value(of register: RegisterDescription) -> UInt64
     /// Writes as an instruction of the highest privilege would: illegal values of control registers become legal ones.
     func set(_ register: RegisterDescription, to value: UInt64)
+    /// All of a vector register, lowest byte first; empty for others.
+    func vectorBytes(of register: RegisterDescription) -> [UInt8]
+    func set(_ register: RegisterDescription, toBytes bytes: [UInt8])
     func fields(of register: RegisterDescription) -> [RegisterField]
 
     /// The translation register by which pages are found now, 0 without translation.
