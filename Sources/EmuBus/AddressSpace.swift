@@ -363,6 +363,7 @@ public final class AddressSpace {
     }
 
     /// Runs `body` while no other thread touches a device: what harts reach otherwise than by loads and stores.
+    @inline(__always)
     public func whileDevicesStand<Result>(_ body: () -> Result) -> Result {
         guard let lock = tables.pointee.lock else { return body() }
         return lock._withUnsafeGuaranteedRef { lock in
