@@ -26,6 +26,10 @@ public struct MappedMemory {
     /// Number of the page that holds `address`, which lies inside.
     @inlinable
     public func page(of address: UInt64) -> Int { Int(truncatingIfNeeded: (address &- base) >> UInt64(GuestRAM.pageShift)) }
+
+    /// Where `address`, which lies inside, is kept.
+    @inlinable
+    public func pointer(to address: UInt64) -> UnsafeMutableRawPointer { host + Int(truncatingIfNeeded: address &- base) }
 }
 
 /// The guest physical address space: memory and register blocks, looked up by address.
@@ -52,7 +56,7 @@ public final class AddressSpace {
     public private(set) var memories: [GuestRAM] = []
     public private(set) var regions: [Region] = []
     private var deviceMemories: [GuestRAM] = []
-    /// All that instructions can be fetched from.
+    /// All that instructions are fetched from: `memories`, and what devices keep for that.
     public var codeMemories: [GuestRAM] { memories + deviceMemories }
     /// How often memory was written by others than harts: an LR reservation does not outlive such a write.
     @inlinable
@@ -243,6 +247,12 @@ public final class AddressSpace {
         memory(at: address, length: length) ?? deviceMemory(at: address, length: length)
     }
 
+    /// A little-endian integer of what instructions at `address` are fetched from; nil where that is nothing.
+    public func loadCode<T: FixedWidthInteger>(_ address: UInt64, as type: T.Type) -> T? {
+        // SAFETY: `codeMemory` vouches for the bytes.
+        codeMemory(at: address, length: UInt64(MemoryLayout<T>.size)).map { T(littleEndian: $0.pointer(to: address).loadUnaligned(as: T.self)) }
+    }
+
     /// The memory loads from `address` may find without asking a device.
     @inlinable @inline(__always)
     public func loadMemory(at address: UInt64, length: UInt64 = 1) -> MappedMemory? {
@@ -268,11 +278,6 @@ public final class AddressSpace {
     public func memoryPointer(_ address: UInt64, _ length: UInt64) -> UnsafeRawPointer? {
         guard let memory = memoryHolding(address, length) else { return nil }
         return UnsafeRawPointer(memory.pointee.host + Int(truncatingIfNeeded: address &- memory.pointee.base))
-    }
-
-    /// The same for code at `address`, which a device may hold (`codeMemory`).
-    public func codePointer(_ address: UInt64, _ length: UInt64) -> UnsafeRawPointer? {
-        codeMemory(at: address, length: length).map { UnsafeRawPointer($0.host + Int(truncatingIfNeeded: address &- $0.base)) }
     }
 
     /// Copies memory out (device DMA, debugger). Returns false, having copied nothing, when not all of it is memory.

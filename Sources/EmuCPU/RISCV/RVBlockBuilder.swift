@@ -68,7 +68,8 @@ extension RVProcessor {
 
     /// Memory still holds the instructions in `scratch`.
     private func isStill(_ physical: UInt64, _ decoded: Decoded) -> Bool {
-        guard let code = bus.codePointer(physical & TLBEntry.pageMask, UInt64(GuestRAM.pageSize)) else { return false }
+        let page = physical & TLBEntry.pageMask
+        guard let code = bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize))?.pointer(to: page) else { return false }
         let start = Int(physical & 0xfff)
         for index in 0..<decoded.count {
             let position = start + Int(scratch[index].offset), bits = scratch[index].raw
@@ -77,7 +78,7 @@ extension RVProcessor {
             let high =
                 position + 2 < GuestRAM.pageSize
                 ? code.loadUnaligned(fromByteOffset: position + 2, as: UInt16.self)
-                : bus.codePointer(decoded.secondPage, 2)?.loadUnaligned(as: UInt16.self)
+                : bus.loadCode(decoded.secondPage, as: UInt16.self)
             guard high == UInt16(truncatingIfNeeded: bits >> 16) else { return false }
         }
         return true
@@ -85,11 +86,12 @@ extension RVProcessor {
 
     private func decode(_ pc: UInt64, _ physical: UInt64, limit: Int) -> Decoded? {
         let page = physical & TLBEntry.pageMask
-        guard let code = bus.codePointer(page, UInt64(GuestRAM.pageSize)) else {
+        guard let memory = bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)) else {
             Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
             _ = raise(RVCause.fetchAccess, pc)
             return nil
         }
+        let code = UnsafeRawPointer(memory.pointer(to: page))
         let start = Int(physical & 0xfff)
         var position = start
         var count = 0
@@ -109,11 +111,11 @@ extension RVProcessor {
                     if count > 0 { break }
                     let tail = (pc | 0xfff) &+ 1
                     guard let second = translate(tail, 2, .fetch) else { return nil }
-                    guard let next = bus.codePointer(second, 2) else {
+                    guard let next = bus.codeMemory(at: second, length: 2) else {
                         _ = raise(RVCause.fetchAccess, tail)
                         return nil
                     }
-                    bits |= UInt32(next.loadUnaligned(as: UInt16.self)) << 16
+                    bits |= UInt32(next.pointer(to: second).loadUnaligned(as: UInt16.self)) << 16
                     secondPage = second
                 }
             }

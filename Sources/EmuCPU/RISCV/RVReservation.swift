@@ -110,7 +110,7 @@ extension RVProcessor {
     /// Code at a guest address without executing it; nil when it cannot be fetched.
     private func fetch(_ address: UInt64) -> UInt32? {
         func half(_ address: UInt64) -> UInt32? {
-            translate(address, 2, .fetch).flatMap { bus.codePointer($0, 2) }.map { UInt32($0.loadUnaligned(as: UInt16.self)) }
+            translate(address, 2, .fetch).flatMap { bus.loadCode($0, as: UInt16.self) }.map { UInt32($0) }
         }
         guard let low = half(address) else { return nil }
         return low & 3 == 3 ? half(address &+ 2).map { low | $0 << 16 } : low
