@@ -24,7 +24,7 @@ let package = Package(
         .target(name: "EmuBus", dependencies: ["CHost", "CLibFDT"]),
         .target(name: "EmuIR"),
         .target(name: "EmuJIT", dependencies: ["EmuBus", "EmuIR", "CHost", "CCapstone"]),
-        .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR", "EmuJIT"]),
+        .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR", "EmuJIT", "CHost"]),
         .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp", "CZlib", "CZstd"]),
         .target(
             name: "EmuMachine",

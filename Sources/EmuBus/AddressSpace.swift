@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A range of memory on the bus: what a `GuestRAM` says of itself as a trivial value, so that looking one up counts no references.
 ///
 /// SAFETY: the pointers are valid while the address space lives, which keeps the `GuestRAM`.
@@ -7,19 +9,18 @@ public struct MappedMemory {
     public let host: UnsafeMutableRawPointer
     public let isReadOnly: Bool
     public let pageFlags: UnsafeMutablePointer<UInt8>
-    public let codeMap: UnsafeMutablePointer<UInt64>
-    public let pageRecords: UnsafeMutablePointer<GuestRAM.PageRecord>
+    /// By the number `registerCache` gave.
+    public let books: UnsafeMutablePointer<GuestRAM.PageBook>
     /// Loads find the memory, too. (Only a device's can be fetched from and not be loaded from.)
     public fileprivate(set) var answersLoads = true
 
-    init(_ memory: GuestRAM) {
+    public init(_ memory: GuestRAM) {
         base = memory.base
         size = memory.size
         host = memory.host
         isReadOnly = memory.isReadOnly
         pageFlags = memory.pageFlags
-        codeMap = memory.codeMap
-        pageRecords = memory.pageRecords
+        books = memory.books
     }
 
     /// Number of the page that holds `address`, which lies inside.
@@ -81,7 +82,13 @@ public final class AddressSpace {
         var regionCount = 0
         var lastRegion = 0
         @usableFromInline var foreignWrites: UInt64 = 0
+        /// Taken around each access to a device, if there is one. Retained by `lock`.
+        var lock: Unmanaged<MachineLock>?
     }
+
+    /// Set while harts run on threads of their own: whoever accesses a device takes it.
+    public var lock: MachineLock? { didSet { tables.pointee.lock = lock.map(Unmanaged.passUnretained) } }
+    private var cacheCount = 0
 
     /// Called when loads from some addresses find memory where they found a device, or the other way round.
     public var loadsMoved: (() -> Void)?
@@ -94,6 +101,7 @@ public final class AddressSpace {
         let base: UInt64
         let size: UInt64
         let sizes: AccessSizes
+        let hasHostWork: Bool
         /// Retained by the table.
         let device: Unmanaged<Device>
 
@@ -101,6 +109,7 @@ public final class AddressSpace {
             base = region.base
             size = region.size
             sizes = region.sizes
+            hasHostWork = region.device.hasHostWork
             device = .passRetained(Device(region.device))
         }
 
@@ -140,13 +149,22 @@ public final class AddressSpace {
         listMemories()
     }
 
+    /// Makes room for another cache of decoded code to keep notes about every page; returns its number. Before harts run.
+    public func registerCache() -> Int {
+        cacheCount += 1
+        listMemories()
+        return cacheCount - 1
+    }
+
     private func listMemories() {
         let all = memories.sorted { $0.size > $1.size } + deviceMemories
+        let answering = deviceMemories.map { loadMemory(at: $0.base) != nil }
+        for memory in all { memory.makeBooks(cacheCount) }
         tables.pointee.memories.deallocate()
         tables.pointee.memories = .allocate(capacity: all.count)
         for (index, each) in all.enumerated() {
             var entry = MappedMemory(each)
-            entry.answersLoads = index < memories.count
+            entry.answersLoads = index < memories.count || answering[index - memories.count]
             (tables.pointee.memories + index).initialize(to: entry)
         }
         tables.pointee.memoryCount = memories.count
@@ -323,9 +341,11 @@ public final class AddressSpace {
     }
 
     private func noteWrite(_ memory: MappedMemory, _ address: UInt64, _ length: Int) {
-        guard length > 0, let codeWritten else { return }
+        guard length > 0 else { return }
+        // Whoever decodes on another thread marks the page and reads it again then: either sees what the other did.
+        if tables.pointee.lock != nil { atomicMemoryFence(ordering: .sequentiallyConsistent) }
         for page in memory.page(of: address)...memory.page(of: address &+ UInt64(length - 1)) where memory.pageFlags[page] & GuestRAM.PageFlags.hasCode != 0 {
-            codeWritten(address, length)
+            codeWritten?(address, length)
             return
         }
     }
@@ -356,6 +376,22 @@ public final class AddressSpace {
     /// A device register read of 1, 2, 4 or 8 bytes; nil is an access fault.
     /// Memory is not looked at: harts reach it through their TLB.
     public func readDevice(_ address: UInt64, size: Int) -> UInt64? {
+        whileDevicesStand { readAlone(address, size) }
+    }
+
+    /// Runs `body` while no other thread touches a device: what harts reach otherwise than by loads and stores.
+    @inline(__always)
+    public func whileDevicesStand<Result>(_ body: () -> Result) -> Result {
+        guard let lock = tables.pointee.lock else { return body() }
+        return lock._withUnsafeGuaranteedRef { lock in
+            lock.lock()
+            defer { lock.unlock() }
+            return body()
+        }
+    }
+
+    @inline(__always)
+    private func readAlone(_ address: UInt64, _ size: Int) -> UInt64? {
         guard let region = regionAt(address, UInt64(size)), accepts(region, address, size, .misalignedReads) else {
             logRefusal("read", address, size)
             return nil
@@ -366,13 +402,26 @@ public final class AddressSpace {
 
     /// A device register write; false is an access fault.
     public func writeDevice(_ address: UInt64, _ value: UInt64, size: Int) -> Bool {
+        guard let lock = tables.pointee.lock else { return writeAlone(address, value, size) != nil }
+        return lock._withUnsafeGuaranteedRef { lock in
+            lock.lock()
+            defer { lock.unlock() }
+            guard let region = writeAlone(address, value, size) else { return false }
+            if region.pointee.hasHostWork { lock.wakeMachine() }
+            return true
+        }
+    }
+
+    /// The region that took the write.
+    @inline(__always)
+    private func writeAlone(_ address: UInt64, _ value: UInt64, _ size: Int) -> UnsafeMutablePointer<Port>? {
         guard let region = regionAt(address, UInt64(size)), accepts(region, address, size, []) else {
             logRefusal("write", address, size)
-            return false
+            return nil
         }
         let offset = address &- region.pointee.base
         region.pointee.device._withUnsafeGuaranteedRef { $0.device.write(offset, value, size: size) }
-        return true
+        return region
     }
 
     /// The register block takes accesses of `size`, a power of two, at `address`: aligned, or `misaligned` is among its sizes.

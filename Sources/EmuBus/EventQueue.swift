@@ -54,6 +54,12 @@ public final class EventQueue {
         return held == .max ? HostClock.now() &- clock.pointee.hostStart : held
     }
 
+    /// Host mode: `nextDeadline` as a time of the host's clock.
+    public var nextHostDeadline: UInt64 {
+        let (time, isBeyond) = nextDeadline.addingReportingOverflow(clock.pointee.hostStart)
+        return isBeyond ? .max : time
+    }
+
     /// Host mode: guest time stands still while true, so that a guest a debugger has stopped misses nothing. (Virtual time only
     /// advances with the harts anyway.)
     public var isHeld: Bool {

@@ -16,14 +16,21 @@ public final class GuestRAM: @unchecked Sendable {
     public let isReadOnly: Bool
     /// One byte per page; see `PageFlags`.
     public let pageFlags: UnsafeMutablePointer<UInt8>
-    /// One word per page with a bit for every 64 bytes: where decoded code may lie. Meaningful while the page is flagged `hasCode`.
-    public let codeMap: UnsafeMutablePointer<UInt64>
-    /// One record per page for those who cache its code and its translations.
-    public let pageRecords: UnsafeMutablePointer<PageRecord>
+    /// What each cache of decoded code keeps of the pages, by the cache's number.
+    /// SAFETY: `bookCount` elements; replaced by `makeBooks`, which nobody calls once harts run.
+    public private(set) var books: UnsafeMutablePointer<PageBook>
+    private var bookCount = 0
     /// The part of a file behind `host`.
     private let range: MemoryRange
 
-    /// What the processors' caches know of a page, so that a change to it needs no search.
+    /// One cache's notes about the pages.
+    public struct PageBook {
+        /// One word per page with a bit for every 64 bytes: where decoded code may lie.
+        public let codeMap: UnsafeMutablePointer<UInt64>
+        public let records: UnsafeMutablePointer<PageRecord>
+    }
+
+    /// What a processor's cache knows of a page, so that a change to it needs no search.
     public struct PageRecord {
         /// The first of the cache's blocks that start in the page.
         public var blocks: UnsafeMutableRawPointer?
@@ -32,6 +39,8 @@ public final class GuestRAM: @unchecked Sendable {
         public var writers: (UInt64, UInt64) = (0, 0)
         /// There are more.
         public var hasMoreWriters = false
+        /// An instruction that begins in the page before reaches into the page.
+        public var hasTail = false
         /// Stores that hit blocks since the last one was added.
         public var overwrites: UInt8 = 0
     }
@@ -39,14 +48,12 @@ public final class GuestRAM: @unchecked Sendable {
     public static let pageShift = 12
     public static let pageSize = 4096
 
-    /// Bits of `pageFlags`.
+    /// Bits of `pageFlags`, which all harts share.
     public enum PageFlags {
         /// The page holds decoded or translated guest code: stores must go through the slow path.
         public static let hasCode: UInt8 = 1
         /// Some hart's TLB may hold a direct write entry for the page.
         public static let writeCached: UInt8 = 2
-        /// An instruction that begins in the page before reaches into the page.
-        public static let hasTail: UInt8 = 4
     }
 
     /// - Parameters:
@@ -69,8 +76,7 @@ public final class GuestRAM: @unchecked Sendable {
         let length = Int(size)
         let pages = length >> Self.pageShift
         // calloc, so that flags of untouched pages cost no memory either.
-        guard let flags = calloc(pages, 1), let map = calloc(pages, MemoryLayout<UInt64>.stride),
-            let records = calloc(pages, MemoryLayout<PageRecord>.stride) else {
+        guard let flags = calloc(pages, 1) else {
             munmap(mapping, length)
             throw HostError("page flags of guest RAM", ENOMEM)
         }
@@ -80,16 +86,37 @@ public final class GuestRAM: @unchecked Sendable {
         self.range = range
         host = mapping
         pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
-        codeMap = map.bindMemory(to: UInt64.self, capacity: pages)
-        // SAFETY: a record of zero bytes is an empty one: no pointer, zeros, false.
-        pageRecords = records.bindMemory(to: PageRecord.self, capacity: pages)
+        books = .allocate(capacity: 0)
+    }
+
+    /// Makes sure that there are books for `count` caches.
+    func makeBooks(_ count: Int) {
+        guard count > bookCount else { return }
+        let pages = Int(size) >> Self.pageShift
+        let larger = UnsafeMutablePointer<PageBook>.allocate(capacity: count)
+        larger.update(from: books, count: bookCount)
+        for number in bookCount..<count {
+            guard let map = calloc(pages, MemoryLayout<UInt64>.stride), let records = calloc(pages, MemoryLayout<PageRecord>.stride) else {
+                // As when anything else is allocated.
+                fatalError("out of memory for the notes about \(pages) pages of guest memory")
+            }
+            // SAFETY: a record of zero bytes is an empty one: no pointer, zeros, false.
+            (larger + number).initialize(to: PageBook(
+                codeMap: map.bindMemory(to: UInt64.self, capacity: pages), records: records.bindMemory(to: PageRecord.self, capacity: pages)))
+        }
+        books.deallocate()
+        books = larger
+        bookCount = count
     }
 
     deinit {
         munmap(host, Int(size))
         free(pageFlags)
-        free(codeMap)
-        free(pageRecords)
+        for number in 0..<bookCount {
+            free(books[number].codeMap)
+            free(books[number].records)
+        }
+        books.deallocate()
     }
 
     /// The bits of `codeMap` for the part of `length` bytes (at least 1) from `address` that lies in the page of `address`.

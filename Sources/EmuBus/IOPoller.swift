@@ -103,6 +103,8 @@ public final class IOPollGroup {
     private var pollers: [any IOPoller] = []
     private let set = PollSet()
     private var isPrecise = false
+    /// Held by whoever calls `wait`, and given up while that waits.
+    public var lock: MachineLock?
     /// For pollers whose work is done on other threads.
     public let wake = PollWake()
 
@@ -124,7 +126,13 @@ public final class IOPollGroup {
         set.clear(timeout: timeout)
         for poller in pollers { poller.fillPoll(set) }
         if wake.descriptor >= 0 { set.add(wake.descriptor, .readable) }
-        let count = set.poll()
+        let count: Int
+        if let lock, set.timeout > 0 {
+            let now = HostClock.now()
+            count = lock.sleeping(until: now.addingReportingOverflow(set.timeout).overflow ? .max : now &+ set.timeout) { set.poll() }
+        } else {
+            count = set.poll()
+        }
         wake.lower()
         for poller in pollers { poller.handlePoll(set) }
         return count

@@ -11,12 +11,15 @@ public protocol MMIODevice: AnyObject {
     func write(_ offset: UInt64, _ value: UInt64, size: Int)
     /// What `read` would return, without any effect of reading; nil when that is not known.
     func peek(_ offset: UInt64, size: Int) -> UInt64?
+    /// A write may give host descriptors or backends something to do: the machine looks after them soon after one.
+    var hasHostWork: Bool { get }
     /// Returns every register to its power-on value. Wiring stays.
     func reset()
 }
 
 extension MMIODevice {
     public func peek(_ offset: UInt64, size: Int) -> UInt64? { nil }
+    public var hasHostWork: Bool { false }
 }
 
 /// The access widths a register block accepts; anything else is an access fault for the guest.

@@ -8,6 +8,8 @@ public enum ExitReason: Equatable, Sendable {
     case waiting
     /// The guest hints that another hart should run (RISC-V `pause`, `wrs`).
     case yielded
+    /// The next instruction must be executed while no other hart runs; only from harts on threads.
+    case exclusive
     /// Somebody called `requestExit`: a device asked for power-off, an event moved, a debugger wants in.
     case requested
 }

@@ -86,7 +86,7 @@ package final class HartWatch {
         package func overlaps(_ address: UInt64, _ size: UInt64) -> Bool { address <= last && first <= address &+ (size &- 1) }
     }
 
-    private unowned let cache: TranslationCache
+    private let caches: [TranslationCache]
     package unowned let observer: any HartObserver
     package var events: Events = []
     /// Interrupts stay pending: for steps that shall not end in a handler.
@@ -96,18 +96,19 @@ package final class HartWatch {
     private var physicalCode: Set<UInt64> = []
     private var data: [Data] = []
 
-    package init(cache: TranslationCache, observer: any HartObserver) {
-        self.cache = cache
+    /// - Parameter caches: all of the machine's.
+    package init(caches: [TranslationCache], observer: any HartObserver) {
+        self.caches = caches
         self.observer = observer
     }
 
     /// Nothing is watched.
-    package var isEmpty: Bool { events.isEmpty && virtualCode.isEmpty && physicalCode.isEmpty && data.isEmpty && !cache.watchesEverything }
+    package var isEmpty: Bool { events.isEmpty && virtualCode.isEmpty && physicalCode.isEmpty && data.isEmpty && !caches.contains(where: \.watchesEverything) }
 
     /// Replaces everything watched. Only between slices.
     /// - Parameter everyInstruction: each instruction counts as watched for execution; harts run slowly then.
     package func set(code: Set<Code>, data: [Data], everyInstruction: Bool = false) {
-        cache.watchesEverything = everyInstruction
+        for cache in caches { cache.watchesEverything = everyInstruction }
         // A debugger that takes all breakpoints out at each stop and puts them back must not cost the guest its TLB each time.
         if code == present, data == self.data { return }
         present = code
@@ -117,13 +118,15 @@ package final class HartWatch {
         self.data = data
         // Code may have been linked through pages that no TLB knows any more, so blocks are dropped by their place in the page.
         let offsets = Set(virtualCode.values.joined().map { $0.address & 0xfff }).subtracting(before)
-        cache.setBoundaries(physicalCode, pageOffsets: offsets)
+        for cache in caches { cache.setBoundaries(physicalCode, pageOffsets: offsets) }
     }
 
     /// To be called for each page that enters a TLB for execution: places watched in it become block boundaries.
     func markCode(page: UInt64, physicalPage: UInt64, space: UInt64) {
         guard let places = virtualCode[page] else { return }
-        for place in places where place.space ?? space == space { cache.addBoundary(physicalPage | place.address & 0xfff) }
+        for place in places where place.space ?? space == space {
+            for cache in caches { cache.addBoundary(physicalPage | place.address & 0xfff) }
+        }
     }
 
     /// True when loads from or stores to some byte of the page are watched.

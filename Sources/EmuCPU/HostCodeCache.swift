@@ -301,4 +301,19 @@ public struct TranslationFigures: Sendable {
     /// Host seconds spent translating, and the longest that one translation took.
     public var seconds = 0.0
     public var longest = 0.0
+
+    /// What two translators have done.
+    public static func + (a: TranslationFigures, b: TranslationFigures) -> TranslationFigures {
+        var sum = a
+        sum.units += b.units
+        sum.blocks += b.blocks
+        sum.instructions += b.instructions
+        sum.retired += b.retired
+        sum.evictions += b.evictions
+        sum.links += b.links
+        sum.baseBytes += b.baseBytes
+        sum.seconds += b.seconds
+        sum.longest = max(a.longest, b.longest)
+        return sum
+    }
 }

@@ -247,6 +247,12 @@ package final class TLBViews {
         for index in 0..<Self.count { views[index].flushJumps() }
     }
 
+    /// Forgets every page that loads know.
+    func flushLoads() {
+        changes &+= 1
+        for index in 0..<Self.count { views[index].loads.flush() }
+    }
+
     /// Makes direct stores to the physical page at `page` take the slow path from now on.
     func protectFromWrites(physicalPage page: UInt64) {
         changes &+= 1

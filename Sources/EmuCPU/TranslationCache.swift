@@ -1,6 +1,7 @@
 import EmuBus
 import EmuIR
 import Glibc
+import Synchronization
 
 /// A straight run of decoded guest instructions, keyed by the physical address it starts at.
 ///
@@ -57,9 +58,21 @@ public struct ExecutionCounts: Sendable {
     public var tlbFills = 0
     /// Blocks looked up because the jump cache did not know them.
     public var jumpCacheMisses = 0
+
+    public init() {}
+
+    /// What two caches have counted.
+    public static func + (a: ExecutionCounts, b: ExecutionCounts) -> ExecutionCounts {
+        var sum = a
+        for exit in 0..<8 { sum.exits[exit] += b.exits[exit] }
+        sum.tlbFills += b.tlbFills
+        sum.jumpCacheMisses += b.jumpCacheMisses
+        return sum
+    }
 }
 
-/// The decoded blocks of a machine, shared by its harts, and the bookkeeping that keeps them true to memory.
+/// The decoded blocks of a machine, and the bookkeeping that keeps them true to memory. Harts that take turns share one; harts on threads have
+/// one each, and a `CodeSharing` between them.
 ///
 /// The blocks that begin in a page are chained from the page's record (`GuestRAM.PageRecord`).
 ///
@@ -75,7 +88,14 @@ public final class TranslationCache {
     /// Stores to code of a page, without any of it being run in between, after which all of the page's code is dropped.
     private static let overwritesOfPage: UInt8 = 4
     /// Above this many bytes of decoded instructions everything is dropped and decoded again on demand.
-    private static let capacity = 48 << 20
+    private let capacity: Int
+    /// Among the caches over this memory: which of its books are this cache's.
+    package let number: Int
+    /// Its fellows, and its position among them; nil for a cache alone.
+    private(set) var sharing: CodeSharing?
+    private(set) var member = 0
+    /// There are other caches over the same memory, whose harts run meanwhile.
+    var isShared: Bool { progress.pointee.isShared }
 
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
     /// Blocks whose last instruction reaches into a page, by that page, which is flagged `hasTail`.
@@ -92,6 +112,7 @@ public final class TranslationCache {
         var blocks: UnsafeMutablePointer<Block>?
         var blocksUsed = TranslationCache.chunkOps
         var isNearlyFull = false
+        var isShared = false
         var hasBoundaries = false
         var watchesEverything = false
         var threshold = Int32.max
@@ -128,8 +149,11 @@ public final class TranslationCache {
     /// Lives as long as the cache; only the harts' one thread counts.
     let counts: UnsafeMutablePointer<ExecutionCounts>
 
-    public init(bus: AddressSpace) {
+    /// - Parameter capacity: bytes of decoded instructions.
+    public init(bus: AddressSpace, capacity: Int = 48 << 20) {
         self.bus = bus
+        self.capacity = capacity
+        number = bus.registerCache()
         progress = .allocate(capacity: 1)
         progress.initialize(to: Progress())
         counts = .allocate(capacity: 1)
@@ -152,6 +176,28 @@ public final class TranslationCache {
     public var bytes: Int {
         opChunks.count * Self.chunkOps * MemoryLayout<DecodedOp>.stride
             + blockChunks.count * Self.chunkOps * MemoryLayout<Block>.stride
+    }
+
+    /// Joins the caches of other harts, as the one of hart `member`. Before anything is decoded.
+    func share(_ sharing: CodeSharing, as member: Int) {
+        self.sharing = sharing
+        self.member = member
+        progress.pointee.isShared = true
+    }
+
+    /// Makes sure that stores to the page of `address`, whose code is about to be read, do not pass unseen.
+    @inline(__always)
+    func willDecode(_ address: UInt64) {
+        if isShared { sharing?.protect(address, for: self, member) }
+    }
+
+    /// True when what was decoded may be kept: from now on this cache hears of every store to it. Otherwise it must be decoded again.
+    func confirms(_ address: UInt64, _ length: Int, secondPage: UInt64) -> Bool {
+        guard isShared, let sharing else { return true }
+        if !sharing.mark(address, length, for: self, member) { return false }
+        if secondPage == 0 || sharing.mark(secondPage, Self.tailLength, for: self, member) { return true }
+        willDecode(secondPage)
+        return false
     }
 
     package func register(_ views: TLBViews) {
@@ -205,7 +251,7 @@ public final class TranslationCache {
             blockChunks.append(chunk)
             progress.pointee.blocks = chunk
             progress.pointee.blocksUsed = 0
-            progress.pointee.isNearlyFull = bytes >= Self.capacity
+            progress.pointee.isNearlyFull = bytes >= capacity
         }
         progress.pointee.blocksUsed += 1
         return progress.pointee.blocks.unsafelyUnwrapped + (progress.pointee.blocksUsed - 1)
@@ -217,7 +263,7 @@ public final class TranslationCache {
             opChunks.append(chunk)
             progress.pointee.ops = chunk
             progress.pointee.opsUsed = 0
-            progress.pointee.isNearlyFull = bytes >= Self.capacity
+            progress.pointee.isNearlyFull = bytes >= capacity
         }
         let place = progress.pointee.ops.unsafelyUnwrapped + progress.pointee.opsUsed
         if let source = ops.baseAddress { place.initialize(from: source, count: ops.count) }
@@ -230,16 +276,19 @@ public final class TranslationCache {
     private func markCode(_ address: UInt64, _ length: Int, first block: UnsafeMutablePointer<Block>?) {
         guard let memory = bus.codeMemory(at: address) else { return }
         let index = memory.page(of: address)
-        let flags = memory.pageFlags + index, record = memory.pageRecords + index
-        if flags.pointee & GuestRAM.PageFlags.hasCode == 0 { memory.codeMap[index] = 0 }
-        memory.codeMap[index] |= GuestRAM.codeMask(address, UInt64(length))
+        let flags = memory.pageFlags + index, record = book(memory).records + index
         if let block {
             block.pointee.pageNext = Self.blocks(record)
             record.pointee.overwrites = 0
             record.pointee.blocks = UnsafeMutableRawPointer(block)
         } else {
-            flags.pointee |= GuestRAM.PageFlags.hasTail
+            record.pointee.hasTail = true
         }
+        // Among others, `confirms` has done the rest.
+        if isShared { return }
+        let map = book(memory).codeMap + index
+        if flags.pointee & GuestRAM.PageFlags.hasCode == 0 { map.pointee = 0 }
+        map.pointee |= GuestRAM.codeMask(address, UInt64(length))
         if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
         flags.pointee |= GuestRAM.PageFlags.hasCode
         if flags.pointee & GuestRAM.PageFlags.writeCached != 0 {
@@ -247,6 +296,10 @@ public final class TranslationCache {
             protectFromWrites(record, address & ~0xfff)
         }
     }
+
+    /// This cache's notes about pages.
+    @inline(__always)
+    func book(_ memory: MappedMemory) -> GuestRAM.PageBook { memory.books[number] }
 
     /// The blocks that begin in a page: the first of them.
     /// SAFETY: only `Block`s of this cache are put there.
@@ -258,7 +311,7 @@ public final class TranslationCache {
     /// Calls `body` with each block that begins in the page at `address`.
     func forEachBlock(inPage address: UInt64, _ body: (UnsafeMutablePointer<Block>) -> Void) {
         guard let memory = bus.codeMemory(at: address) else { return }
-        var block = Self.blocks(memory.pageRecords + memory.page(of: address))
+        var block = Self.blocks(book(memory).records + memory.page(of: address))
         while let each = block {
             if each.pointee.isValid { body(each) }
             block = each.pointee.pageNext
@@ -270,8 +323,8 @@ public final class TranslationCache {
     /// Notes that the entry for `address` in `view` now allows direct stores to a page without code.
     @inline(__always)
     func noteDirectStores(_ memory: MappedMemory, page index: Int, _ address: UInt64, _ view: UnsafeMutablePointer<TLBView>) {
-        memory.pageFlags[index] |= GuestRAM.PageFlags.writeCached
-        let record = memory.pageRecords + index
+        if !isShared { memory.pageFlags[index] |= GuestRAM.PageFlags.writeCached }
+        let record = book(memory).records + index
         let writer = address & ~0xfff | view.pointee.number
         if record.pointee.writers.0 == writer || record.pointee.writers.1 == writer { return }
         addWriter(record, writer)
@@ -308,6 +361,12 @@ public final class TranslationCache {
         record.pointee.hasMoreWriters = false
     }
 
+    /// Takes all direct write entries for a page away.
+    func protectFromWrites(page: UInt64) {
+        guard let memory = bus.memory(at: page) else { return }
+        protectFromWrites(book(memory).records + memory.page(of: page), page)
+    }
+
     private func protectFromWrites(_ writer: UInt64) {
         guard writer != 0 else { return }
         let number = Int(writer & 0xfff) - 1
@@ -330,7 +389,7 @@ public final class TranslationCache {
     private func invalidate(page: UInt64, _ address: UInt64, _ length: Int) -> Bool {
         guard let memory = bus.codeMemory(at: page) else { return false }
         let index = memory.page(of: page)
-        let flags = memory.pageFlags + index, record = memory.pageRecords + index
+        let record = book(memory).records + index
         var address = address, end = address &+ UInt64(length)
         if record.pointee.overwrites >= Self.overwritesOfPage {
             // Something else is being loaded here: do not look for the blocks of each word.
@@ -356,21 +415,32 @@ public final class TranslationCache {
             }
         }
         record.pointee.blocks = UnsafeMutableRawPointer(kept)
-        if flags.pointee & GuestRAM.PageFlags.hasTail != 0 {
+        if record.pointee.hasTail {
             if address < page &+ UInt64(Self.tailLength) && end > page {
                 for each in tails.removeValue(forKey: page) ?? [] where each.pointee.isValid {
                     remove(each)
                     found = true
                 }
-                flags.pointee &= ~GuestRAM.PageFlags.hasTail
+                record.pointee.hasTail = false
             } else {
                 map |= GuestRAM.codeMask(page, UInt64(Self.tailLength))
             }
         }
         if found, record.pointee.overwrites < .max { record.pointee.overwrites += 1 }
-        memory.codeMap[index] = map
-        if map == 0 { flags.pointee &= ~GuestRAM.PageFlags.hasCode }
+        setMap(memory, index, map)
         return found
+    }
+
+    /// Where code of this cache still lies in a page. The last to leave a page that others may hold code of gives it back when it is stored to.
+    private func setMap(_ memory: MappedMemory, _ page: Int, _ map: UInt64) {
+        let place = book(memory).codeMap + page
+        if isShared {
+            // SAFETY: other harts' threads look at the word, as an atomic.
+            UnsafeMutableRawPointer(place).assumingMemoryBound(to: Atomic<UInt64>.self).pointee.store(map, ordering: .sequentiallyConsistent)
+        } else {
+            place.pointee = map
+            if map == 0 { memory.pageFlags[page] &= ~GuestRAM.PageFlags.hasCode }
+        }
     }
 
     private func remove(_ block: UnsafeMutablePointer<Block>) {
@@ -417,16 +487,21 @@ public final class TranslationCache {
     /// Every page that holds decoded code, with the memory it is a page of.
     private var pagesWithCode: [(memory: GuestRAM, index: Int)] {
         bus.codeMemories.flatMap { memory in
-            (0..<Int(memory.size >> UInt64(GuestRAM.pageShift))).lazy
-                .filter { memory.pageFlags[$0] & GuestRAM.PageFlags.hasCode != 0 }.map { (memory, $0) }
+            let book = memory.books[number], isShared = isShared
+            return (0..<Int(memory.size >> UInt64(GuestRAM.pageShift))).lazy
+                // Among others a page may have lost its flag while mail about it is under way.
+                .filter { isShared ? book.records[$0].blocks != nil || book.records[$0].hasTail : memory.pageFlags[$0] & GuestRAM.PageFlags.hasCode != 0 }
+                .map { (memory, $0) }
         }
     }
 
     /// Forgets every block. Only between blocks.
     package func flushAll() {
         for (memory, index) in pagesWithCode {
-            memory.pageFlags[index] &= ~(GuestRAM.PageFlags.hasCode | GuestRAM.PageFlags.hasTail)
-            memory.pageRecords[index].blocks = nil
+            let record = memory.books[number].records + index
+            record.pointee.blocks = nil
+            record.pointee.hasTail = false
+            setMap(MappedMemory(memory), index, 0)
         }
         tails = [:]
         buckets.update(repeating: nil, count: Self.bucketCount)

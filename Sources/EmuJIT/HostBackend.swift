@@ -33,6 +33,10 @@ public struct StateLayout: Sendable {
     public var reservedLength: Int
     public var reservedWrites: Int
     public var foreignWrites: Int
+    /// Of harts on threads (UInt64): what lr puts into the length, and what sc compares with it; what lr loaded; and not 0 when lr must ask.
+    public var reservationMark: Int
+    public var reservedValue: Int
+    public var distrust: Int
     /// UInt32: the guest's privilege as `guardPrivilege` sees it.
     public var privilege: Int
     /// UInt32: not 0 while the host's floating-point control register holds the guest's modes and flags.
@@ -68,7 +72,7 @@ public struct StateLayout: Sendable {
 
     public init(
         integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
-        exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
+        exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, reservationMark: Int, reservedValue: Int, distrust: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
         filledWindowCount: Int, filledWindows: Int, run: Int, reserve: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
@@ -93,6 +97,9 @@ public struct StateLayout: Sendable {
         self.reservedLength = reservedLength
         self.reservedWrites = reservedWrites
         self.foreignWrites = foreignWrites
+        self.reservationMark = reservationMark
+        self.reservedValue = reservedValue
+        self.distrust = distrust
         self.privilege = privilege
         self.floatLive = floatLive
         self.floatControl = floatControl

@@ -1,13 +1,14 @@
 import EmuBus
 import Glibc
+import Synchronization
 
 /// Tells Linux perf the names of generated functions: `/tmp/perf-PID.map`, a line "start size name" per function, in hexadecimal.
 ///
-/// Lines are collected and written when 4 KiB have come together, on `flush()` and at the end of the object's life.
-public final class PerfMap {
+/// Several threads may add names. Lines are collected and written when 4 KiB have come together, on `flush()` and at the end of the object's life.
+public final class PerfMap: Sendable {
     public let path: String
     private let descriptor: Int32
-    private var pending: [UInt8] = []
+    private let pending = Mutex<[UInt8]>([])
 
     private static let flushSize = 4 << 10
 
@@ -26,24 +27,29 @@ public final class PerfMap {
 
     /// Names `size` bytes of code from `start`. Line ends in the name become spaces.
     public func add(start: UInt, size: Int, name: String) {
-        pending += "\(String(start, radix: 16)) \(String(size, radix: 16)) ".utf8
-        for byte in name.utf8 { pending.append(byte < 0x20 ? 0x20 : byte) }
-        pending.append(0x0a)
-        if pending.count >= Self.flushSize { flush() }
+        let isFull = pending.withLock { pending in
+            pending += "\(String(start, radix: 16)) \(String(size, radix: 16)) ".utf8
+            for byte in name.utf8 { pending.append(byte < 0x20 ? 0x20 : byte) }
+            pending.append(0x0a)
+            return pending.count >= Self.flushSize
+        }
+        if isFull { flush() }
     }
 
     /// Writes what has been collected. Names that the disk does not take are lost; the program goes on.
     public func flush() {
-        pending.withUnsafeBytes { bytes in
-            var rest = bytes
-            while !rest.isEmpty {
-                // SAFETY: `rest` is not empty and lies within `pending`.
-                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                if count < 0 && errno == EINTR { continue }
-                if count <= 0 { break }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        pending.withLock { pending in
+            pending.withUnsafeBytes { bytes in
+                var rest = bytes
+                while !rest.isEmpty {
+                    // SAFETY: `rest` is not empty and lies within `pending`.
+                    let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                    if count < 0 && errno == EINTR { continue }
+                    if count <= 0 { break }
+                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+                }
             }
+            pending.removeAll(keepingCapacity: true)
         }
-        pending.removeAll(keepingCapacity: true)
     }
 }

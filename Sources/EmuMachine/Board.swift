@@ -8,7 +8,10 @@ package final class BoardContext {
     package let host: MachineHost
     package let bus = AddressSpace()
     package let events: EventQueue
-    package let cache: TranslationCache
+    /// One for all harts, or one for each that runs on a thread of its own.
+    package private(set) var caches: [TranslationCache]
+    /// The harts on threads of their own; nil where harts take turns. A board that has such harts sets it.
+    package var group: HartGroup?
     package let pollers = IOPollGroup()
     /// What the guest asked of the machine as a whole and the run loop has not served yet.
     var powerRequest: PowerRequest?
@@ -19,16 +22,31 @@ package final class BoardContext {
         self.config = config
         self.host = host
         events = EventQueue(mode: config.clock)
-        cache = TranslationCache(bus: bus)
-        events.deadlineMoved = { [unowned self] in runningHart?.requestExit() }
+        caches = [TranslationCache(bus: bus)]
+        events.deadlineMoved = { [unowned self] in
+            runningHart?.requestExit()
+            if let lock = bus.lock { lock.wakeMachine(before: events.nextHostDeadline) }
+        }
     }
 
     deinit { bus.unmapAll() }
+
+    /// Whether harts are to have threads: with the virtual clock they take turns, so that every run is the same, and translated code is
+    /// compared with the interpreter in turns.
+    package var wantsThreads: Bool { config.clock == .host && config.harts > 1 && !config.hartsTakeTurns && config.engine != .lockstep }
+
+    /// Gives each hart a cache of its own. Before anything is decoded.
+    /// - Parameter capacity: bytes of decoded instructions in each.
+    package func makeCaches(_ count: Int, capacity: Int) { caches = (0..<count).map { _ in TranslationCache(bus: bus, capacity: capacity) } }
 
     /// Takes a guest's power request; the first one of a slice counts. Ends the slice in hand.
     package func request(_ request: PowerRequest) {
         if powerRequest == nil { powerRequest = request }
         runningHart?.requestExit()
+        if let lock = bus.lock {
+            group?.freeze()
+            lock.wakeMachine()
+        }
     }
 }
 
@@ -50,8 +68,14 @@ package protocol Board: AnyObject {
     func deviceTreeBlob() throws -> [UInt8]
     /// Called between slices, for devices the guest talks to through memory alone.
     func poll()
+    /// There are such devices.
+    var isPolled: Bool { get }
     /// Brings everything the guest wrote to disks to the host.
     func flush() throws
     /// Writes what the guest changed on `snapshot=on` disks to their images.
     func commitSnapshots() throws
+}
+
+extension Board {
+    package var isPolled: Bool { false }
 }

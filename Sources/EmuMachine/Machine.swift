@@ -5,7 +5,8 @@ import Foundation
 
 /// A whole emulated computer: a board, its memory and harts, one clock, and the loop that runs them.
 ///
-/// Single-threaded: everything happens on the thread that calls `run`, except what `MachineStopper` carries in.
+/// Everything happens on the thread that calls `run`, except what `MachineStopper` carries in and, where several harts follow the host's
+/// clock, the harts themselves (docs/smp.md).
 public final class Machine {
     public let config: MachineConfig
     public let host: MachineHost
@@ -13,7 +14,7 @@ public final class Machine {
     let board: any Board
     public let bus: AddressSpace
     public let events: EventQueue
-    public let cache: TranslationCache
+    package let caches: [TranslationCache]
     /// Whatever waits for descriptors; the command may add its own (a monitor).
     public let pollers: IOPollGroup
     public let harts: [any Hart]
@@ -25,10 +26,14 @@ public final class Machine {
     /// Resets since power-on.
     public private(set) var resets = 0
     let clock = RunClock()
+    /// Held while harts run on threads, by whoever deals with anything that is not a hart.
+    lazy var machineLock = MachineLock { [stopper = host.stopper] in stopper.wake() }
     /// Hart whose turn is next.
     var nextHart = 0
     /// Looks at harts at work every so many cycles; nil for nobody. Set between slices.
     package weak var sampler: (any HartSampler)?
+    /// What runs harts side by side; nil where they take turns.
+    let threads: HartThreads?
     /// Hart that ran last, to tell a hart when another ran in between.
     var lastHart: Int?
 
@@ -50,14 +55,17 @@ public final class Machine {
         context = BoardContext(config: config, host: host)
         bus = context.bus
         events = context.events
-        cache = context.cache
         pollers = context.pollers
         board = try makeBoard(context)
         harts = board.harts
+        caches = context.caches
+        threads = context.group.map { [harts] group in HartThreads(group, harts.compactMap { $0 as? any ParallelHart }) }
         for poller in host.pollers { pollers.add(poller) }
         if host.stopper.readEnd >= 0 { pollers.add(StopPoller(host.stopper)) }
         try board.loadImages(memoryIsClear: true)
     }
+
+    deinit { threads?.end() }
 
     /// RAM in bytes.
     public var memorySize: UInt64 { board.memory.size }
@@ -76,7 +84,7 @@ public final class Machine {
         for device in board.devices { device.reset() }
         for hart in harts { hart.reset() }
         try board.loadImages(memoryIsClear: false)
-        cache.flushAll()
+        for cache in caches { cache.flushAll() }
         resets += 1
         nextHart = 0
         lastHart = nil
@@ -84,7 +92,7 @@ public final class Machine {
 
     /// Brings every write the guest flushed to the host's files, and the names of translated code to theirs.
     public func close() throws {
-        cache.hostCode?.perfMap?.flush()
+        for cache in caches { cache.hostCode?.perfMap?.flush() }
         try board.flush()
     }
 

@@ -15,7 +15,8 @@ extension Machine {
     public var activity: MachineActivity {
         MachineActivity(
             characters: characterSources.reduce(0) { $0 &+ $1.charactersWritten },
-            requests: board.saveableParts.reduce(0) { $0 &+ (($1 as? any RequestServer)?.requestsServed ?? 0) }, blocks: cache.blocksDecoded, resets: resets)
+            requests: board.saveableParts.reduce(0) { $0 &+ (($1 as? any RequestServer)?.requestsServed ?? 0) },
+            blocks: caches.reduce(0) { $0 + $1.blocksDecoded }, resets: resets)
     }
 
     /// The board's own serial lines.

@@ -283,6 +283,8 @@ public struct MachineConfig: Sendable {
     public var engine = ExecutionEngine.jit
     /// `-accel tb-size=`: bytes of translated code kept at most.
     public var translatedCodeSize = MachineConfig.defaultTranslatedCodeSize
+    /// `-accel thread=single`: harts take turns on one thread though the host's clock would let them run side by side.
+    public var hartsTakeTurns = false
 
     public var rtc = RTCBase.automatic
     /// `--time` (`-icount` selects virtual).

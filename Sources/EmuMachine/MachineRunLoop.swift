@@ -17,7 +17,7 @@ package protocol HartSampler: AnyObject {
     func didRun(hart: Int, cycles: Int)
 }
 
-/// How the machine divides its one thread: harts take turns by slices of a fixed number of cycles; between slices due events
+/// How the machine divides its one thread where harts take turns (`MachineThreads` where they do not): harts take turns by slices of a fixed number of cycles; between slices due events
 /// run, host descriptors are looked at, and requests (power, stop, pause) are served.
 ///
 /// With the virtual clock every decision depends on guest time alone, never on the host's: a slice ends at the next event,
@@ -33,17 +33,22 @@ extension Machine {
 
     /// Runs until the guest, the user or the host ends the run.
     public func run() -> ExitStatus {
-        if clock.started == nil { clock.started = HostClock.now() }
-        while true {
-            if let status = step() { return status }
-        }
+        run(whileNot: { false }) ?? .user
     }
 
     /// Runs until `isDone` or the end of the run, whichever comes first; nil in the former case. For tests and tools.
     public func run(until isDone: () -> Bool) -> ExitStatus? {
+        run(whileNot: isDone)
+    }
+
+    private func run(whileNot isDone: () -> Bool) -> ExitStatus? {
         if clock.started == nil { clock.started = HostClock.now() }
         while !isDone() {
-            if let status = step() { return status }
+            if let threads, maySpreadOut {
+                if let outcome = run(on: threads, until: isDone) { return outcome.status }
+            } else if let status = step() {
+                return status
+            }
         }
         return nil
     }

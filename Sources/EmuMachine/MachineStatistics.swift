@@ -63,10 +63,10 @@ extension Machine {
             wallSeconds: clock.started.map { Double(HostClock.now() &- $0) / 1e9 } ?? 0,
             guestSeconds: Double(events.now) / 1e9,
             peakResident: UInt64(max(0, usage.ru_maxrss)) << 10,
-            cacheBytes: cache.bytes,
-            blocksDecoded: cache.blocksDecoded,
-            translation: cache.hostCode?.figures,
-            translatedBytes: cache.hostCode?.bytes ?? 0,
-            counts: cache.executionCounts)
+            cacheBytes: caches.reduce(0) { $0 + $1.bytes },
+            blocksDecoded: caches.reduce(0) { $0 + $1.blocksDecoded },
+            translation: caches.compactMap { $0.hostCode?.figures }.reduce(nil) { sum, each in sum.map { $0 + each } ?? each },
+            translatedBytes: caches.reduce(0) { $0 + ($1.hostCode?.bytes ?? 0) },
+            counts: caches.map(\.executionCounts).reduce(ExecutionCounts(), +))
     }
 }

@@ -22,7 +22,7 @@ final class GuestExplainer {
 
     var text: String {
         do throws(DebugError) {
-            return try Diagnosis(machine, symbols: symbols()).text
+            return try machine.whileHartsStand { () throws(DebugError) in try Diagnosis(machine, symbols: symbols()).text }
         } catch {
             return "\(error)\n"
         }

@@ -50,9 +50,10 @@ extension RunCommand {
             options, use throws(CommandEnd) in
             options.config.forcesLegacyVirtio = try RunCommand.forceLegacy(use)
         },
-        Row(["accel"], "jit|tcg|interp|lockstep[,tb-size=MiB]",
+        Row(["accel"], "jit|tcg|interp|lockstep[,tb-size=MiB][,thread=single|multi]",
             help: "as --engine; tcg is QEMU's word for jit\n"
-                + "tb-size=MiB: translated code is kept up to this size, 1 to 2047 (default: \(MachineConfig.defaultTranslatedCodeSize >> 20))") {
+                + "tb-size=MiB: translated code is kept up to this size, 1 to 2047 (default: \(MachineConfig.defaultTranslatedCodeSize >> 20))\n"
+                + "thread=single|multi: harts take turns, or have a thread each (default: multi, with --time host)") {
             options, use throws(CommandEnd) in
             try RunCommand.accelerator(&options, use)
         },
@@ -166,9 +167,10 @@ extension RunCommand {
             use,
             [
                 Property("accel", .choice(accelerators), "engine"), Property("tb-size", .number(1...2047), "MiB"),
-                Property("thread", .choice(["single"]), "accepted"), Property("one-insn-per-tb", .choice(["off"]), "accepted"),
+                Property("thread", .choice(["single", "multi"]), "WHICH"), Property("one-insn-per-tb", .choice(["off"]), "accepted"),
             ], implied: "accel")
         options.config.engine = engine(name)
+        options.config.hartsTakeTurns = list["thread"] == "single"
         if let size = list.number("tb-size") { options.config.translatedCodeSize = Int(size) << 20 }
     }
 

@@ -35,7 +35,7 @@ import Testing
 
         init(_ program: [UInt32]) throws {
             hart = try TestHart()
-            watch = HartWatch(cache: hart.cache, observer: observer)
+            watch = HartWatch(caches: [hart.cache], observer: observer)
             hart.cpu.watch = watch
             for (index, word) in program.enumerated() { #expect(hart.bus.storeMemory(HartWatchTests.code + 4 * UInt64(index), word)) }
             hart.cpu.pc = HartWatchTests.code

@@ -323,7 +323,7 @@ import Testing
         machine.cpu.x[8] = FuzzMap.data
         for _ in 0..<8 { _ = machine.run(100) }
         let observer = Observer()
-        let watch = HartWatch(cache: machine.cache, observer: observer)
+        let watch = HartWatch(caches: [machine.cache], observer: observer)
         machine.cpu.watch = watch
         // In the middle of a block.
         watch.set(code: [.init(address: Self.code + 12)], data: [])

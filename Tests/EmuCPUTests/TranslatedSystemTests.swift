@@ -151,7 +151,7 @@ import Testing
     func observedWrites() throws {
         let hart = try makeHart(translating: true)
         let observer = Observer()
-        let watch = HartWatch(cache: hart.cache, observer: observer)
+        let watch = HartWatch(caches: [hart.cache], observer: observer)
         hart.cpu.watch = watch
         place(hart, Self.code, [RVAssembly.writeCSR(0x340, 5), RVAssembly.jump(0)])
         for value in 1...4 as ClosedRange<UInt64> {

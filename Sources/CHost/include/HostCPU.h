@@ -15,4 +15,13 @@ uint64_t host_enabled_state(void);
 /// Makes instructions just written visible to instruction fetch at `address`. Nothing to do on x86-64.
 void host_synchronize_code(const void *address, size_t count);
 
+/// 16 bytes of memory as two numbers.
+typedef struct {
+    uint64_t low, high;
+} host_uint128;
+
+/// Stores `desired` at `place`, which is a multiple of 16, if it holds `*expected`, at once for all threads; returns whether it did.
+/// `*expected` becomes what was there.
+int host_compare_exchange_16(void *place, host_uint128 *expected, host_uint128 desired);
+
 #endif

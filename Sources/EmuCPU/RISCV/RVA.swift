@@ -1,3 +1,4 @@
+import CHost
 import EmuIR
 
 extension RVTable {
@@ -35,8 +36,9 @@ extension RVTable {
 // MARK: Semantics
 
 extension RVProcessor {
-    /// LR, SC and AMO. Harts take turns on one thread, so a load followed by a store is indivisible and sequentially
-    /// consistent, at least what any combination of aq and rl asks for. Misaligned addresses trap; so does what is not RAM.
+    /// LR, SC and AMO. Where harts take turns on one thread, a load followed by a store is indivisible and sequentially
+    /// consistent, at least what any combination of aq and rl asks for; among harts on threads so is a host atomic. Misaligned addresses
+    /// trap; so does what is not RAM.
     func executeAtomic(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let address = x[Int(r.rs1)]
         let operand = x[Int(r.rs2)]
@@ -65,9 +67,16 @@ extension RVProcessor {
         return UInt64(bitPattern: Int64(bitPattern: UInt64(value) &<< unused) &>> Int64(unused))
     }
 
-    private func loadReserved<T: FixedWidthInteger & UnsignedInteger>(_ r: DecodedOp, _ address: UInt64, _: T.Type) -> Bool {
+    private func loadReserved<T: AtomicCell>(_ r: DecodedOp, _ address: UInt64, _: T.Type) -> Bool {
         let size = UInt64(MemoryLayout<T>.size)
         guard let host = atomicPointer(address, size, .load) else { return false }
+        if h.pointee.isShared {
+            orderBeforeLoadReserved(r)
+            let value = host.load(as: T.self)
+            reserveShared(UInt64(value), h.pointee.dataView.pointee.loads.physicalPage(address) | address & 0xfff, size)
+            x[Int(r.rd)] = extended(value)
+            return true
+        }
         h.pointee.reservedAddress = h.pointee.dataView.pointee.loads.physicalPage(address) | address & 0xfff
         h.pointee.reservedLength = size
         h.pointee.reservedWrites = bus.foreignWrites
@@ -75,10 +84,16 @@ extension RVProcessor {
         return true
     }
 
-    private func storeConditional<T: FixedWidthInteger & UnsignedInteger>(_ r: DecodedOp, _ address: UInt64, _ value: T) -> Bool {
+    private func storeConditional<T: AtomicCell>(_ r: DecodedOp, _ address: UInt64, _ value: T) -> Bool {
         let size = UInt64(MemoryLayout<T>.size)
         guard let host = atomicPointer(address, size, .store) else { return false }
         let physical = h.pointee.dataView.pointee.stores.physicalPage(address) | address & 0xfff
+        if h.pointee.isShared {
+            let stores = storeConditionalShared(value, host, physical, scAt: h.pointee.blockPC &+ UInt64(r.offset))
+            if stores { didStoreAtomically(physical, Int(size), address) }
+            x[Int(r.rd)] = stores ? 0 : 1
+            return true
+        }
         // Harts take turns, and `didSwitch` drops the reservation: no other hart can have stored in between. A device may have.
         let holds = h.pointee.reservedLength == size && h.pointee.reservedAddress == physical && h.pointee.reservedWrites == bus.foreignWrites
         h.pointee.reservedLength = 0
@@ -91,27 +106,39 @@ extension RVProcessor {
     }
 
     @inline(__always)
-    private func atomic<T: FixedWidthInteger & UnsignedInteger>(_ op: RVOp, _ r: DecodedOp, _ address: UInt64, _ operand: T) -> Bool {
+    private func atomic<T: AtomicCell>(_ op: RVOp, _ r: DecodedOp, _ address: UInt64, _ operand: T) -> Bool {
         guard let host = atomicPointer(address, UInt64(MemoryLayout<T>.size), .store) else { return false }
-        let old = host.load(as: T.self)
-        let new: T
-        switch op {
-        case .amoswap_b, .amoswap_h, .amoswap_w, .amoswap_d: new = operand
-        case .amoadd_b, .amoadd_h, .amoadd_w, .amoadd_d: new = old &+ operand
-        case .amoxor_b, .amoxor_h, .amoxor_w, .amoxor_d: new = old ^ operand
-        case .amoand_b, .amoand_h, .amoand_w, .amoand_d: new = old & operand
-        case .amoor_b, .amoor_h, .amoor_w, .amoor_d: new = old | operand
-        case .amomin_b, .amomin_h, .amomin_w, .amomin_d: new = signedLess(old, operand) ? old : operand
-        case .amomax_b, .amomax_h, .amomax_w, .amomax_d: new = signedLess(old, operand) ? operand : old
-        case .amominu_b, .amominu_h, .amominu_w, .amominu_d: new = min(old, operand)
-        case .amomaxu_b, .amomaxu_h, .amomaxu_w, .amomaxu_d: new = max(old, operand)
-        // The remaining ones compare with rd and swap.
-        default: new = old == T(truncatingIfNeeded: x[Int(r.rd & 31)]) ? operand : old
+        var old = host.load(as: T.self)
+        if h.pointee.isShared {
+            while true {
+                let (exchanged, original) = T.compareExchange(host, old, updated(op, r, old, operand))
+                if exchanged { break }
+                old = original
+            }
+        } else {
+            host.storeBytes(of: updated(op, r, old, operand), as: T.self)
         }
-        host.storeBytes(of: new, as: T.self)
         didStoreAtomically(h.pointee.dataView.pointee.stores.physicalPage(address) | address & 0xfff, MemoryLayout<T>.size, address)
         x[Int(r.rd)] = extended(old)
         return true
+    }
+
+    /// What an atomic memory operation stores where `old` was.
+    @inline(__always)
+    private func updated<T: AtomicCell>(_ op: RVOp, _ r: DecodedOp, _ old: T, _ operand: T) -> T {
+        switch op {
+        case .amoswap_b, .amoswap_h, .amoswap_w, .amoswap_d: operand
+        case .amoadd_b, .amoadd_h, .amoadd_w, .amoadd_d: old &+ operand
+        case .amoxor_b, .amoxor_h, .amoxor_w, .amoxor_d: old ^ operand
+        case .amoand_b, .amoand_h, .amoand_w, .amoand_d: old & operand
+        case .amoor_b, .amoor_h, .amoor_w, .amoor_d: old | operand
+        case .amomin_b, .amomin_h, .amomin_w, .amomin_d: signedLess(old, operand) ? old : operand
+        case .amomax_b, .amomax_h, .amomax_w, .amomax_d: signedLess(old, operand) ? operand : old
+        case .amominu_b, .amominu_h, .amominu_w, .amominu_d: min(old, operand)
+        case .amomaxu_b, .amomaxu_h, .amomaxu_w, .amomaxu_d: max(old, operand)
+        // The remaining ones compare with rd and swap.
+        default: old == T(truncatingIfNeeded: x[Int(r.rd & 31)]) ? operand : old
+        }
     }
 
     @inline(__always)
@@ -126,10 +153,16 @@ extension RVProcessor {
         let isSink = r.rd == 32
         let expected = isSink ? (0, 0) : (x[Int(r.rd)], x[Int(r.rd) + 1])
         let operand = r.rs2 == 0 ? (0, 0) : (x[Int(r.rs2)], x[Int(r.rs2) + 1])
-        let old = (host.load(as: UInt64.self), host.load(fromByteOffset: 8, as: UInt64.self))
-        if old == expected {
+        var old = (host.load(as: UInt64.self), host.load(fromByteOffset: 8, as: UInt64.self))
+        if h.pointee.isShared {
+            var found = host_uint128(low: expected.0, high: expected.1)
+            _ = host_compare_exchange_16(host, &found, host_uint128(low: operand.0, high: operand.1))
+            old = (found.low, found.high)
+        } else if old == expected {
             host.storeBytes(of: operand.0, as: UInt64.self)
             host.storeBytes(of: operand.1, toByteOffset: 8, as: UInt64.self)
+        }
+        if old == expected {
             didStoreAtomically(h.pointee.dataView.pointee.stores.physicalPage(address) | address & 0xfff, 16, address)
         }
         if !isSink { (x[Int(r.rd)], x[Int(r.rd) + 1]) = old }
@@ -149,10 +182,10 @@ extension RVTranslator {
     /// The operations of A. Those on bytes and halfwords, and compare-and-swap, are interpreted.
     mutating func lowerA(_ op: RVOp, _ r: DecodedOp) {
         switch op {
-        case .lr_w: emit(.loadReserved32, destination(r.rd), source(r.rs1))
-        case .lr_d: emit(.loadReserved64, destination(r.rd), source(r.rs1))
-        case .sc_w: atomic(.storeConditional32, r)
-        case .sc_d: atomic(.storeConditional64, r)
+        case .lr_w: reserve(.loadReserved32, r)
+        case .lr_d: reserve(.loadReserved64, r)
+        case .sc_w: storeReserved(.storeConditional32, r, size: 4)
+        case .sc_d: storeReserved(.storeConditional64, r, size: 8)
         case .amoswap_w: atomic(.swap32, r)
         case .amoadd_w: atomic(.fetchAdd32, r)
         case .amoxor_w: atomic(.fetchXor32, r)
@@ -173,6 +206,27 @@ extension RVTranslator {
         case .amomaxu_d: atomic(.fetchMaxu64, r)
         default: interpret()
         }
+    }
+
+    /// lr. Among harts on threads, one that begins no plain sequence, or waits for stores before it, is interpreted.
+    private mutating func reserve(_ op: Opcode, _ r: DecodedOp) {
+        if isShared {
+            switch RVReservation.Sequence.of(r) {
+            case .plain, .waiting: if r.imm & 1 != 0 { return interpret() }
+            case .other, .unknown: return interpret()
+            }
+            emitMark(RVReservation.mark(ofLoadAt: r))
+        }
+        emit(op, destination(r.rd), source(r.rs1))
+    }
+
+    private mutating func storeReserved(_ op: Opcode, _ r: DecodedOp, size: UInt64) {
+        if isShared { emitMark(RVReservation.mark(size: size, scAt: UInt64(UInt32(bitPattern: pageOffset)) &+ UInt64(r.offset))) }
+        atomic(op, r)
+    }
+
+    private mutating func emitMark(_ mark: UInt64) {
+        emit(.writeState, .none, .constant(Int64(RVProcessor.stateLayout.reservationMark)), .constant(Int64(mark)))
     }
 
     private mutating func atomic(_ op: Opcode, _ r: DecodedOp) { emit(op, destination(r.rd), source(r.rs1), source(r.rs2)) }

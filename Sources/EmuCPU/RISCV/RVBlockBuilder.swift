@@ -49,6 +49,42 @@ extension RVProcessor {
 
     /// Decodes from `physical` up to a jump, the end of the page or `limit` instructions.
     private func build(_ pc: UInt64, _ physical: UInt64, limit: Int) -> UnsafeMutablePointer<Block>? {
+        while true {
+            cache.willDecode(physical)
+            guard let decoded = decode(pc, physical, limit: limit) else { return nil }
+            // Another hart may have written there meanwhile.
+            guard cache.confirms(physical, decoded.byteLength, secondPage: decoded.secondPage), !cache.isShared || isStill(physical, decoded) else { continue }
+            return cache.insert(
+                physical, UnsafeBufferPointer(start: scratch, count: decoded.count + 1), byteLength: decoded.byteLength, secondPage: decoded.secondPage)
+        }
+    }
+
+    /// A run of instructions in `scratch`, closed by a `blockEnd` that is not counted.
+    private struct Decoded {
+        var count: Int
+        var byteLength: Int
+        var secondPage: UInt64
+    }
+
+    /// Memory still holds the instructions in `scratch`.
+    private func isStill(_ physical: UInt64, _ decoded: Decoded) -> Bool {
+        let page = physical & TLBEntry.pageMask
+        guard let code = bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize))?.pointer(to: page) else { return false }
+        let start = Int(physical & 0xfff)
+        for index in 0..<decoded.count {
+            let position = start + Int(scratch[index].offset), bits = scratch[index].raw
+            guard code.loadUnaligned(fromByteOffset: position, as: UInt16.self) == UInt16(truncatingIfNeeded: bits) else { return false }
+            if scratch[index].length == 2 { continue }
+            let high =
+                position + 2 < GuestRAM.pageSize
+                ? code.loadUnaligned(fromByteOffset: position + 2, as: UInt16.self)
+                : bus.loadCode(decoded.secondPage, as: UInt16.self)
+            guard high == UInt16(truncatingIfNeeded: bits >> 16) else { return false }
+        }
+        return true
+    }
+
+    private func decode(_ pc: UInt64, _ physical: UInt64, limit: Int) -> Decoded? {
         let page = physical & TLBEntry.pageMask
         guard let memory = bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)) else {
             Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
@@ -85,6 +121,14 @@ extension RVProcessor {
             }
             var op = decoder.decode(bits)
             let offset = position - start
+            if cache.isShared, op.rv == .lr_w || op.rv == .lr_d {
+                op = RVReservation.annotate(op, next: position + Int(op.length), decoder) { next in
+                    guard next + 2 <= GuestRAM.pageSize else { return nil }
+                    let low = UInt32(code.loadUnaligned(fromByteOffset: next, as: UInt16.self))
+                    if low & 3 != 3 { return low }
+                    return next + 4 <= GuestRAM.pageSize ? code.loadUnaligned(fromByteOffset: next, as: UInt32.self) : nil
+                }
+            }
             op.offset = UInt16(truncatingIfNeeded: offset)
             switch op.rv {
             case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .auipc: op.imm &+= Int32(truncatingIfNeeded: offset)
@@ -98,7 +142,7 @@ extension RVProcessor {
         }
         scratch[count] = DecodedOp(.blockEnd)
         scratch[count].offset = UInt16(truncatingIfNeeded: position - start)
-        return cache.insert(physical, UnsafeBufferPointer(start: scratch, count: count + 1), byteLength: position - start, secondPage: secondPage)
+        return Decoded(count: count, byteLength: position - start, secondPage: secondPage)
     }
 
     /// True for instructions after which the next one cannot simply follow.

@@ -11,19 +11,35 @@ extension RVProcessor {
         let replaces = op == .csrrw || op == .csrrwi
         let writes = replaces || r.rs1 != 0
         guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
-        let old = read(csr)
-        if writes {
-            switch op {
-            case .csrrw, .csrrwi: write(csr, operand)
-            case .csrrs, .csrrsi: write(csr, modifiable(csr, old) | operand)
-            default: write(csr, modifiable(csr, old) & ~operand)
-            }
-            if let watch, watch.events.contains(.registerWrites) {
-                report(.registerWrite(number: csr.rawValue, old: old, new: readCSR(csr), pc: h.pointee.blockPC &+ UInt64(r.offset)))
-            }
+        let old = h.pointee.isShared && Self.isSharedWithDevices(csr, writing: writes)
+            ? bus.whileDevicesStand { access(csr, op, writes ? operand : nil) } : access(csr, op, writes ? operand : nil)
+        if writes, let watch, watch.events.contains(.registerWrites) {
+            report(.registerWrite(number: csr.rawValue, old: old, new: readCSR(csr), pc: h.pointee.blockPC &+ UInt64(r.offset)))
         }
         x[Int(r.rd)] = old
         return true
+    }
+
+    /// Reads `csr` and, if there is an operand, changes it as `op` does; returns what was read.
+    private func access(_ csr: RVCSR, _ op: RVOp, _ operand: UInt64?) -> UInt64 {
+        let old = read(csr)
+        guard let operand else { return old }
+        switch op {
+        case .csrrw, .csrrwi: write(csr, operand)
+        case .csrrs, .csrrsi: write(csr, modifiable(csr, old) | operand)
+        default: write(csr, modifiable(csr, old) & ~operand)
+        }
+        return old
+    }
+
+    /// Devices change the register, too, so that its value must not be old when the instruction writes it back, or lies outside of the
+    /// hart's state.
+    private static func isSharedWithDevices(_ csr: RVCSR, writing: Bool) -> Bool {
+        switch csr {
+        case .mireg, .sireg, .mtopei, .stopei: true
+        case .mip, .sip, .mvip: writing
+        default: false
+        }
     }
 
     /// What the set and clear instructions start from: the value read, but only the software half of mip.SEIP

@@ -183,7 +183,7 @@ extension RVProcessor {
     }
 
     func writeInterruptPending(_ value: UInt64, writable: UInt64) {
-        h.pointee.mipSoftware = h.pointee.mipSoftware & ~writable | value & writable
+        setSoftwareInterrupts(value & writable, clear: writable & ~value)
         updateInterruptRequest()
     }
 

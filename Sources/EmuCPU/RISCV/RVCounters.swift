@@ -116,7 +116,7 @@ extension RVProcessor {
     private func counterOverflowed(_ index: Int) {
         guard config.extensions.contains(.sscofpmf), h.pointee.mhpmevent[index] & RVCounterEvent.overflow == 0 else { return }
         h.pointee.mhpmevent[index] |= RVCounterEvent.overflow
-        h.pointee.mipSoftware |= 1 << UInt64(RVInterrupt.counterOverflow)
+        setSoftwareInterrupts(1 << UInt64(RVInterrupt.counterOverflow), clear: 0)
         updateInterruptRequest()
     }
 

@@ -8,6 +8,7 @@ extension RVProcessor: Hart {
     public func run(budget: Int, clockBase: UInt64) -> ExitReason {
         // A counter about to overflow ends the slice early, so that its interrupt is on time.
         let budget = min(budget, cyclesUntilOverflow() ?? budget)
+        if h.pointee.isShared { beginSlice() }
         h.pointee.sliceBudget = budget
         h.pointee.remaining = budget
         h.pointee.sliceStart = h.pointee.totalCycles
@@ -19,13 +20,22 @@ extension RVProcessor: Hart {
         h.pointee.dataView.pointee.loads.growIfCrowded()
         h.pointee.dataView.pointee.stores.growIfCrowded()
         csrLevelChanged()
-        let reason = runBlocks()
+        var reason = runBlocks()
+        if h.pointee.wantsAlone {
+            // The instruction in hand has not been executed.
+            h.pointee.wantsAlone = false
+            h.pointee.remaining &+= 1
+            reason = .exclusive
+        }
         countCycles(h.pointee.remaining)
         counterOverflowCheck()
         return reason
     }
 
-    public func requestExit() { h.pointee.request |= RVRequest.exit }
+    public func requestExit() {
+        if let group { return group.post(HartGroup.Posted.exit, to: index) }
+        h.pointee.request |= RVRequest.exit
+    }
 
     public func didSwitch() { h.pointee.reservedLength = 0 }
 
@@ -60,6 +70,7 @@ extension RVProcessor: Hart {
     /// Handles what `request` asks for, with `pc` stored; true when `run` must return.
     @inline(never)
     func serveRequests() -> Bool {
+        if h.pointee.isShared { takePosted() }
         if h.pointee.request & RVRequest.exit != 0 {
             h.pointee.request &= ~(RVRequest.exit | RVRequest.leaveBlock)
             return true
@@ -78,7 +89,7 @@ extension RVProcessor: Hart {
     /// The block after `block` when it lies in the same page, so that the link can be kept in the block itself.
     @inline(never)
     func successor(of block: UnsafeMutablePointer<Block>, at next: UInt64, from pc: UInt64) -> UnsafeMutablePointer<Block>? {
-        guard h.pointee.request == 0, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
+        guard !h.isRequested, (next ^ pc) & TLBEntry.pageMask == 0, block.pointee.isValid,
             !block.pointee.crossesPage, !Log.isEnabled([.execution, .noChaining]), !cache.isFull else { return nil }
         guard let found = locateBlock(next), !found.pointee.crossesPage, !found.pointee.isWatched,
             h.pointee.fetchView.pointee.fetches.entry(next).pointee.tag & TLBEntry.checked == 0 else { return nil }
@@ -129,7 +140,11 @@ extension RVProcessor: Hart {
     // MARK: Rare operations
 
     /// How a rare operation ended.
-    enum ColdOutcome { case next, trap, leave, wait, yield }
+    enum ColdOutcome {
+        case next, trap, leave, wait, yield
+        /// Not executed: it must be when no other hart runs.
+        case exclusive
+    }
 
     /// Executes the operation at `ip`; `h.pc` already holds the following address and may be changed by jumps out of traps.
     @inline(never)
@@ -140,7 +155,7 @@ extension RVProcessor: Hart {
             synchronise(ip)
             guard executeCSR(r.rv, r) else { return .trap }
             // A block runs on after what has no consequences for what follows; see `endsBlock`.
-            return ip + 1 == h.pointee.blockEnd || h.pointee.request != 0 ? .leave : .next
+            return ip + 1 == h.pointee.blockEnd || h.isRequested ? .leave : .next
         case .ecall, .ebreak, .mret, .sret, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
             synchronise(ip)
             return executePrivileged(r.rv, r) ? .leave : .trap
@@ -152,6 +167,9 @@ extension RVProcessor: Hart {
             return executePrivileged(r.rv, r) ? .yield : .trap
         case .pause:
             return .yield
+        case .fence:
+            if h.pointee.isShared { orderStoresBeforeLoads(r) }
+            return .next
         case .fence_i:
             // Stores to code drop it at once; all that is left to do is to fetch again.
             return .leave
@@ -162,6 +180,7 @@ extension RVProcessor: Hart {
             .amoswap_b, .amoadd_b, .amoxor_b, .amoand_b, .amoor_b, .amomin_b, .amomax_b, .amominu_b, .amomaxu_b, .amocas_b,
             .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h,
             .amocas_w, .amocas_d, .amocas_q:
+            if h.pointee.isShared, !mayExecuteAmongOthers(r, ip) { return .exclusive }
             return after(watch == nil ? executeAtomic(r.rv, r) : executeAtomicWatched(r, ip))
         case _ where r.rv.isVector:
             return after(executeVector(ip))
@@ -175,7 +194,7 @@ extension RVProcessor: Hart {
     /// An operation that may have rewritten code stops its block.
     @inline(__always)
     private func after(_ done: Bool) -> ColdOutcome {
-        done ? (h.pointee.request != 0 ? .leave : .next) : .trap
+        done ? (h.isRequested ? .leave : .next) : .trap
     }
 }
 

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A RISC-V hart's whole state in one trivial struct: what the guest can see, then what makes execution fast.
 ///
 /// Lives behind a pointer that the interpreter and generated code share; a test pins the offsets generated code relies on.
@@ -81,7 +83,7 @@ package struct RVHart {
     /// Totals at which `mhpmcounter` was last brought up to date.
     var counterCycles: UInt64 = 0
     var counterRetired: UInt64 = 0
-    /// LR/SC: physical address and length of the reservation; `reservedLength` 0 means none.
+    /// LR/SC: physical address and length of the reservation; `reservedLength` 0 means none. Of harts on threads see `RVReservation`.
     var reservedAddress: UInt64 = 0
     var reservedLength: UInt64 = 0
     /// Cycles used and cycles that retired nothing (traps), since the machine was created, up to the last synchronisation.
@@ -90,8 +92,10 @@ package struct RVHart {
 
     // MARK: Run-time state (rebuilt, never saved)
 
-    /// What must be looked at before the next block starts; see `RVRequest`. The one word other threads may touch.
+    /// What must be looked at before the next block starts; see `RVRequest`. Only the hart's own thread sets it.
     var request: UInt32 = 0
+    /// The same left by other threads (`HartGroup.Posted`): the one word of the run-time state they touch, and always as an atomic.
+    var posted: UInt32 = 0
     /// The trap being raised by the instruction in hand.
     var trapCause: UInt64 = 0
     var trapValue: UInt64 = 0
@@ -175,6 +179,35 @@ package struct RVHart {
     var helpers = InlineArray<5, UInt>(repeating: 0)
     /// The `RVProcessor` this is the state of; unretained.
     var processor: UnsafeMutableRawPointer?
+
+    // MARK: Harts on threads (docs/smp.md)
+
+    /// Other harts have threads and caches of their own: what is shared with them is accessed atomically.
+    var isShared = false
+    /// No other hart runs during the slice in hand.
+    var isAlone = true
+    /// Runs on a thread of its own now, which looks at stimecmp itself.
+    var isParallel = false
+    /// The next instruction is one that must be executed alone.
+    var wantsAlone = false
+    /// What the sc of a plain sequence expects in `reservedLength`, set by translated code before lr and sc (`RVReservation`).
+    var reservationMark: UInt64 = 0
+    /// What lr loaded.
+    var reservedValue: UInt64 = 0
+    /// Not 0 after an sc that its lr was not meant for: the next lr does not count on meeting the sc that is expected.
+    var distrust: UInt64 = 0
+}
+
+extension UnsafeMutablePointer<RVHart> {
+    /// Something must be looked at before the next block starts.
+    @inline(__always)
+    var isRequested: Bool { pointee.request | posted.pointee.load(ordering: .relaxed) != 0 }
+
+    /// SAFETY: the field's own place, which lives as long as the state; a 32-bit word is all an `Atomic<UInt32>` is.
+    @inline(__always)
+    var posted: UnsafeMutablePointer<Atomic<UInt32>> {
+        withUnsafeMutablePointer(to: &pointee.posted) { UnsafeMutableRawPointer($0).assumingMemoryBound(to: Atomic<UInt32>.self) }
+    }
 }
 
 /// Bits of `RVHart.request`.

@@ -120,8 +120,8 @@ extension RVTranslator {
         case .sh: store(.store16, r)
         case .sw: store(.store32, r)
         case .sd: store(.store64, r)
-        // One host thread runs all harts: memory is always in order.
-        case .fence: break
+        // A hart alone sees memory in order.
+        case .fence: if isShared, RVProcessor.ordersStoresBeforeLoads(r) { interpret() }
         default: interpret()
         }
     }

@@ -53,7 +53,7 @@ extension RVProcessor {
 
         dispatch: while true {
             // Between blocks, with no successor known.
-            if h.pointee.request != 0 {
+            if h.isRequested {
                 h.pointee.pc = pc
                 countCycles(remaining)
                 if serveRequests() {
@@ -334,7 +334,9 @@ extension RVProcessor {
                         x[Int(ip.pointee.rd)] = RVZicond.czero_nez(rs1, x[Int(ip.pointee.rs2)])
                     case .mop:
                         x[Int(ip.pointee.rd)] = 0
-                    case .hint, .fence:
+                    case .fence:
+                        if h.pointee.isShared { orderStoresBeforeLoads(ip.pointee) }
+                    case .hint:
                         break
                     case .lb:
                         let address = rs1 &+ imm
@@ -342,7 +344,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int8.self)))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: value)))
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -356,7 +358,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int16.self)))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: value)))
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -370,7 +372,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int32.self)))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: value)))
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -384,7 +386,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
                             x[Int(ip.pointee.rd)] = value
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -398,7 +400,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt8.self))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt8(truncatingIfNeeded: value))
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -412,7 +414,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value))
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -426,7 +428,7 @@ extension RVProcessor {
                             x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self))
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value))
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 outcome = .stopAfter
                                 break instructions
                             }
@@ -440,7 +442,7 @@ extension RVProcessor {
                             host.storeBytes(of: UInt8(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt8.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 1, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .sh:
@@ -449,7 +451,7 @@ extension RVProcessor {
                             host.storeBytes(of: UInt16(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt16.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 2, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .sw:
@@ -458,7 +460,7 @@ extension RVProcessor {
                             host.storeBytes(of: UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt32.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 4, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .sd:
@@ -467,7 +469,7 @@ extension RVProcessor {
                             host.storeBytes(of: x[Int(ip.pointee.rs2)], as: UInt64.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 8, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .fld:
@@ -480,7 +482,7 @@ extension RVProcessor {
                             x[33 + Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
                             x[33 + Int(ip.pointee.rd)] = value
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 h.pointee.mstatus |= RVStatus.fs
                                 outcome = .stopAfter
                                 break instructions
@@ -500,7 +502,7 @@ extension RVProcessor {
                             x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self)) | 0xffff_ffff_0000_0000
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value)) | 0xffff_ffff_0000_0000
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 h.pointee.mstatus |= RVStatus.fs
                                 outcome = .stopAfter
                                 break instructions
@@ -520,7 +522,7 @@ extension RVProcessor {
                             x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self)) | 0xffff_ffff_ffff_0000
                         } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
                             x[33 + Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value)) | 0xffff_ffff_ffff_0000
-                            if h.pointee.request != 0 {
+                            if h.isRequested {
                                 h.pointee.mstatus |= RVStatus.fs
                                 outcome = .stopAfter
                                 break instructions
@@ -540,7 +542,7 @@ extension RVProcessor {
                             host.storeBytes(of: x[33 + Int(ip.pointee.rs2)], as: UInt64.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 8, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .fsw:
@@ -553,7 +555,7 @@ extension RVProcessor {
                             host.storeBytes(of: UInt32(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt32.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 4, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .fsh:
@@ -566,7 +568,7 @@ extension RVProcessor {
                             host.storeBytes(of: UInt16(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt16.self)
                         } else {
                             outcome = noting(pc, remaining, end).storeSlow(address, 2, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.pointee.request != 0 { break instructions }
+                            if outcome == .trap || h.isRequested { break instructions }
                             outcome = .ranOn
                         }
                     case .beq:
@@ -648,6 +650,10 @@ extension RVProcessor {
                         case .wait, .yield:
                             h.pointee.remaining = remaining &+ (end - ip - 1)
                             return h.pointee.waiting ? .waiting : .yielded
+                        case .exclusive:
+                            h.pointee.remaining = remaining &+ (end - ip - 1)
+                            leaveForTurnAlone(ip)
+                            return .yielded
                         }
                     }
                     ip += 1
@@ -657,7 +663,7 @@ extension RVProcessor {
                 switch outcome {
                 case .taken:
                     if next & alignmentMask != 0 { break }
-                    if h.pointee.request == 0, let successor = block.pointee.taken, successor.pointee.isPlain {
+                    if !h.isRequested, let successor = block.pointee.taken, successor.pointee.isPlain {
                         pc = next
                         block = successor
                         continue chained
@@ -671,7 +677,7 @@ extension RVProcessor {
                     pc = next
                     continue dispatch
                 case .ranOn:
-                    if h.pointee.request == 0, let successor = block.pointee.next, successor.pointee.isPlain, remaining > 0 {
+                    if !h.isRequested, let successor = block.pointee.next, successor.pointee.isPlain, remaining > 0 {
                         pc = next
                         block = successor
                         continue chained

@@ -181,7 +181,7 @@ extension RVProcessor {
             takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: h.pointee.pc)
         case .dispatch, .computed, .link, .budget, .wait, .yield: break
         }
-        guard h.pointee.request != 0 else { return (exit, false) }
+        guard h.isRequested else { return (exit, false) }
         countCycles(h.pointee.remaining)
         return (exit, serveRequests())
     }

@@ -36,7 +36,7 @@ extension RVProcessor {
             entry.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
             if access == .store {
                 let index = memory.page(of: page.physicalPage)
-                if memory.isReadOnly || memory.pageFlags[index] & GuestRAM.PageFlags.hasCode != 0 || comparison != nil {
+                if memory.isReadOnly || !allowsDirectStores(memory, page: index) || comparison != nil {
                     entry.tag |= TLBEntry.slow
                 } else {
                     cache.noteDirectStores(memory, page: index, address, view)
@@ -188,9 +188,17 @@ extension RVProcessor {
         synchronise(ip)
         let changes = views.changes
         guard bus.writeDevice(physical, value, size: Int(size)) else { return raise(RVCause.storeAccess, address) }
+        if h.pointee.isShared { cache.sharing?.settleLoads(cache, cache.member) }
         // The rest of a translated block may rely on pages that loads do not find any more.
         if views.changes != changes { h.pointee.request |= RVRequest.leaveBlock }
         return true
+    }
+
+    /// A page that harts may store to without asking: it holds no code.
+    @inline(__always)
+    func allowsDirectStores(_ memory: MappedMemory, page: Int) -> Bool {
+        h.pointee.isShared
+            ? cache.sharing?.allowsDirectStores(memory, page: page) ?? false : memory.pageFlags[page] & GuestRAM.PageFlags.hasCode == 0
     }
 
     // An access over a page boundary is misaligned, which only memory takes; nothing happens unless both pages allow all of it.
@@ -252,10 +260,11 @@ extension RVProcessor {
     /// After a store to RAM by the slow path: drops the code it overwrote, and makes the page's next stores fast if none is left.
     func wroteMemory(_ memory: MappedMemory, _ physical: UInt64, _ size: Int, _ address: UInt64) {
         let index = memory.page(of: physical)
+        if h.pointee.isShared { return wroteSharedMemory(memory, index, physical, size, address) }
         let flags = memory.pageFlags + index
         if flags.pointee & GuestRAM.PageFlags.hasCode != 0 {
             // Data next to code is not worth a search for blocks.
-            if memory.codeMap[index] & GuestRAM.codeMask(physical, UInt64(size)) == 0 { return }
+            if cache.book(memory).codeMap[index] & GuestRAM.codeMask(physical, UInt64(size)) == 0 { return }
             if cache.invalidate(physical, size) { h.pointee.request |= RVRequest.leaveBlock }
             if flags.pointee & GuestRAM.PageFlags.hasCode != 0 { return }
         }

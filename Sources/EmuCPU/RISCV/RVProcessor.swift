@@ -45,6 +45,8 @@ public final class RVProcessor {
             h.pointee.isWatched = newValue != nil
         }
     }
+    /// The harts on threads it is one of; nil where harts take turns. Set before the first slice.
+    package private(set) var group: HartGroup?
     /// What is remembered of traps.
     package let traps = TrapHistory()
     /// Behind a flag, because each use of a class's variable is checked for exclusivity.
@@ -105,6 +107,12 @@ public final class RVProcessor {
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
         reset()
+    }
+
+    /// Becomes a hart that may run on a thread of its own beside the others of `group`, whose caches share code with this one's.
+    func join(_ group: HartGroup) {
+        self.group = group
+        h.pointee.isShared = true
     }
 
     deinit {

@@ -34,7 +34,7 @@ extension RVProcessor {
         let entry = TLBEntry(tag: tag, addend: UInt64(UInt(bitPattern: host)) &- tag)
         if access == .store {
             let page = memory.page(of: physicalPage)
-            guard !memory.isReadOnly, memory.pageFlags[page] & GuestRAM.PageFlags.hasCode == 0 else { return nil }
+            guard !memory.isReadOnly, allowsDirectStores(memory, page: page) else { return nil }
             cache.noteDirectStores(memory, page: page, address, view)
             view.pointee.stores.fill(address, entry, physicalPage: physicalPage)
         } else {

@@ -13,7 +13,7 @@ extension RVProcessor {
             integers: field(\.x), floats: field(\.f), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), loads: field(\.loads),
             loadMask: field(\.loadMask), loadPages: field(\.loadPages), storePages: field(\.storePages), stores: field(\.stores), storeMask: field(\.storeMask), jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
             exitUnit: field(\.exitUnit), reservedAddress: field(\.reservedAddress), reservedLength: field(\.reservedLength), reservedWrites: field(\.reservedWrites),
-            foreignWrites: field(\.foreignWrites), privilege: field(\.csrLevel), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
+            foreignWrites: field(\.foreignWrites), reservationMark: field(\.reservationMark), reservedValue: field(\.reservedValue), distrust: field(\.distrust), privilege: field(\.csrLevel), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),
             temporaries: field(\.temporaries), temporaryCount: 32, windows: field(\.windows), windowCount: 1024,
             filledWindowCount: field(\.filledWindowCount), filledWindows: field(\.filledWindows), run: field(\.run), reserve: field(\.reserve), helpers: field(\.helpers),
             tlbEntryShift: MemoryLayout<TLBEntry>.stride.trailingZeroBitCount, tlbTag: entry(\.tag),

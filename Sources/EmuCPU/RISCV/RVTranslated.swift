@@ -60,7 +60,7 @@ extension RVProcessor {
             return nil
         }
         let started = HostClock.now()
-        var translator = RVTranslator(config: config)
+        var translator = RVTranslator(config: config, isShared: cache.isShared)
         var unit = IRUnit(blocks: [translator.translate(block)])
         guard host.install(&unit, [block], at: pc & TLBEntry.pageMask, hart: index, started: started) else {
             block.pointee.heat = .max
@@ -78,7 +78,7 @@ extension RVProcessor {
     /// After `CodeExit.link`: lets the jump go straight to the translated code at `pc` next time, if there is any.
     @inline(never)
     func linkExit(to pc: UInt64, _ host: HostCodeCache) {
-        guard h.pointee.request == 0, !cache.isFull, !Log.isEnabled(.noChaining), let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
+        guard !h.isRequested, !cache.isFull, !Log.isEnabled(.noChaining), let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
         host.link(unit: Int(truncatingIfNeeded: h.pointee.exitUnit), link: Int(h.pointee.exitSite), to: block)
     }
 
@@ -88,7 +88,7 @@ extension RVProcessor {
         guard !Log.isEnabled(.noChaining), let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
         let started = HostClock.now()
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
-        var translator = RVTranslator(config: config)
+        var translator = RVTranslator(config: config, isShared: cache.isShared)
         var jumpTargets: [GuestOffset] = []
         cache.forEachBlock(inPage: page) { if $0.pointee.isJumpTarget { jumpTargets.append(GuestOffset(truncatingIfNeeded: $0.pointee.physicalPC & 0xfff)) } }
         let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff), jumpTargets: jumpTargets) { offset in
@@ -220,7 +220,7 @@ extension RVProcessor {
 
     /// Goes on at `h.pc`, where something else may be in force than before, without leaving translated code if nobody is waiting.
     private func goOn() {
-        guard h.pointee.request == 0, h.pointee.mayGoOn != 0 else { return leave(.dispatch) }
+        guard !h.isRequested, h.pointee.mayGoOn != 0 else { return leave(.dispatch) }
         if h.pointee.floatLive != 0 {
             foldFloatFlags()
             h.pointee.floatLive = 0
@@ -259,7 +259,7 @@ extension RVProcessor {
         if comparison != nil, accessIsUnrepeatable(address, .load) { return bail(site, block) }
         guard let bits = loadSlow(address, place.accessBytes, ip) else { return trap(ip) }
         let value = place.extended(bits)
-        if h.pointee.request != 0 {
+        if h.isRequested {
             // The instruction is complete, but the next one must not follow unseen: write its register here.
             switch ip.pointee.rv {
             case .flw, .fld: f[Int(ip.pointee.rd)] = value
@@ -280,7 +280,7 @@ extension RVProcessor {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .store) { return bail(site, block) }
         guard storeSlow(address, size, h.pointee.storeValue, ip) else { return trap(ip) }
-        if h.pointee.request != 0 { leave(.dispatch, ip) }
+        if h.isRequested { leave(.dispatch, ip) }
         return 0
     }
 
@@ -316,6 +316,10 @@ extension RVProcessor {
         case .wait, .yield:
             h.pointee.remaining &+= left
             leave(h.pointee.waiting ? .wait : .yield)
+        case .exclusive:
+            h.pointee.remaining &+= left
+            leaveForTurnAlone(ip)
+            leave(.yield)
         }
         return 0
     }

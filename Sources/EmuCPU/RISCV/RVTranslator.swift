@@ -10,6 +10,8 @@ import EmuIR
 package struct RVTranslator {
     /// Bits a jump's target must not have set.
     let alignmentMask: GuestOffset
+    /// For a hart among others on threads.
+    let isShared: Bool
     /// Distance of the block's first instruction from the start of its page.
     private(set) var pageOffset: GuestOffset = 0
     /// Position in the block of the instruction being lowered.
@@ -21,7 +23,8 @@ package struct RVTranslator {
     /// Privilege a `guardPrivilege` before the instruction being lowered makes sure of.
     var guardedPrivilege: Int32 = 0
 
-    package init(config: RVConfig) {
+    package init(config: RVConfig, isShared: Bool = false) {
+        self.isShared = isShared
         alignmentMask = config.extensions.contains(.zca) ? 0 : 2
     }
 

@@ -10,6 +10,8 @@ extension RVProcessor {
     ///   - pc: what xepc receives: the instruction that trapped, or the first one not executed.
     package func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
         if h.pointee.activeCounters != 0 { synchroniseCounters() }
+        // What interrupts a sequence of lr and sc may touch memory in between.
+        if h.pointee.isShared { h.pointee.reservedLength = 0 }
         let from = h.pointee.privilege
         let isInterrupt = cause & RVCause.interrupt != 0
         let isDelegated = isInterrupt ? isSupervisors(interrupt: cause & 63) : h.pointee.medeleg >> (cause & 63) & 1 != 0
@@ -115,6 +117,7 @@ extension RVProcessor {
     /// Input wires are numbered like bits of mip: MSIP 3, MTIP 7, SEIP 9 and MEIP 11 follow the level; SSIP 1 is set by a rising
     /// level and cleared by software. Others do not exist.
     public func setInterrupt(_ number: Int, level: Bool) {
+        if h.pointee.isShared { return setSharedInterrupt(number, level: level) }
         switch number {
         case RVInterrupt.machineSoftware, RVInterrupt.machineTimer, RVInterrupt.supervisorExternal, RVInterrupt.machineExternal:
             let bit: UInt64 = 1 << UInt64(number)
@@ -136,6 +139,11 @@ extension RVProcessor {
 
     /// Compares `time` with stimecmp, drives STIP and schedules the next comparison. Also for the board to call when mtime jumps.
     public func supervisorTimerChanged() {
+        if h.pointee.isParallel {
+            // Looked at before each slice, and when the hart goes to sleep.
+            if h.pointee.menvcfg & RVEnvironment.stce != 0 { compareSupervisorTimer() }
+            return updateInterruptRequest()
+        }
         supervisorTimer.cancel()
         if h.pointee.menvcfg & RVEnvironment.stce != 0 {
             let ticksLeft = compareSupervisorTimer()
@@ -150,11 +158,25 @@ extension RVProcessor {
         let now = readTime()
         let bit: UInt64 = 1 << RVInterrupt.supervisorTimer
         if now >= h.pointee.stimecmp {
-            h.pointee.mipLines |= bit
+            driveLine(bit, true)
             return 0
         }
-        h.pointee.mipLines &= ~bit
+        driveLine(bit, false)
         return h.pointee.stimecmp &- now
+    }
+
+    /// Sets or clears a bit of `mipLines`, where devices on other threads drive others.
+    @inline(__always)
+    private func driveLine(_ bit: UInt64, _ level: Bool) {
+        if (h.pointee.mipLines & bit != 0) == level { return }
+        if h.pointee.isShared { return driveSharedLine(bit, level) }
+        h.pointee.mipLines = level ? h.pointee.mipLines | bit : h.pointee.mipLines & ~bit
+    }
+
+    /// Sets and clears bits of `mipSoftware`, where devices on other threads may set others.
+    func setSoftwareInterrupts(_ set: UInt64, clear: UInt64) {
+        if h.pointee.isShared { return changeSharedInterrupts(clear: clear, set: set) }
+        h.pointee.mipSoftware = h.pointee.mipSoftware & ~clear | set
     }
 
     private func scheduleSupervisorTimer(in ticks: UInt64) {

@@ -73,7 +73,7 @@ final class Lookahead: HartObserver {
         turns = originals.map { _ in [] }
         endsWaiting = originals.map { _ in true }
         isException = { _ in false }
-        let watch = HartWatch(cache: cache, observer: self)
+        let watch = HartWatch(caches: [cache], observer: self)
         self.watch = watch
         watch.events = .traps
         watch.set(code: [], data: [HartWatch.Data(first: 0, last: .max, isPhysical: true)])

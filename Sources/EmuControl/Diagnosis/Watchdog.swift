@@ -61,9 +61,13 @@ public final class Watchdog: IOPoller {
             return noteProgress()
         }
         guard !hasReported, now &- lastProgress >= period else { return }
-        guard let diagnosis = try? Diagnosis(machine, symbols: symbols()), diagnosis.isHang else { return noteProgress() }
+        let found = machine.whileHartsStand { () -> String? in
+            guard let diagnosis = try? Diagnosis(machine, symbols: symbols()), diagnosis.isHang else { return nil }
+            return diagnosis.text
+        }
+        guard let found else { return noteProgress() }
         hasReported = true
-        report("the guest made no progress for \((now &- lastProgress) / 1_000_000_000) s\n" + diagnosis.text)
+        report("the guest made no progress for \((now &- lastProgress) / 1_000_000_000) s\n" + found)
     }
 
     private func noteProgress() {

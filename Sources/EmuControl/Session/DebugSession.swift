@@ -65,7 +65,7 @@ public final class DebugSession {
         guard let first = harts.first else { throw DebugError("the machine has no harts") }
         self.harts = harts
         lastStop = Stop(reason: .start, hart: 0, pc: first.pc)
-        watch = HartWatch(cache: machine.cache, observer: self)
+        watch = HartWatch(caches: machine.caches, observer: self)
         machine.events.isHeld = true
     }
 

@@ -113,7 +113,8 @@ extension NVMeController {
             result, 0, submission.head | UInt32(request.queue) << 16, UInt32(request.id) | (UInt32(code) << 1 | (queue.phase ? 1 : 0)) << 16,
         ]
         let address = queue.base &+ UInt64(queue.tail) &* NVMeCompletionQueue.entrySize
-        guard words.map(\.littleEndian).withUnsafeBytes({ memory.writeMemory(address, from: $0) }) else {
+        // The word with the phase comes last: a driver on another hart looks at it while this is written.
+        guard words.dropLast().map(\.littleEndian).withUnsafeBytes({ memory.writeMemory(address, from: $0) }), memory.storeMemory(address &+ 12, words[3]) else {
             return fail("completion queue \(index) at \(hex(queue.base)) is not writable memory")
         }
         queue.tail += 1

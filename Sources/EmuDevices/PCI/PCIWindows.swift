@@ -34,6 +34,7 @@ final class PCIConfigWindow: MMIODevice {
 
 /// Addresses of the host that are passed on to the functions.
 final class PCIAddressWindow: MMIODevice {
+    let hasHostWork = true
     let name: String
     /// The host owns its windows.
     private unowned let host: PCIHost

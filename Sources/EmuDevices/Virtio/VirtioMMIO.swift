@@ -73,6 +73,7 @@ public final class VirtioMMIO: MMIODevice, Saveable, RequestServer {
     }
 
     public let name: String
+    public let hasHostWork = true
     public var stateName: String { name }
     public let device: (any VirtioDevice)?
     /// True for the version 1 register layout.

@@ -15,12 +15,14 @@ public final class X86Backend: HostBackend {
     /// True on a host that can run the code made here.
     public static var isSupported: Bool { HostFeatures.current.isSuperset(of: requirements) }
 
-    /// - Parameter capacity: bytes the buffer may grow to.
+    /// - Parameters:
+    ///   - capacity: bytes the buffer may grow to.
+    ///   - isShared: other threads access guest memory meanwhile.
     /// - Throws: when the host refuses executable memory.
-    public init(layout: StateLayout, capacity: Int) throws(HostError) {
+    public init(layout: StateLayout, capacity: Int, isShared: Bool = false) throws(HostError) {
         buffer = try CodeBuffer(capacity: capacity)
         state = X86State(layout: layout)
-        compiler = X86Compiler(state)
+        compiler = X86Compiler(state, isShared: isShared)
         try assembleRuntime()
     }
 

@@ -1,6 +1,7 @@
 import EmuIR
 
-/// Atomic operations. Harts take turns on one host thread, so that a load followed by a store is indivisible.
+/// Atomic operations. Where harts take turns on one host thread, a load followed by a store is indivisible; where other threads access
+/// guest memory meanwhile (`isShared`), the host's atomic instructions are used, which order everything before and after them as well.
 ///
 /// SAFETY: as for loads and stores; an address that is not a multiple of the access's size never gets to the host access.
 extension X86Compiler {
@@ -34,6 +35,13 @@ extension X86Compiler {
         findAligned(i.a, width == .quad ? 8 : 4, .stores, miss: miss)
         hostAddressToRCX()
         let place = X86Memory(.rcx)
+        if isShared {
+            modifyAtOnce(i, place, width)
+            if width == .long { asm.movsx(.rax, .rax, from: .long) }
+            finish(i.dst, .rax)
+            asm.bind(back)
+            return add(.interpret(guest: i.guest, entry: miss, back: back))
+        }
         // The operand is read before the destination, which may be the same register, is written.
         asm.mov(.rax, place, width)
         switch i.op {
@@ -54,6 +62,39 @@ extension X86Compiler {
         add(.interpret(guest: i.guest, entry: miss, back: back))
     }
 
+    /// rax = memory; memory = rax op operand, in one host atomic. Uses rdx.
+    private mutating func modifyAtOnce(_ i: Instruction, _ place: X86Memory, _ width: X86Width) {
+        switch i.op {
+        case .swap32, .swap64:
+            load(i.b, to: .rax)
+            return asm.xchg(place, .rax, width)
+        case .fetchAdd32, .fetchAdd64:
+            load(i.b, to: .rax)
+            return asm.lockXadd(place, .rax, width)
+        default: break
+        }
+        asm.mov(.rax, place, width)
+        let again = asm.here()
+        load(i.b, to: .rdx)
+        switch i.op {
+        case .fetchXor32, .fetchXor64: asm.alu(.xor, .rdx, .rax, width)
+        case .fetchAnd32, .fetchAnd64: asm.alu(.and, .rdx, .rax, width)
+        case .fetchOr32, .fetchOr64: asm.alu(.or, .rdx, .rax, width)
+        case .fetchMin32, .fetchMin64: chooseBetween(.l, width)
+        case .fetchMax32, .fetchMax64: chooseBetween(.g, width)
+        case .fetchMinu32, .fetchMinu64: chooseBetween(.b, width)
+        default: chooseBetween(.a, width)
+        }
+        asm.lockCmpxchg(place, .rdx, width)
+        asm.jcc(.ne, again)
+    }
+
+    /// rdx = rax if the old value, in rax, relates to the operand, in rdx, that way.
+    private mutating func chooseBetween(_ keeps: X86Condition, _ width: X86Width) {
+        asm.alu(.cmp, .rax, .rdx, width)
+        asm.cmov(keeps, .rdx, .rax)
+    }
+
     private mutating func modify(_ operation: X86ALU, _ operand: Operand, _ place: X86Memory, _ width: X86Width) {
         asm.alu(operation, place, register(operand, loadedTo: .rdx), width)
     }
@@ -61,8 +102,7 @@ extension X86Compiler {
     /// Stores the operand unless the old value, in rax, already relates to it that way.
     private mutating func choose(_ keeps: X86Condition, _ operand: Operand, _ place: X86Memory, _ width: X86Width) {
         load(operand, to: .rdx)
-        asm.alu(.cmp, .rax, .rdx, width)
-        asm.cmov(keeps, .rdx, .rax)
+        chooseBetween(keeps, width)
         asm.mov(place, .rdx, width)
     }
 
@@ -85,14 +125,24 @@ extension X86Compiler {
         let width = i.op.atomicWidth
         let size: Int32 = width == .quad ? 8 : 4
         let miss = asm.newLabel(), back = asm.newLabel()
+        if isShared {
+            asm.alu(.cmp, state.field(layout.distrust), immediate: 0)
+            asm.jcc(.ne, miss)
+        }
         findAligned(i.a, size, .loads, miss: miss)
         physicalToRDX(.loads)
         asm.mov(state.field(layout.reservedAddress), .rdx)
-        asm.mov(state.field(layout.reservedLength), immediate: size)
-        asm.mov(.rdx, state.field(layout.foreignWrites))
-        asm.mov(.rdx, X86Memory(.rdx))
-        asm.mov(state.field(layout.reservedWrites), .rdx)
+        if isShared {
+            asm.mov(.rdx, state.field(layout.reservationMark))
+            asm.mov(state.field(layout.reservedLength), .rdx)
+        } else {
+            asm.mov(state.field(layout.reservedLength), immediate: size)
+            asm.mov(.rdx, state.field(layout.foreignWrites))
+            asm.mov(.rdx, X86Memory(.rdx))
+            asm.mov(state.field(layout.reservedWrites), .rdx)
+        }
         if width == .quad { asm.mov(.rax, X86Memory(.rax)) } else { asm.movsx(.rax, X86Memory(.rax), from: .long) }
+        if isShared { asm.mov(state.field(layout.reservedValue), .rax) }
         finish(i.dst, .rax)
         asm.bind(back)
         add(.interpret(guest: i.guest, entry: miss, back: back))
@@ -104,6 +154,24 @@ extension X86Compiler {
         let miss = asm.newLabel(), back = asm.newLabel(), fails = asm.newLabel(), done = asm.newLabel()
         findAligned(i.a, size, .stores, miss: miss)
         physicalToRDX(.stores)
+        if isShared {
+            // Whatever is not as it should be, the interpreter decides about.
+            asm.alu(.cmp, .rdx, state.field(layout.reservedAddress))
+            asm.jcc(.ne, miss)
+            asm.mov(.rdx, state.field(layout.reservationMark))
+            asm.alu(.cmp, .rdx, state.field(layout.reservedLength))
+            asm.jcc(.ne, miss)
+            asm.mov(.rcx, .rax)
+            load(i.b, to: .rdx)
+            asm.mov(.rax, state.field(layout.reservedValue))
+            asm.lockCmpxchg(X86Memory(.rcx), .rdx, width)
+            asm.mov(.rax, immediate: 0)
+            asm.set(.ne, .rax)
+            asm.mov(state.field(layout.reservedLength), immediate: 0)
+            finish(i.dst, .rax)
+            asm.bind(back)
+            return add(.interpret(guest: i.guest, entry: miss, back: back))
+        }
         asm.alu(.cmp, .rdx, state.field(layout.reservedAddress))
         asm.jcc(.ne, fails)
         asm.alu(.cmp, state.field(layout.reservedLength), immediate: size)

@@ -95,7 +95,13 @@ struct X86Compiler: ~Copyable {
     /// f registers known to be NaN-boxed at this point of the block.
     var boxed: UInt32 = 0
 
-    init(_ state: X86State) { self.state = state }
+    /// Other threads access guest memory meanwhile: atomic operations are the host's.
+    let isShared: Bool
+
+    init(_ state: X86State, isShared: Bool) {
+        self.state = state
+        self.isShared = isShared
+    }
 
     // MARK: Units
 

@@ -35,22 +35,30 @@ final class RVCores {
         guard (1...maximum).contains(count) else {
             throw ConfigError("-smp \(count)", "the \(board.rawValue) board has 1 to \(maximum) harts")
         }
-        try Self.addTranslator(context)
+        let isShared = context.wantsThreads
+        if isShared { context.makeCaches(count, capacity: max(48 << 20 / count, 8 << 20)) }
+        try Self.addTranslators(context)
         let time = TimeSource()
         self.time = time
         processors = (0..<count).map { index in
-            RVProcessor(index: index, config: processor, bus: context.bus, cache: context.cache, events: context.events) {
+            RVProcessor(
+                index: index, config: processor, bus: context.bus, cache: context.caches[isShared ? index : 0], events: context.events
+            ) {
                 time.clint.pointee?._withUnsafeGuaranteedRef { $0.ticks() } ?? 0
             }
         }
+        if isShared { context.group = RVProcessor.makeParallel(processors, bus: context.bus) }
         if context.config.engine == .lockstep {
             let stopper = context.host.stopper
             for processor in processors { processor.lockstep = RVLockstep { stopper.requestStop(.error($0)) } }
         }
     }
 
-    /// Gives the machine's cache a translator where one is wanted and the host can run what it makes.
-    private static func addTranslator(_ context: BoardContext) throws(ConfigError) {
+    /// Least bytes of translated code for a hart on a thread of its own.
+    private static let leastTranslatedCode = 16 << 20
+
+    /// Gives the machine's caches translators where they are wanted and the host can run what they make.
+    private static func addTranslators(_ context: BoardContext) throws(ConfigError) {
         let engine = context.config.engine
         guard engine != .interp else { return }
         guard X86Backend.isSupported else {
@@ -58,9 +66,14 @@ final class RVCores {
             throw ConfigError("--engine \(engine.rawValue)", "this host's processor lacks what translated code needs; --engine interp runs without it")
         }
         do {
-            let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: context.config.translatedCodeSize)
-            context.cache.hostCode = HostCodeCache(cache: context.cache, backend: backend)
-            if context.config.writesPerfMap { context.cache.hostCode?.perfMap = try PerfMap() }
+            let whole = context.config.translatedCodeSize, count = context.caches.count
+            let perfMap = context.config.writesPerfMap ? try PerfMap() : nil
+            for cache in context.caches {
+                let backend = try X86Backend(
+                    layout: RVProcessor.stateLayout, capacity: max(whole / count, min(whole, leastTranslatedCode)), isShared: count > 1)
+                cache.hostCode = HostCodeCache(cache: cache, backend: backend)
+                cache.hostCode?.perfMap = perfMap
+            }
         } catch {
             throw ConfigError("--engine \(context.config.engine.rawValue)", "\(error); --engine interp runs without translated code")
         }
@@ -77,7 +90,7 @@ final class RVCores {
     func connect(_ clint: ACLINT) {
         time.clint.pointee?.release()
         time.clint.pointee = .passRetained(clint)
-        clint.timeChanged = { [unowned self] in for processor in processors { processor.supervisorTimerChanged() } }
+        clint.timeChanged = { [unowned self] in for processor in processors { processor.timeMoved() } }
     }
 
     /// The inputs with a number, of hart 0, 1, …

@@ -93,6 +93,7 @@ final class SpikeBoard: Board {
 
     func deviceTreeBlob() -> [UInt8] { loaded?.deviceTree ?? [] }
     func poll() { htif.poll() }
+    let isPolled = true
     func flush() {}
     func commitSnapshots() {}
 }

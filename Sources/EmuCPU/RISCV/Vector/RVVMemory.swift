@@ -188,6 +188,31 @@ extension RVProcessor {
 
     // MARK: In one piece
 
+    /// Stores elements where other harts may store meanwhile: each aligned one at once, and nothing twice, which a copy of memory does not promise.
+    private static func store(_ count: Int, from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, width: Int) {
+        func store<Piece: FixedWidthInteger & UnsignedInteger>(at offset: Int, _ type: Piece.Type) where Piece: AtomicCell {
+            Piece.store(source.loadUnaligned(fromByteOffset: offset, as: Piece.self), to: target + offset)
+        }
+        var offset = 0
+        while offset < count {
+            let left = count - offset
+            let place = UInt(bitPattern: target + offset)
+            if place & 7 == 0, left >= 8 {
+                store(at: offset, UInt64.self)
+                offset += 8
+            } else if width == 4, place & 3 == 0, left >= 4 {
+                store(at: offset, UInt32.self)
+                offset += 4
+            } else if width >= 2, place & 1 == 0, left >= 2 {
+                store(at: offset, UInt16.self)
+                offset += 2
+            } else {
+                store(at: offset, UInt8.self)
+                offset += 1
+            }
+        }
+    }
+
     /// Moves elements `start` up to `count`, which lie one after the other in memory and in the registers: by pages where the TLB
     /// serves them directly.
     private func move(_ access: Access, from start: Int, _ count: Int, _ ip: UnsafeMutablePointer<DecodedOp>) -> Bool {
@@ -201,7 +226,11 @@ extension RVProcessor {
             if piece > 0, let host = access.isStore ? directStore(address, 1) : directLoad(address, 1) {
                 let element = registers + index * access.bytes
                 if access.isStore {
-                    host.copyMemory(from: element, byteCount: piece * access.bytes)
+                    if h.pointee.isShared {
+                        Self.store(piece * access.bytes, from: element, to: host, width: access.bytes)
+                    } else {
+                        host.copyMemory(from: element, byteCount: piece * access.bytes)
+                    }
                 } else {
                     element.copyMemory(from: host, byteCount: piece * access.bytes)
                 }

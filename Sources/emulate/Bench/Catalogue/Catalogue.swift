@@ -91,6 +91,8 @@ package enum BenchCatalogue {
         probe("lrsc", "LR/SC pair, one hart", in: [.host, .machine, .supervisor]),
         probe("amo-harts", "atomic addition, two harts on one word", in: [.host, .machine], harts: 2),
         probe("lrsc-harts", "LR/SC pair, two harts on one word", in: [.host, .machine], harts: 2),
+        probe("compute-one", "sorting and sieving, one hart", in: [.host, .machine]),
+        probe("compute-harts", "the same on two harts at once, per hart's share", in: [.host, .machine], harts: 2),
         probe("smc", "one instruction rewritten, fence.i, called", in: [.machine, .supervisor]),
         probe("cold", "an instruction written and run once", in: [.machine, .supervisor]),
     ]
