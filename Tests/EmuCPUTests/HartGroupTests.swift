@@ -1,8 +1,7 @@
+import EmuCPU
 import Foundation
 import Synchronization
 import Testing
-
-@testable import EmuCPU
 
 /// Harts on threads as their group sees them: running, asleep, stopped. The harts here only count.
 struct HartGroupTests {

@@ -1,10 +1,9 @@
 import EmuBus
+import EmuCPU
 import EmuJIT
 import Foundation
 import TestSupport
 import Testing
-
-@testable import EmuCPU
 
 /// Harts with caches of their own over one memory, as they run on threads: what passes between them.
 struct SharedHartsTests {
@@ -265,7 +264,7 @@ struct SharedHartsTests {
         hart.isParallel = true
         hart.x[5] = Self.data
         pair.run(0, at: Self.code, 2)
-        hart.takeTrap(cause: RVCause.breakpoint, value: 0, pc: hart.pc)
+        hart.takeTrap(cause: 3, value: 0, pc: hart.pc)
         pair.run(0, at: Self.code + 8, 1)
         #expect(hart.x[8] == 1)
     }

@@ -10,13 +10,13 @@ import Synchronization
 /// `posted` are atomic; `mutex` guards everything else and the change of `isRunning`.
 public final class HartGroup: @unchecked Sendable {
     /// Bits another thread leaves for a hart.
-    enum Posted {
+    package enum Posted {
         /// Interrupt inputs or the timer have changed.
-        static let interrupt: UInt32 = 1
+        package static let interrupt: UInt32 = 1
         /// Come back to whoever called `run`.
-        static let exit: UInt32 = 2
+        package static let exit: UInt32 = 2
         /// There is mail.
-        static let mail: UInt32 = 4
+        package static let mail: UInt32 = 4
     }
 
     /// Whom all harts stand still for.
@@ -95,14 +95,14 @@ public final class HartGroup: @unchecked Sendable {
 
     /// Leaves bits for a hart and wakes it when it waits for an interrupt. It sees them before its next block at the latest
     /// when its slice ends.
-    func post(_ bits: UInt32, to index: Int) {
+    package func post(_ bits: UInt32, to index: Int) {
         // Either the hart sees the bits before it sleeps, or this sees that it has parked.
         _ = members[index].posted.pointee.bitwiseOr(bits, ordering: .sequentiallyConsistent)
         if !isRunning(index) { locked { _ = pthread_cond_signal(members[index].wakeUp) } }
     }
 
     @inline(__always)
-    func isRunning(_ index: Int) -> Bool { members[index].isRunning.pointee.load(ordering: .sequentiallyConsistent) }
+    package func isRunning(_ index: Int) -> Bool { members[index].isRunning.pointee.load(ordering: .sequentiallyConsistent) }
 
     /// Some hart is in the guest.
     public var isBusy: Bool { locked { runningCount > 0 } }

@@ -11,7 +11,7 @@ import Synchronization
 /// - Anything else: lr and what follows are executed alone, while no other hart runs, until the sc or for `cyclesAlone` cycles.
 ///
 /// `RVHart.reservedLength` holds the size alone (executed alone), or one of the marks made here: size, kind and the page offset of the sc.
-enum RVReservation {
+package enum RVReservation {
     /// Cycles an lr and what follows it get while the others stand still.
     static let cyclesAlone = 256
     /// Instructions after an lr in which its sc is looked for.
@@ -27,7 +27,7 @@ enum RVReservation {
     static func mark(size: UInt64, scAt pc: UInt64) -> UInt64 { plain | (pc & 0xfff) << offsetShift | size }
 
     /// What follows an lr, in `imm` of its `DecodedOp`: bits 4 and 5; for a plain sequence bits 8…19 hold the page offset of the sc.
-    enum Sequence: Int32 {
+    package enum Sequence: Int32 {
         /// It goes on in another page: to be found out when it is executed.
         case unknown = 0
         case plain = 0x10
@@ -35,7 +35,7 @@ enum RVReservation {
         case other = 0x30
 
         static let mask: Int32 = 0x30
-        static func of(_ r: DecodedOp) -> Sequence { Sequence(rawValue: r.imm & mask) ?? .unknown }
+        package static func of(_ r: DecodedOp) -> Sequence { Sequence(rawValue: r.imm & mask) ?? .unknown }
     }
 
     /// The mark an lr of a plain or waiting sequence makes.
@@ -48,7 +48,7 @@ enum RVReservation {
     /// - Parameters:
     ///   - next: page offset, from 0, of the instruction after it. What lies beyond 4095 is in the next page.
     ///   - fetch: 32 bits of code at an offset; nil where they are not known.
-    static func annotate(_ r: DecodedOp, next: Int, _ decoder: RVDecoder, fetch: (Int) -> UInt32?) -> DecodedOp {
+    package static func annotate(_ r: DecodedOp, next: Int, _ decoder: RVDecoder, fetch: (Int) -> UInt32?) -> DecodedOp {
         var result = r
         let size = r.rv
         var position = next
