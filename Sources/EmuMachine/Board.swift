@@ -10,6 +10,7 @@ package final class BoardContext {
     package let events: EventQueue
     package let cache: TranslationCache
     package let pollers = IOPollGroup()
+    let peripherals = MachinePeripherals()
     /// What the guest asked of the machine as a whole and the run loop has not served yet.
     var powerRequest: PowerRequest?
     /// The hart that runs now.

@@ -269,10 +269,11 @@ public final class VirtioCore {
     /// A device that writes into its own rings could go on for ever, and a ring of overlapping buffers can ask for more than
     /// the host moves in an hour. So service is cut after two rounds of the ring or `byteBudget`, and goes on at the next
     /// event, which keeps the machine responsive whatever the guest does.
-    public func serve(_ index: Int, _ body: (DescriptorChain) -> UInt32?) {
+    /// - Parameter canGoOn: false while the device cannot take another request; it serves the queue again when it can.
+    public func serve(_ index: Int, while canGoOn: () -> Bool = { true }, _ body: (DescriptorChain) -> UInt32?) {
         var budget = 2 * Int(queues[index].maximumSize)
         bytesLeft = Self.byteBudget
-        while let chain = take(index) {
+        while canGoOn(), let chain = take(index) {
             if let written = body(chain) { giveBack(index, [(chain, written)]) }
             budget -= 1
             spend(chain.readable.count + chain.writable.count)
