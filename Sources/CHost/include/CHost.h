@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "HostClock.h"
 #include "HostCPU.h"
 #include "HostFolder.h"
 #include "HostIO.h"
