@@ -172,11 +172,12 @@ private func big(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).reversed()
     @Test func blocksAreZeroedAndDropped() throws {
         let scsi = try SCSIBench()
         scsi.disk.log = []
-        let zero = [UInt8](repeating: 0, count: 512), ones = [UInt8](repeating: 1, count: 512)
+        let zero = [UInt8](repeating: 0, count: 512), pattern = [UInt8](repeating: 0xee, count: 512)
         #expect(scsi.ask([0x93, 0x08] + big(8, 8) + big(16, 4) + [0, 0], out: zero).status == 0)
         #expect(scsi.ask([0x93, 0x01] + big(8, 8) + big(16, 4) + [0, 0]).status == 0)
-        #expect(scsi.ask([0x41, 0] + big(2, 4) + [0] + big(3, 2) + [0], out: ones).status == 0)
-        #expect(scsi.ask([0x28, 0] + big(1, 4) + [0] + big(5, 2) + [0], room: 2560).data == [UInt8](repeating: 0, count: 512) + ones + ones + ones + [UInt8](repeating: 0, count: 512))
+        #expect(scsi.ask([0x41, 0] + big(2, 4) + [0] + big(3, 2) + [0], out: pattern).status == 0)
+        let around = scsi.ask([0x28, 0] + big(1, 4) + [0] + big(5, 2) + [0], room: 2560).data
+        #expect(stride(from: 0, to: 2560, by: 512).map { around[$0] } == [1, 0xee, 0xee, 0xee, 5] && around[2047] == 0xee)
         let list = big(38, 2) + big(32, 2) + [0, 0, 0, 0] + big(100, 8) + big(4, 4) + [0, 0, 0, 0] + big(200, 8) + big(8, 4) + [0, 0, 0, 0]
         #expect(scsi.ask([0x42, 0, 0, 0, 0, 0, 0] + big(list.count, 2) + [0], out: list).status == 0)
         for wrong in [Array(list[..<6]), big(38, 2) + big(31, 2) + list[4...], big(38, 2) + big(0xfff0, 2) + list[4...]] as [[UInt8]] {
@@ -275,7 +276,10 @@ private func big(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).reversed()
         scsi.disk.isDelayed = true
         let pending = scsi.submit([0x28, 0] + big(7, 4) + [0] + big(1, 2) + [0], room: 512)
         #expect(pending() == nil)
-        func task(_ subtype: UInt32, _ lun: [UInt8]) -> [UInt8] { .little(UInt32(0)) + .little(subtype) + lun + .little(UInt64(5)) }
+        func task(_ subtype: UInt32, _ lun: [UInt8]) -> [UInt8] {
+            let types: [UInt8] = [0, 0, 0, 0] + .little(subtype)
+            return types + lun + [5, 0, 0, 0, 0, 0, 0, 0]
+        }
         #expect(scsi.manage(task(0, scsi.lun((0, 0)))) == [0])
         #expect(pending()?.status == 0)
         scsi.disk.isDelayed = false
@@ -284,8 +288,8 @@ private func big(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).reversed()
         #expect(scsi.manage(task(4, scsi.lun((2, 9)))) == [0] && scsi.ask([0, 0, 0, 0, 0, 0], at: cdrom).reason == [6, 0x29, 0])
         #expect(scsi.manage(task(0, scsi.lun((9, 0)))) == [3] && scsi.manage(task(0, scsi.lun((0, 9)))) == [12])
         #expect(scsi.manage(task(2, scsi.lun((0, 0)))) == [11] && scsi.manage(task(99, scsi.lun((0, 0)))) == [11])
-        #expect(scsi.manage(.little(UInt32(1)) + scsi.lun((0, 0)) + .little(UInt32(2)), room: 5) == [0, 0, 0, 0, 0])
-        #expect(scsi.manage(.little(UInt32(77))) == [9] && !scsi.bench.needsReset)
+        #expect(scsi.manage([1, 0, 0, 0] + scsi.lun((0, 0)) + [2, 0, 0, 0], room: 5) == [0, 0, 0, 0, 0])
+        #expect(scsi.manage([77, 0, 0, 0]) == [9] && !scsi.bench.needsReset)
     }
 
     @Test func stateSurvives() throws {

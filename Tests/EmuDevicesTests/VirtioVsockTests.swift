@@ -17,8 +17,12 @@ private struct Packet: Equatable {
     var sourceCID: UInt64 = 7, destinationCID: UInt64 = 2, type: UInt16 = 1
 
     var bytes: [UInt8] {
-        .little(sourceCID) + .little(destinationCID) + .little(source) + .little(destination) + .little(UInt32(data.count)) + .little(type)
-            + .little(operation) + .little(flags) + .little(room) + .little(passedOn) + data
+        var bytes: [UInt8] = []
+        for cid in [sourceCID, destinationCID] { bytes += .little(cid) }
+        for word in [source, destination, UInt32(data.count)] { bytes += .little(word) }
+        for half in [type, operation] { bytes += .little(half) }
+        for word in [flags, room, passedOn] { bytes += .little(word) }
+        return bytes + data
     }
 
     init(_ source: UInt32, _ destination: UInt32, _ operation: UInt16, _ data: [UInt8] = []) {
@@ -48,7 +52,8 @@ private final class Meeting {
 
     init(_ setup: VirtioSetup = .modernSplit, buffers: Int = 12) throws {
         var template = Array("/tmp/emulate-vsock-XXXXXX".utf8CString)
-        folder = try #require(mkdtemp(&template).map { String(cString: $0) })
+        let made = mkdtemp(&template)
+        folder = String(cString: try #require(made))
         path = folder + "/v"
         device = try VirtioVsock(name: "vhost-vsock0", guestCID: 7, path: path)
         bench = try VirtioBench(setup, device)
@@ -111,11 +116,11 @@ private final class Meeting {
     func write(_ descriptor: Int32, _ bytes: [UInt8]) { #expect(Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count) }
     func write(_ descriptor: Int32, _ text: String) { write(descriptor, Array(text.utf8)) }
 
-    /// What a program can read now; nil at the end of the stream.
+    /// What a program can read now; nil at the end of the stream, which is a reset where something was not read.
     func read(_ descriptor: Int32) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         let count = recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
-        return count == 0 ? nil : Array(bytes.prefix(max(0, count)))
+        return count == 0 || count < 0 && errno == ECONNRESET ? nil : Array(bytes.prefix(max(0, count)))
     }
 
     /// A stream from port 1000 of the guest to port 80 of the host: the program's end.
