@@ -322,6 +322,17 @@ public final class AddressSpace {
         dropCode(address, length)
     }
 
+    /// Gives the host back what RAM keeps in the whole pages among `length` bytes at `address`, which read as zeros from then on. What
+    /// lies outside RAM stays as it is.
+    public func discard(_ address: UInt64, _ length: UInt64) {
+        guard let memory = memories.first(where: { $0.contains(address, length) }), !memory.isReadOnly else { return }
+        let page = UInt64(GuestRAM.pageSize)
+        let start = (address - memory.base + page - 1) / page * page
+        let end = (address - memory.base + length) / page * page
+        guard start < end, memory.discard(start, end - start) else { return }
+        didWriteMemory(memory.base + start, Int(end - start))
+    }
+
     /// Drops translations of code in a range that a hart's page walk or a device that holds code wrote.
     public func dropCode(_ address: UInt64, _ length: Int) {
         guard let memory = codeMemory(at: address, length: UInt64(length)) else { return }

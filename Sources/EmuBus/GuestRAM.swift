@@ -133,6 +133,10 @@ public final class GuestRAM: @unchecked Sendable {
         address >= base && address &- base <= size && length <= size &- (address &- base)
     }
 
+    /// Gives the host back the pages from `offset` on, which read as zeros from then on; false, having changed nothing, when it does not take them.
+    /// - Precondition: both are multiples of `pageSize` and the range lies inside.
+    func discard(_ offset: UInt64, _ length: UInt64) -> Bool { range.discard(Int(offset), Int(length)) }
+
     /// Copies bytes in; for loaders. Returns false when the range does not fit.
     public func load(_ bytes: UnsafeRawBufferPointer, at address: UInt64) -> Bool {
         guard contains(address, UInt64(bytes.count)) else { return false }

@@ -46,6 +46,12 @@ final class MemoryRange: Sendable {
         }
     }
 
+    /// Makes a part of the range a hole, which takes no memory and reads as zeros; false when the host refuses.
+    func discard(_ offset: Int, _ count: Int) -> Bool {
+        precondition(offset >= 0 && count >= 0 && offset <= length && count <= length - offset)
+        return host_punch_hole(Self.file.withLock(\.descriptor), Int64(start + offset), Int64(count)) == 0
+    }
+
     /// Maps the range for reading and writing.
     /// - Parameter sharing: `MAP_SHARED`, or `MAP_PRIVATE` for a copy: what is written to it stays in it.
     func map(_ sharing: Int32) throws(HostError) -> UnsafeMutableRawPointer {

@@ -88,6 +88,11 @@ public struct GuestBuffer {
         segments.map { UnsafeMutableRawBufferPointer(start: $0.host, count: $0.length) }
     }
 
+    /// Gives the host back the memory of the whole pages in the run, which read as zeros from then on.
+    public func discard() {
+        for segment in segments { memory.discard(segment.address, UInt64(segment.length)) }
+    }
+
     /// Reports that the whole run was written through `hostBuffers`.
     public func didWrite() {
         for segment in segments { memory.didWriteMemory(segment.address, segment.length) }

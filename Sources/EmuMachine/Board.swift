@@ -13,6 +13,7 @@ package final class BoardContext {
     /// The harts on threads of their own; nil where harts take turns. A board that has such harts sets it.
     package var group: HartGroup?
     package let pollers = IOPollGroup()
+    let peripherals = MachinePeripherals()
     /// What the guest asked of the machine as a whole and the run loop has not served yet.
     var powerRequest: PowerRequest?
     /// The hart that runs now.

@@ -70,6 +70,9 @@ public final class Machine {
     /// RAM in bytes.
     public var memorySize: UInt64 { board.memory.size }
 
+    /// Devices the user can speak to. Only between slices.
+    public var peripherals: MachinePeripherals { context.peripherals }
+
     // MARK: Reset and power
 
     /// Asks for a system reset, as the guest could; served by the run loop.

@@ -132,10 +132,13 @@ public struct NetdevConfig: Equatable, Sendable {
 
     public var id: String
     public var kind: Kind
+    /// Most pairs of queues a card with `mq=on` gets.
+    public var queues: Int
 
-    public init(id: String, kind: Kind) {
+    public init(id: String, kind: Kind, queues: Int = 1) {
         self.id = id
         self.kind = kind
+        self.queues = queues
     }
 }
 

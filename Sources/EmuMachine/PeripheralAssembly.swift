@@ -24,22 +24,24 @@ enum Placement {
 ///
 /// Knows no board: a board gets `Placement`s and puts them into its transports and onto its buses.
 final class PeripheralAssembly {
-    private struct Disk {
+    struct Disk {
         let config: DriveConfig
         let drive: OpenDrive
         var user: String?
         var backend: DiskQueue { drive.backend }
     }
 
-    private let context: BoardContext
-    private var config: MachineConfig { context.config }
-    private var disks: [Disk] = []
+    let context: BoardContext
+    var config: MachineConfig { context.config }
+    var disks: [Disk] = []
     private var usedNetdevs: Set<String> = []
     private var networkCards = 0
     private var mountTags: Set<String> = []
-    private var counters: [String: Int] = [:]
+    var counters: [String: Int] = [:]
     /// Chassis and slot of every root port.
     private var rootPortPlaces: Set<[Int]> = []
+    /// Disks and drives that wait for the host adapter they belong to.
+    var scsiUnits: [SCSIUnitPlacement] = []
 
     /// Opens every drive.
     init(_ context: BoardContext) throws {
@@ -85,7 +87,8 @@ final class PeripheralAssembly {
     func makeDevices() throws -> [Placement] {
         var placements: [Placement] = []
         var ports = try collectPorts()
-        for device in config.devices where !Self.portDrivers.contains(device.driver) {
+        scsiUnits = try collectSCSIUnits()
+        for device in config.devices where !Self.portDrivers.contains(device.driver) && !Self.scsiUnitDrivers.contains(device.driver) {
             placements.append(try place(device, &ports))
         }
         if let orphan = ports.first { throw ConfigError(orphan.option, "there is no virtio-serial-device for it; put one before it") }
@@ -121,7 +124,7 @@ final class PeripheralAssembly {
     }
 
     /// "virtio-blk" of "virtio-blk-device" and of "virtio-blk-pci".
-    private static func virtioStem(_ driver: String) -> String? {
+    static func virtioStem(_ driver: String) -> String? {
         ["-device", "-pci"].first(where: driver.hasSuffix).map { String(driver.dropLast($0.count)) }
     }
 
@@ -130,6 +133,13 @@ final class PeripheralAssembly {
         case "virtio-blk": return makeDisk(try takeDisk(device, option), serial: device["serial"] ?? "", queues: device["num-queues"].flatMap { Int($0) } ?? 1)
         case "virtio-net": return try makeNetworkCard(device, option)
         case "virtio-9p": return try makeFolder(device, option)
+        case "virtio-scsi": return try makeSCSI(device, option)
+        case "virtio-keyboard": return makeInput(stem, .keyboard)
+        case "virtio-mouse": return makeInput(stem, .mouse)
+        case "virtio-tablet": return makeInput(stem, .tablet)
+        case "virtio-gpu": return try makeScreen(device, option)
+        case "vhost-vsock": return try makeVsock(device, option)
+        case "virtio-balloon": return try makeBalloon(device, option)
         case "virtio-rng": return VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
         case "virtio-serial": return try makeConsole(device, option, &ports)
         default: throw ConfigError(option, "there is no such device; -device help lists them")
@@ -198,16 +208,45 @@ final class PeripheralAssembly {
     }
 
     /// "virtio-blk0", "virtio-blk1", …
-    private func unique(_ stem: String) -> String {
+    func unique(_ stem: String) -> String {
         let index = counters[stem, default: 0]
         counters[stem] = index + 1
         return "\(stem)\(index)"
     }
 
+    // MARK: Screen and input
+
+    private func makeInput(_ stem: String, _ kind: InputKind) -> any VirtioDevice {
+        let input = VirtioInput(name: unique(stem), kind: kind, events: context.events)
+        if kind == .keyboard { context.peripherals.keyboards.append(input) } else { context.peripherals.pointers.append(input) }
+        return input
+    }
+
+    private func makeScreen(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+        let screen = VirtioGPU(
+            name: unique("virtio-gpu"), width: try device.number("xres", in: VirtioGPU.sizeRange, option) ?? 1280,
+            height: try device.number("yres", in: VirtioGPU.sizeRange, option) ?? 800, hasEDID: try device.flag("edid", option) ?? true)
+        context.peripherals.screens.append(screen)
+        return screen
+    }
+
+    // MARK: Memory
+
+    private func makeBalloon(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+        guard context.peripherals.balloon == nil else { throw ConfigError(option, "a machine has one balloon at most") }
+        var options = VirtioBalloon.Options()
+        options.deflatesWhenOutOfMemory = try device.flag("deflate-on-oom", option) ?? false
+        options.reportsFreePages = try device.flag("free-page-reporting", option) ?? false
+        options.statisticsInterval = UInt64(try device.number("guest-stats-polling-interval", in: 0...86400, option) ?? 0) * 1_000_000_000
+        let balloon = VirtioBalloon(name: unique("virtio-balloon"), memorySize: config.memory, events: context.events, options: options)
+        context.peripherals.balloon = balloon
+        return balloon
+    }
+
     // MARK: Disks
 
     /// Number of the disk that `drive=` names, which no other device has.
-    private func takeDisk(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> Int {
+    func takeDisk(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> Int {
         guard let id = device["drive"] else { throw ConfigError(option, "it needs drive=ID of a -drive") }
         guard let index = disks.firstIndex(where: { $0.config.id == id }) else {
             throw ConfigError("\(option),drive=\(id)", "there is no -drive with id=\(id)")
@@ -228,7 +267,7 @@ final class PeripheralAssembly {
     }
 
     /// What happens when the host fails an operation on a disk.
-    private func hostErrorHandler(_ name: String, _ index: Int) -> (HostError) -> Void {
+    func hostErrorHandler(_ name: String, _ index: Int) -> (HostError) -> Void {
         let stopper = context.host.stopper
         let file = disks[index].config.file
         return { error in
@@ -320,8 +359,12 @@ final class PeripheralAssembly {
             mtu = UInt16(text)
             if mtu.map({ $0 < 68 }) ?? true { throw ConfigError("\(option),host_mtu=\(text)", "write a number from 68 to 65535") }
         }
+        var withheld: UInt64 = 0
+        for each in VirtioNetConfig.switches where try device.flag(each.property, option) == false { withheld |= each.feature }
+        let pairs = try device.flag("mq", option) ?? false ? netdev.queues : 1
         networkCards += 1
-        return VirtioNet(name: unique("virtio-net"), backend: try captured(try makeNetwork(netdev), of: netdev), mac: mac, mtu: mtu)
+        return VirtioNet(
+            name: unique("virtio-net"), backend: try captured(try makeNetwork(netdev), of: netdev), mac: mac, mtu: mtu, queuePairs: pairs, withheld: withheld)
     }
 
     private func makeNetwork(_ netdev: NetdevConfig) throws(ConfigError) -> any NetworkBackend {
@@ -354,6 +397,18 @@ final class PeripheralAssembly {
             }
         }
         return network
+    }
+
+    private func makeVsock(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> any VirtioDevice {
+        guard let cid = try device.number("guest-cid", in: VirtioVsock.guestCIDs, option) else { throw ConfigError(option, "it needs guest-cid=N, 3 or more") }
+        guard let path = device["socket"] else { throw ConfigError(option, "it needs socket=FILE, where programs of the host meet the guest") }
+        do throws(SocketError) {
+            let vsock = try VirtioVsock(name: unique("vhost-vsock"), guestCID: UInt32(cid), path: path)
+            context.pollers.add(vsock)
+            return vsock
+        } catch {
+            throw ConfigError("\(option),socket=\(path)", error.description)
+        }
     }
 
     // MARK: Folders
@@ -389,22 +444,33 @@ final class PeripheralAssembly {
         var option: String { "-device \(config.driver)" }
     }
 
-    /// Ports with the position of their controller among the `virtio-serial-device`s.
-    private func collectPorts() throws -> [Port] {
+    /// Devices that plug into a controller of the command line, with the position of theirs among the controllers: the one whose bus they name,
+    /// else the last before them.
+    func attached(_ drivers: Set<String>, to stem: String) throws(ConfigError) -> [(config: DeviceConfig, controller: Int)] {
         var controllers: [String?] = []
-        var ports: [Port] = []
+        var found: [(config: DeviceConfig, controller: Int)] = []
         for device in config.devices {
-            if Self.virtioStem(device.driver) == "virtio-serial" { controllers.append(device["id"]) }
-            guard Self.portDrivers.contains(device.driver) else { continue }
+            if Self.virtioStem(device.driver) == stem { controllers.append(device["id"]) }
+            guard drivers.contains(device.driver) else { continue }
             let option = "-device \(device.driver)"
             var controller = controllers.count - 1
             if let bus = device["bus"] {
                 guard let index = controllers.firstIndex(where: { $0.map { "\($0).0" } == bus }) else {
-                    throw ConfigError("\(option),bus=\(bus)", "no virtio-serial-device before it has that bus (its id followed by .0)")
+                    throw ConfigError("\(option),bus=\(bus)", "no \(stem)-device before it has that bus (its id followed by .0)")
                 }
                 controller = index
             }
-            guard controller >= 0 else { throw ConfigError(option, "there is no virtio-serial-device before it") }
+            guard controller >= 0 else { throw ConfigError(option, "there is no \(stem)-device before it") }
+            found.append((device, controller))
+        }
+        return found
+    }
+
+    /// Ports with the position of their controller among the `virtio-serial-device`s.
+    private func collectPorts() throws -> [Port] {
+        var ports: [Port] = []
+        for (device, controller) in try attached(Self.portDrivers, to: "virtio-serial") {
+            let option = "-device \(device.driver)"
             var backend: (any CharacterBackend)?
             if let id = device["chardev"] {
                 guard let line = config.chardevs.first(where: { $0.id == id }) else {

@@ -14,6 +14,8 @@ public protocol MonitorTarget: AnyObject {
     func commit()
     /// Ends the run.
     func quit()
+    /// The devices commands are for.
+    var peripherals: MachinePeripherals { get }
 }
 
 /// The prompt behind Ctrl-A c: reads lines from a serial line and carries them out.
@@ -44,12 +46,19 @@ public final class Monitor: CharacterFrontend {
             monitor.target?.commit()
         },
         Command(names: ["quit", "q"], arguments: "", help: "end the emulator") { monitor, _ in monitor.target?.quit() },
-    ]
+    ] + deviceCommands
 
-    static let subjects: [(name: String, help: String, text: @Sendable (Monitor) -> String)] = [
-        ("status", "whether the guest runs", { "VM status: \($0.target?.statusLine ?? "no machine")" }),
-        ("version", "the version of emulate", { $0.version }),
-    ]
+    /// What `info` can show.
+    struct Subject: Sendable {
+        let name: String
+        let help: String
+        let text: @Sendable (Monitor) -> String
+    }
+
+    static let subjects: [Subject] = [
+        Subject(name: "status", help: "whether the guest runs") { "VM status: \($0.target?.statusLine ?? "no machine")" },
+        Subject(name: "version", help: "the version of emulate") { $0.version },
+    ] + deviceSubjects
 
     public weak var target: (any MonitorTarget)?
 
@@ -82,7 +91,7 @@ public final class Monitor: CharacterFrontend {
         line.write(text)
     }
 
-    private func print(_ message: String) {
+    func print(_ message: String) {
         line.write(Array(message.replacing("\n", with: "\r\n").utf8))
     }
 

@@ -140,6 +140,7 @@ private final class MachineRun: MonitorTarget {
     var explanation: String { explainer.text }
     func reset() { machine.requestReset() }
     func quit() { stopper.requestStop(.user) }
+    var peripherals: MachinePeripherals { machine.peripherals }
 
     func commit() {
         do {

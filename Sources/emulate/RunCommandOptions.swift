@@ -266,7 +266,7 @@ extension RunCommand {
             if device.driver == "loader" { options.config.loads.append(device) } else { options.config.devices.append(device) }
         },
         Row(["netdev"], "user|stream|dgram|socket|tap,id=ID[,PROPERTY=…]",
-            help: "a network for a -device …,netdev=ID\nuser: through the host's own connections\n"
+            help: "a network for a -device …,netdev=ID; queues=N: pairs of queues for a card with mq=on\nuser: through the host's own connections\n"
                 + NetworkOptions.userProperties.map { "  \($0.usage): \($0.help)" }.joined(separator: "\n") + "\n" + NetworkOptions.help) {
             options, use throws(CommandEnd) in
             options.config.netdevs.append(try NetworkOptions.netdev(use))

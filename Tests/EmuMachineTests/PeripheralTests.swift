@@ -38,6 +38,48 @@ import Testing
         #expect(slots(machine) == [0, 0, 0, 0, 0, 2, 3, 4])
     }
 
+    @Test func everyVirtioDeviceTypeHasItsPlace() throws {
+        let socket = directory.path + "/vsock"
+        let machine = try machine {
+            $0.drives = [try drive("a")]
+            $0.devices = [
+                device("virtio-balloon-device"), device("virtio-gpu-device"), device("virtio-keyboard-device"), device("virtio-tablet-device"),
+                device("virtio-scsi-device"), device("scsi-hd", ("drive", "a")), device("vhost-vsock-device", ("guest-cid", "3"), ("socket", socket)),
+            ]
+        }
+        #expect(slots(machine) == [0, 0, 19, 8, 18, 18, 16, 5])
+        // Those without a legacy interface have the modern registers.
+        #expect((2..<8).map { machine.bus.readDevice(0x1000_1004 + 0x1000 * $0, size: 4) } == [2, 1, 2, 2, 2, 1])
+        #expect(machine.peripherals.keyboards.count == 1 && machine.peripherals.pointers.count == 1 && machine.peripherals.screens.count == 1)
+    }
+
+    @Test func devicesThatCannotBeHadAreErrors() throws {
+        #expect(problem { $0.devices = [device("virtio-balloon-device"), device("virtio-balloon-pci")] }.contains("one balloon at most"))
+        #expect(problem { $0.devices = [device("virtio-gpu-device", ("xres", "5000"))] }.contains("64 to 4095"))
+        #expect(problem { $0.devices = [device("vhost-vsock-pci", ("guest-cid", "2"), ("socket", "x"))] }.contains("3 to "))
+        #expect(problem { $0.devices = [device("vhost-vsock-pci", ("guest-cid", "3"))] }.contains("socket=FILE"))
+        #expect(problem { $0.devices = [device("vhost-vsock-pci", ("guest-cid", "3"), ("socket", "/nonexistent/x"))] }.contains("cannot create the socket"))
+        #expect(problem {
+            $0.drives = [try drive("a")]
+            $0.devices = [device("scsi-hd", ("drive", "a")), device("virtio-scsi-pci")]
+        }.contains("no virtio-scsi-device before it"))
+        #expect(problem {
+            $0.drives = [try drive("a"), try drive("b")]
+            $0.devices = [
+                device("virtio-scsi-pci", ("id", "s")), device("scsi-hd", ("drive", "a"), ("scsi-id", "1"), ("bus", "s.0")),
+                device("scsi-cd", ("drive", "b"), ("scsi-id", "1")),
+            ]
+        }.contains("another device is there already"))
+        #expect(problem {
+            $0.drives = [try drive("a")]
+            $0.devices = [device("virtio-scsi-pci"), device("scsi-hd", ("drive", "a"), ("bus", "t.0"))]
+        }.contains("has that bus"))
+        #expect(problem {
+            $0.drives = [try drive("a")]
+            $0.devices = [device("virtio-scsi-pci"), device("scsi-hd", ("drive", "a")), device("scsi-cd", ("drive", "a"))]
+        }.contains("another device already uses that drive"))
+    }
+
     @Test func busesAreTakenBeforeFreeSlots() throws {
         let machine = try machine {
             $0.devices = [

@@ -1,5 +1,7 @@
+import EmuBus
 import EmuDevices
 import EmuMachine
+import Foundation
 import Testing
 
 /// The host's side of a line in memory.
@@ -179,6 +181,7 @@ final class MemoryDevice: CharacterFrontend {
         func reset() { calls.append("reset") }
         func commit() { calls.append("commit") }
         func quit() { calls.append("quit") }
+        var peripherals = MachinePeripherals()
     }
 
     let line = MemoryLine()
@@ -205,6 +208,52 @@ final class MemoryDevice: CharacterFrontend {
     @Test func commandsReachTheMachine() {
         line.type("stop\rcont\nc\rs\rsystem_reset\rcommit all\rquit\rq\r")
         #expect(target.calls == ["pause", "resume", "resume", "pause", "reset", "commit", "quit", "quit"])
+    }
+
+    /// A machine with these devices in slots 7, 6 and on.
+    private func machine(_ drivers: [String]) throws -> Machine {
+        var config = MachineConfig()
+        config.firmware = .none
+        config.devices = drivers.map { DeviceConfig(driver: $0) }
+        return try Machine(config)
+    }
+
+    private func answer(_ command: String) -> String {
+        _ = line.take()
+        line.type(command + "\r")
+        return line.take().replacing("\r\n", with: "\n").replacing(command + "\n", with: "").replacing("(emulate) ", with: "")
+    }
+
+    @Test func theBalloonIsSetAndShown() throws {
+        let machine = try machine(["virtio-balloon-device"])
+        #expect(answer("balloon 64").contains("there is no balloon"))
+        target.peripherals = machine.peripherals
+        #expect(answer("balloon 64").isEmpty)
+        #expect(machine.bus.readDevice(0x1000_8100, size: 4) == (128 - 64) << 8)
+        #expect(answer("info balloon") == "balloon: actual=128\n")
+        for wrong in ["balloon", "balloon 0", "balloon x", "balloon 99999999999999999", "balloon 1 2"] { #expect(answer(wrong).contains("at least 1")) }
+    }
+
+    @Test func keysAndPointersAreForTheirDevices() throws {
+        for command in ["sendkey a", "mouse_move 1 1", "mouse_button 1", "info mice"] { #expect(answer(command).contains("there is no ")) }
+        let machine = try machine(["virtio-keyboard-device", "virtio-mouse-device", "virtio-tablet-device"])
+        target.peripherals = machine.peripherals
+        for command in ["sendkey ctrl-alt-f2", "sendkey a 10", "mouse_move 1 -1", "mouse_move 0 0 1", "mouse_button 7"] { #expect(answer(command).isEmpty) }
+        #expect(answer("sendkey ctrl-nokey") == "sendkey: unknown key: 'nokey'\n")
+        for wrong in ["sendkey", "sendkey a b", "sendkey a 99999999", "mouse_move 1", "mouse_move 1 x", "mouse_button 8", "mouse_button -1"] {
+            #expect(answer(wrong).contains("write "))
+        }
+        #expect(answer("info mice") == "  Mouse #0: Virtio Mouse\n* Mouse #1: Virtio Tablet (absolute)\n")
+    }
+
+    @Test func aScreenThatIsOffIsNoFile() throws {
+        let file = NSTemporaryDirectory() + "screen-\(UUID().uuidString).png"
+        #expect(answer("screendump \(file)").contains("there is no screen"))
+        let machine = try machine(["virtio-gpu-device"])
+        target.peripherals = machine.peripherals
+        #expect(answer("screendump \(file)").contains("the screen is off"))
+        #expect(!FileManager.default.fileExists(atPath: file))
+        for wrong in ["screendump", "screendump a -f", "screendump a -f bmp", "screendump a b c"] { #expect(answer(wrong).contains("write the name")) }
     }
 
     @Test func whatIsTypedIsEchoedAndAnswered() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings Debian 13's riscv64 kernel and busybox from Debian's archive, checked by apt's signatures, and packs a small initramfs
-# (busybox, the virtio, NVMe and ext4 modules, the init beside this file). Everything lands in a cache folder, whose path is printed last:
+# (busybox, modules for the virtio devices, NVMe and file systems, the init beside this file). Everything lands in a cache folder, whose path is printed last:
 #   Image        the kernel         initrd.gz   the initramfs
 #   fw_dynamic.bin, fw_jump.elf     OpenSBI     u-boot.bin   U-Boot's S-mode build     busybox   the static program
 set -euo pipefail
@@ -36,7 +36,9 @@ cp "$here/udhcpc.script" root/etc/udhcpc/default.script
 chmod 755 root/init root/etc/udhcpc/default.script
 depmod -b "$base" "$release"
 # ext4 asks for crc32c by its name in the crypto API, which no dependency lists.
-for module in virtio_mmio virtio_blk virtio_net virtio-rng virtio_console nvme ext4 crc32c_generic 9p 9pnet_virtio; do
+# What init does not load waits for those who ask for it.
+for module in virtio_mmio virtio_blk virtio_net virtio-rng virtio_console nvme ext4 crc32c_generic 9p 9pnet_virtio \
+    virtio_balloon virtio_input evdev virtio-gpu virtio_scsi sd_mod sr_mod isofs vmw_vsock_virtio_transport; do
     modprobe -d "$base" -S "$release" --show-depends "$module" 2>/dev/null | awk '/^insmod/ {print $2}' || true
 done | sort -u | while read -r module; do
     target=root/lib/modules/$release/$(basename "$module")

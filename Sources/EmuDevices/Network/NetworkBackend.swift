@@ -17,6 +17,17 @@ public protocol NetworkBackend: AnyObject {
 
     /// The card, which had refused a frame, has room again.
     func receiverReady()
+
+    /// TCP segments may be as long as an IP packet can be: this network has no wire that limits them.
+    var takesLargeSegments: Bool { get }
+
+    /// The checksums in the frames it offers are right, as this network computed them itself.
+    var vouchesForChecksums: Bool { get }
+}
+
+extension NetworkBackend {
+    public var takesLargeSegments: Bool { false }
+    public var vouchesForChecksums: Bool { false }
 }
 
 /// The card's side: takes frames for the guest.

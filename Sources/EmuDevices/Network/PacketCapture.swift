@@ -39,6 +39,8 @@ public final class PacketCapture: NetworkBackend, NetworkReceiver {
     }
 
     public func receiverReady() { network.receiverReady() }
+    public var takesLargeSegments: Bool { network.takesLargeSegments }
+    public var vouchesForChecksums: Bool { network.vouchesForChecksums }
 
     public func receive(_ frame: UnsafeRawBufferPointer) -> Bool {
         guard let receiver, receiver.receive(frame) else { return receiver == nil }

@@ -102,6 +102,10 @@ public final class SlirpBackend: NetworkBackend, IOPoller {
 
     public func receiverReady() { backlog.resume(receiver) }
 
+    /// libslirp hands a segment's data on to a socket of the host, whatever its length.
+    public var takesLargeSegments: Bool { true }
+    public var vouchesForChecksums: Bool { true }
+
     // MARK: Polling
 
     public func fillPoll(_ set: PollSet) {

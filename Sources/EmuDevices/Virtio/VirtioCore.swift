@@ -253,10 +253,11 @@ public final class VirtioCore {
     /// A device that writes into its own rings could go on for ever, and a ring of overlapping buffers can ask for more than
     /// the host moves in an hour. So service is cut after twice the ring's requests or when the round is over, and goes on in
     /// the next, which keeps the machine responsive whatever the guest does.
-    public func serve(_ index: Int, _ body: (DescriptorChain) -> UInt32?) {
+    /// - Parameter canGoOn: false while the device cannot take another request; it serves the queue again when it can.
+    public func serve(_ index: Int, while canGoOn: () -> Bool = { true }, _ body: (DescriptorChain) -> UInt32?) {
         rounds.run {
             var budget = 2 * Int(queues[index].maximumSize)
-            while let chain = take(index) {
+            while canGoOn(), let chain = take(index) {
                 if let written = body(chain) { giveBack(index, [(chain, written)]) }
                 budget -= 1
                 spend(chain.readable.count + chain.writable.count)

@@ -18,7 +18,12 @@ public enum VirtioDeviceID {
     public static let block: UInt32 = 2
     public static let console: UInt32 = 3
     public static let entropy: UInt32 = 4
+    public static let balloon: UInt32 = 5
+    public static let scsi: UInt32 = 8
     public static let nineP: UInt32 = 9
+    public static let gpu: UInt32 = 16
+    public static let input: UInt32 = 18
+    public static let vsock: UInt32 = 19
 }
 
 /// Which ring features a device offers; QEMU's `indirect_desc`, `event_idx` and `packed` device properties.
@@ -45,6 +50,8 @@ public protocol VirtioDevice: Saveable {
     var deviceFeatures: UInt64 { get }
     /// Largest size of each queue, in queue order.
     var queueSizes: [UInt16] { get }
+    /// Drivers older than virtio 1.0 know the device type, too.
+    var hasLegacyInterface: Bool { get }
     /// The side that owns queues and interrupts; set once, when the device is put into a slot. Held weakly.
     var core: VirtioCore? { get set }
 
@@ -65,6 +72,7 @@ public protocol VirtioDevice: Saveable {
 }
 
 extension VirtioDevice {
+    public var hasLegacyInterface: Bool { true }
     public var configSpace: [UInt8] { [] }
     public func writeConfig(offset: Int, bytes: [UInt8]) {
         Log.write(.guestErrors, "\(stateName): write to read-only configuration space at \(offset)")

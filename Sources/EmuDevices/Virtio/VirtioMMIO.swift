@@ -86,16 +86,17 @@ public final class VirtioMMIO: MMIODevice, Saveable, RequestServer {
     ///   - name: unique on the board ("virtio-mmio0").
     ///   - device: nil leaves the slot empty.
     ///   - memory: where queues and buffers live.
-    ///   - isLegacy: version 1 registers, QEMU's `-global virtio-mmio.force-legacy=true`, its default.
+    ///   - isLegacy: version 1 registers, QEMU's `-global virtio-mmio.force-legacy=true`, its default. Device types without a legacy
+    ///     interface never have them.
     public init(name: String, device: (any VirtioDevice)?, memory: AddressSpace, events: EventQueue, line: InterruptLine,
                 isLegacy: Bool = true, options: VirtioOptions = VirtioOptions()) {
         self.name = name
         self.device = device
-        self.isLegacy = isLegacy
+        self.isLegacy = isLegacy && device?.hasLegacyInterface ?? true
         self.line = line
         registers = Registers(queues: device?.queueSizes.count ?? 0)
         if let device {
-            core = VirtioCore(device: device, memory: memory, events: events, isLegacy: isLegacy, options: options) { [unowned self] in
+            core = VirtioCore(device: device, memory: memory, events: events, isLegacy: self.isLegacy, options: options) { [unowned self] in
                 raise($0)
             }
         }

@@ -1,4 +1,5 @@
 import EmuBus
+import EmuDevices
 import EmuMachine
 
 /// One driver `-device` can name.
@@ -51,6 +52,16 @@ package enum Devices {
         Property("serial", .text, "serial number for the guest, at most 20 characters"),
     ]
 
+    private static let screenSize = PropertyKind.number(UInt64(VirtioGPU.sizeRange.lowerBound)...UInt64(VirtioGPU.sizeRange.upperBound))
+
+    private static let scsiUnit = [
+        id, Property("bus", .text, "virtio-scsi device to plug into: its id followed by .0; the last one by default"),
+        Property("scsi-id", .number(0...255), "target number (default: the first without that lun)"),
+        Property("lun", .number(0...16383), "number of the unit (default: 0)"), Property("channel", .number(0...0), "0"),
+        Property("vendor", .text, "vendor for the guest, at most 8 characters (default: EMULATE)"),
+        Property("product", .text, "product, at most 16 (default: HARDDISK, CD-ROM)"), Property("ver", .text, "revision, at most 4 (default: 1.0)"),
+    ]
+
     /// Virtio device types: the part of the names that the transports share, and what they have of their own.
     private static let virtioTypes: [(stem: String, summary: String, properties: [Property], required: [String])] = [
         (
@@ -63,7 +74,8 @@ package enum Devices {
                 Property("netdev", .text, "id of the -netdev it is connected to"),
                 Property("mac", .mac, "Ethernet address (default: 52:54:00:12:34:56 and following)"),
                 Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"),
-            ], ["netdev"]
+                Property("mq", .bool, "offer as many pairs of queues as the -netdev has queues= (default: off)"),
+            ] + VirtioNetConfig.switches.map { Property($0.property, .bool, $0.help) }, ["netdev"]
         ),
         (
             "virtio-9p", "folder of the host, which the guest mounts",
@@ -71,6 +83,35 @@ package enum Devices {
                 Property("fsdev", .text, "id of the -fsdev that names the folder"),
                 Property("mount_tag", .text, "what the guest mounts, at most 31 bytes"),
             ], ["fsdev", "mount_tag"]
+        ),
+        (
+            "virtio-balloon", "memory the guest gives back to the host",
+            [
+                Property("deflate-on-oom", .bool, "the guest may take memory back when it runs out of it (default: off)"),
+                Property("free-page-reporting", .bool, "the host gets back what the guest does not use (default: off)"),
+                Property("guest-stats-polling-interval", .number(0...86400), "seconds between questions for 'info balloon'; 0: when it is asked for (default: 0)"),
+            ], []
+        ),
+        (
+            "virtio-scsi", "virtio SCSI host adapter for scsi-hd and scsi-cd",
+            [Property("num_queues", .number(1...64), "request queues; one for each hart lets them work at once (default: 1)")], []
+        ),
+        ("virtio-keyboard", "keyboard, for the monitor's sendkey", [], []),
+        ("virtio-mouse", "mouse, for the monitor's mouse_move and mouse_button", [], []),
+        ("virtio-tablet", "pointing device that knows places on the screen, for the same", [], []),
+        (
+            "virtio-gpu", "screen, for the monitor's screendump",
+            [
+                Property("xres", screenSize, "width the guest is advised to use (default: 1280)"),
+                Property("yres", screenSize, "height (default: 800)"), Property("edid", .bool, "tell the guest by an EDID, too (default: on)"),
+            ], []
+        ),
+        (
+            "vhost-vsock", "sockets between the guest and programs of the host (AF_VSOCK)",
+            [
+                Property("guest-cid", .number(UInt64(VirtioVsock.guestCIDs.lowerBound)...UInt64(VirtioVsock.guestCIDs.upperBound)), "the guest's context id"),
+                Property("socket", .text, "socket file: 'CONNECT PORT' there reaches the guest, and the guest's port N of the host reaches FILE_N"),
+            ], ["guest-cid", "socket"]
         ),
         ("virtio-rng", "virtio source of random numbers", [], []),
         (
@@ -89,6 +130,12 @@ package enum Devices {
         + virtioTypes.map {
             DeviceDescription(name: $0.stem + "-pci", summary: $0.summary + ", on PCI", properties: $0.properties + virtioPCI, required: $0.required)
         } + [
+            DeviceDescription(
+                name: "scsi-hd", summary: "disk on a virtio-scsi host adapter",
+                properties: disk + scsiUnit, required: ["drive"]),
+            DeviceDescription(
+                name: "scsi-cd", summary: "CD-ROM drive on a virtio-scsi host adapter; its -drive is never written",
+                properties: disk + scsiUnit, required: ["drive"]),
             DeviceDescription(name: "virtconsole", summary: "console on a virtio-serial device", properties: port, required: []),
             DeviceDescription(name: "virtserialport", summary: "byte channel on a virtio-serial device", properties: port, required: []),
             DeviceDescription(

@@ -72,12 +72,14 @@ enum NetworkOptions {
     }
 
     private static let id = Property("id", .text, "name for -device …,netdev=")
+    private static let queues = Property(
+        "queues", .number(1...UInt64(VirtioNetConfig.maximumPairs)), "most pairs of queues a card with mq=on has (default: 1)")
 
     static func netdev(_ use: OptionUse) throws(CommandEnd) -> NetdevConfig {
         let (backend, elements) = try split(use)
-        let properties = try PropertyList(elements: elements, use, [id] + backend.properties, of: "-netdev \(backend.name)")
+        let properties = try PropertyList(elements: elements, use, [id, queues] + backend.properties, of: "-netdev \(backend.name)")
         guard let name = properties["id"], !name.isEmpty else { throw use.failed("needs an id: -netdev \(backend.name),id=net0") }
-        return NetdevConfig(id: name, kind: try make(backend, properties, use))
+        return NetdevConfig(id: name, kind: try make(backend, properties, use), queues: Int(properties.number("queues") ?? 1))
     }
 
     /// - Parameter index: number of `-nic` options before this one.

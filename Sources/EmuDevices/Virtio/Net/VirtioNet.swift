@@ -1,48 +1,61 @@
 import EmuBus
 
-/// The virtio network device (virtio 1.2, 5.1): one pair of queues, a control queue, a `NetworkBackend` behind it.
+/// The virtio network device (virtio 1.2, 5.1): pairs of queues, a control queue, a `NetworkBackend` behind it.
+///
+/// Sending is in VirtioNet+Transmit.swift, the control queue in VirtioNet+Control.swift.
 public final class VirtioNet: VirtioDevice, NetworkReceiver {
     public struct State: Codable, Equatable, Sendable {
         var mac: MACAddress
         var isLinkUp = true
         var filter = VirtioNetFilter()
+        var steering = VirtioNetSteering()
+        /// Negotiated offloads for received frames that the driver has switched off since.
+        var suspendedOffloads: UInt64 = 0
     }
 
     public let stateName: String
     public let deviceID = VirtioDeviceID.network
     public let deviceFeatures: UInt64
-    public let queueSizes = VirtioNetConfig.queueSizes
+    public let queueSizes: [UInt16]
     public weak var core: VirtioCore?
-    public var state: State
-    private let backend: any NetworkBackend
+    var ownState: State
+    let backend: any NetworkBackend
     private let initialMAC: MACAddress
     private let mtu: UInt16?
+    let maximumPairs: Int
     /// A frame refused for want of buffers waits in the backend.
     private var backendWaits = false
     /// Longest frame taken from a guest: the largest IP packet with Ethernet and VLAN headers.
-    private static let frameLimit = 65535 + 18
-
-    private enum ControlClass {
-        static let rx: UInt8 = 0
-        static let mac: UInt8 = 1
-        static let vlan: UInt8 = 2
-    }
+    static let frameLimit = 65535 + 18
 
     /// - Parameters:
     ///   - name: unique on the board ("virtio-net0").
     ///   - mtu: largest packet the network takes, if it is to be announced (QEMU's `host_mtu`).
-    public init(name: String, backend: any NetworkBackend, mac: MACAddress, mtu: UInt16? = nil) {
+    ///   - queuePairs: most pairs of queues a driver may use, 1 to `VirtioNetConfig.maximumPairs`.
+    ///   - withheld: feature bits of `VirtioNetConfig.switches` that are not offered.
+    public init(name: String, backend: any NetworkBackend, mac: MACAddress, mtu: UInt16? = nil, queuePairs: Int = 1, withheld: UInt64 = 0) {
+        precondition((1...VirtioNetConfig.maximumPairs).contains(queuePairs))
         stateName = name
         self.backend = backend
         self.mtu = mtu
+        maximumPairs = queuePairs
         initialMAC = mac
-        state = State(mac: mac)
-        deviceFeatures = VirtioNetConfig.features(hasMTU: mtu != nil)
+        ownState = State(mac: mac)
+        queueSizes = Array(repeating: VirtioNetConfig.queueSize, count: 2 * queuePairs) + [VirtioNetConfig.controlQueueSize]
+        deviceFeatures = VirtioNetConfig.features(hasMTU: mtu != nil, isMultiqueue: queuePairs > 1, withheld: withheld)
         backend.receiver = self
     }
 
+    public var state: State {
+        get { ownState }
+        set {
+            ownState = newValue
+            if !ownState.steering.isPossible(maximum: maximumPairs) { ownState.steering = VirtioNetSteering() }
+        }
+    }
+
     public var configSpace: [UInt8] {
-        VirtioNetConfig.bytes(mac: state.mac, isLinkUp: state.isLinkUp, mtu: mtu)
+        VirtioNetConfig.bytes(mac: ownState.mac, isLinkUp: ownState.isLinkUp, pairs: maximumPairs, mtu: mtu)
     }
 
     /// Legacy drivers set the address here; modern ones through the control queue.
@@ -51,71 +64,42 @@ public final class VirtioNet: VirtioDevice, NetworkReceiver {
             Log.write(.guestErrors, "\(stateName): write to read-only configuration space at \(offset)")
             return
         }
-        var address = state.mac.bytes
+        var address = ownState.mac.bytes
         address.replaceSubrange(offset..<offset + bytes.count, with: bytes)
-        if let mac = MACAddress(bytes: address) { state.mac = mac }
+        if let mac = MACAddress(bytes: address) { ownState.mac = mac }
     }
 
     public func accepts(features: UInt64) -> Bool {
-        features & VirtioNetConfig.Feature.needControlQueue == 0 || features & VirtioNetConfig.Feature.controlQueue != 0
+        VirtioNetConfig.isConsistent(features)
     }
 
     /// Plugs the cable in or out; the driver is told.
     public func setLink(up: Bool) {
-        guard state.isLinkUp != up else { return }
-        state.isLinkUp = up
+        guard ownState.isLinkUp != up else { return }
+        ownState.isLinkUp = up
         core?.configChanged()
     }
 
     public func reset() {
         // The cable is not the guest's to reset.
-        state = State(mac: initialMAC, isLinkUp: state.isLinkUp)
+        ownState = State(mac: initialMAC, isLinkUp: ownState.isLinkUp)
         offerRoom()
     }
 
+    /// Behind the pairs a driver that knows only one sees (5.1.2).
+    var controlQueue: Int { core?.hasFeature(VirtioNetConfig.Feature.multiqueue) ?? false ? 2 * maximumPairs : 2 }
+
     public func process(queue index: Int) {
-        switch index {
-        case VirtioNetConfig.Queue.receive: offerRoom()
-        case VirtioNetConfig.Queue.transmit: transmit()
-        default: control()
-        }
+        if index == controlQueue { return control() }
+        if index > controlQueue { return }
+        if index % 2 == 0 { offerRoom() } else { transmit(pair: index / 2) }
     }
 
     /// `num_buffers` exists in every header but that of a legacy driver without mergeable buffers (5.1.6.1).
-    private var headerSize: Int {
+    var headerSize: Int {
         guard let core else { return VirtioNetHeader.fullSize }
         return core.hasFeature(VirtioFeature.version1) || core.hasFeature(VirtioNetConfig.Feature.mergeableBuffers)
             ? VirtioNetHeader.fullSize : VirtioNetHeader.shortSize
-    }
-
-    // MARK: Transmission
-
-    private func transmit() {
-        core?.serve(VirtioNetConfig.Queue.transmit) { chain in
-            guard let header = VirtioNetHeader(chain.readable), chain.readable.count >= headerSize else {
-                core?.fail("transmitted frame without header")
-                return nil
-            }
-            transmit(chain, header)
-            return 0
-        }
-    }
-
-    private func transmit(_ chain: DescriptorChain, _ header: VirtioNetHeader) {
-        let length = chain.readable.count - headerSize
-        guard length >= 14, length <= Self.frameLimit, header.segmentation == 0 else {
-            Log.write(.guestErrors, "\(stateName): frame of \(length) bytes, segmentation type \(header.segmentation), dropped")
-            return
-        }
-        guard state.isLinkUp else { return }
-        var frame = chain.readable.bytes(at: headerSize, length)
-        frame.withUnsafeMutableBytes { bytes in
-            if header.flags & VirtioNetHeader.needsChecksum != 0, !header.completeChecksum(bytes) {
-                Log.write(.guestErrors, "\(stateName): checksum at \(header.checksumStart)+\(header.checksumOffset) is outside the frame")
-                return
-            }
-            backend.send(UnsafeRawBufferPointer(bytes))
-        }
     }
 
     // MARK: Reception
@@ -126,13 +110,23 @@ public final class VirtioNet: VirtioDevice, NetworkReceiver {
         backend.receiverReady()
     }
 
+    /// Longest frame a guest gets: one that knows the MTU gets nothing beyond it (5.1.4.1).
+    private var lengthLimit: Int {
+        guard let mtu, let core, core.hasFeature(VirtioNetConfig.Feature.mtu) else { return Self.frameLimit }
+        return Int(mtu) + 18
+    }
+
+    /// nil when no queue is there to take it.
+    private func receiveQueue(for frame: UnsafeRawBufferPointer) -> Int? {
+        let steered = 2 * ownState.steering.pair(for: frame)
+        return [steered, 0].first { core?.queues[$0].state.ready ?? false }
+    }
+
     public func receive(_ frame: UnsafeRawBufferPointer) -> Bool {
-        guard let core, core.isRunning, core.queues[VirtioNetConfig.Queue.receive].state.ready, state.isLinkUp,
-              frame.count <= Self.frameLimit,
-              state.filter.passes(frame, own: state.mac, filtersVLANs: core.hasFeature(VirtioNetConfig.Feature.controlVLAN)) else {
+        guard let core, core.isRunning, ownState.isLinkUp, frame.count <= lengthLimit, let index = receiveQueue(for: frame),
+              ownState.filter.passes(frame, own: ownState.mac, filtersVLANs: core.hasFeature(VirtioNetConfig.Feature.controlVLAN)) else {
             return true
         }
-        let index = VirtioNetConfig.Queue.receive
         let isMergeable = core.hasFeature(VirtioNetConfig.Feature.mergeableBuffers)
         let needed = headerSize + frame.count
         var chains: [DescriptorChain] = []
@@ -157,12 +151,14 @@ public final class VirtioNet: VirtioDevice, NetworkReceiver {
                 return true
             }
         }
-        deliver(frame, chains, core)
+        deliver(frame, chains, index, core)
         return true
     }
 
-    private func deliver(_ frame: UnsafeRawBufferPointer, _ chains: [DescriptorChain], _ core: VirtioCore) {
-        let header = VirtioNetHeader.received(buffers: chains.count, size: headerSize)
+    private func deliver(_ frame: UnsafeRawBufferPointer, _ chains: [DescriptorChain], _ index: Int, _ core: VirtioCore) {
+        let isVouchedFor = backend.vouchesForChecksums && core.hasFeature(VirtioNetConfig.Feature.guestChecksum)
+            && ownState.suspendedOffloads & VirtioNetConfig.Feature.guestChecksum == 0
+        let header = VirtioNetHeader.received(buffers: chains.count, size: headerSize, isVouchedFor: isVouchedFor)
         var used: [(chain: DescriptorChain, written: UInt32)] = []
         var sent = 0
         for (number, chain) in chains.enumerated() {
@@ -171,40 +167,7 @@ public final class VirtioNet: VirtioDevice, NetworkReceiver {
             sent += copied
             used.append((chain, UInt32(start + copied)))
         }
-        core.giveBack(VirtioNetConfig.Queue.receive, used)
-        core.signal(VirtioNetConfig.Queue.receive)
-    }
-
-    // MARK: Control queue (5.1.6.5)
-
-    private func control() {
-        guard let core, core.hasFeature(VirtioNetConfig.Feature.controlQueue) else { return }
-        core.serve(VirtioNetConfig.Queue.control) { chain in
-            guard let group: UInt8 = chain.readable.load(at: 0), let command: UInt8 = chain.readable.load(at: 1),
-                  chain.writable.count >= 1 else {
-                core.fail("control command without class, command or place for the acknowledgement")
-                return nil
-            }
-            let data = chain.readable.slice(2, chain.readable.count)
-            chain.writable.store(at: 0, UInt8(perform(group, command, data, core) ? 0 : 1))
-            return 1
-        }
-    }
-
-    private func perform(_ group: UInt8, _ command: UInt8, _ data: GuestBuffer, _ core: VirtioCore) -> Bool {
-        switch group {
-        case ControlClass.rx where core.hasFeature(VirtioNetConfig.Feature.controlRx):
-            return state.filter.setMode(command, data.load(at: 0), extra: core.hasFeature(VirtioNetConfig.Feature.controlRxExtra))
-        case ControlClass.mac where command == 0 && core.hasFeature(VirtioNetConfig.Feature.controlRx):
-            return state.filter.setTables(data)
-        case ControlClass.mac where command == 1 && core.hasFeature(VirtioNetConfig.Feature.controlMAC):
-            guard data.count == 6, let mac = MACAddress(bytes: data.bytes(6)) else { return false }
-            state.mac = mac
-            return true
-        case ControlClass.vlan where core.hasFeature(VirtioNetConfig.Feature.controlVLAN):
-            return state.filter.changeVLAN(command, data.load(at: 0))
-        default:
-            return false
-        }
+        core.giveBack(index, used)
+        core.signal(index)
     }
 }

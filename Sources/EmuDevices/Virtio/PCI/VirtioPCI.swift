@@ -92,11 +92,11 @@ public final class VirtioPCI: PCIDevice, RequestServer {
         options: VirtioOptions = VirtioOptions()
     ) {
         self.device = device
-        isTransitional = configuration.isTransitional
+        isTransitional = configuration.isTransitional && device.hasLegacyInterface
         stateName = device.stateName + "-pci"
         registers = Registers(queues: device.queueSizes.count)
         function = PCIFunction(
-            name: stateName, Self.identity(device.deviceID, isTransitional: configuration.isTransitional), isExpress: configuration.isExpress,
+            name: stateName, Self.identity(device.deviceID, isTransitional: isTransitional), isExpress: configuration.isExpress,
             hasInterruptPin: true)
         core = VirtioCore(device: device, memory: memory, events: events, isLegacy: false, options: options) { [unowned self] in raise($0) }
         core.setReachesMemory(false)
@@ -108,10 +108,11 @@ public final class VirtioPCI: PCIDevice, RequestServer {
     private static func identity(_ id: UInt32, isTransitional: Bool) -> PCIIdentity {
         let transitional: [UInt32: UInt16] = [
             VirtioDeviceID.network: 0x1000, VirtioDeviceID.block: 0x1001, VirtioDeviceID.console: 0x1003, VirtioDeviceID.entropy: 0x1005,
-            VirtioDeviceID.nineP: 0x1009,
+            VirtioDeviceID.balloon: 0x1002, VirtioDeviceID.scsi: 0x1004, VirtioDeviceID.nineP: 0x1009,
         ]
         let classes: [UInt32: UInt32] = [
-            VirtioDeviceID.network: 0x02_0000, VirtioDeviceID.block: 0x01_0000, VirtioDeviceID.console: 0x07_8000,
+            VirtioDeviceID.network: 0x02_0000, VirtioDeviceID.block: 0x01_0000, VirtioDeviceID.scsi: 0x01_0000, VirtioDeviceID.console: 0x07_8000,
+            VirtioDeviceID.gpu: 0x03_8000, VirtioDeviceID.input: 0x09_8000, VirtioDeviceID.vsock: 0x07_8000,
         ]
         let number = UInt16(truncatingIfNeeded: id)
         var identity = PCIIdentity(
