@@ -187,7 +187,7 @@ struct SharedHartsTests {
     // MARK: lr and sc
 
     private static func sequence(after first: [UInt32]) -> RVReservation.Sequence {
-        let decoder = RVDecoder(extensions: (try? RVConfig.parse("rv64").extensions) ?? [])
+        let decoder = RVDecoder(extensions: (try? RVConfig.parse("rv64").extensions) ?? RVExtensionSet())
         let words = [RVAssembly.loadReserved(6, 5)] + first
         let lr = RVReservation.annotate(decoder.decode(words[0]), next: 4, decoder) { $0 / 4 < words.count ? words[$0 / 4] : nil }
         return RVReservation.Sequence.of(lr)
