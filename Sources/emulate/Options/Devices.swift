@@ -52,9 +52,11 @@ package enum Devices {
         Property("serial", .text, "serial number for the guest, at most 20 characters"),
     ]
 
+    private static let offloads: [Property] = VirtioNetConfig.switches.map { Property($0.property, .bool, $0.help) }
+
     private static let screenSize = PropertyKind.number(UInt64(VirtioGPU.sizeRange.lowerBound)...UInt64(VirtioGPU.sizeRange.upperBound))
 
-    private static let scsiUnit = [
+    private static let scsiUnit: [Property] = disk + [
         id, Property("bus", .text, "virtio-scsi device to plug into: its id followed by .0; the last one by default"),
         Property("scsi-id", .number(0...255), "target number (default: the first without that lun)"),
         Property("lun", .number(0...16383), "number of the unit (default: 0)"), Property("channel", .number(0...0), "0"),
@@ -75,7 +77,7 @@ package enum Devices {
                 Property("mac", .mac, "Ethernet address (default: 52:54:00:12:34:56 and following)"),
                 Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"),
                 Property("mq", .bool, "offer as many pairs of queues as the -netdev has queues= (default: off)"),
-            ] + VirtioNetConfig.switches.map { Property($0.property, .bool, $0.help) }, ["netdev"]
+            ] + offloads, ["netdev"]
         ),
         (
             "virtio-9p", "folder of the host, which the guest mounts",
@@ -132,10 +134,10 @@ package enum Devices {
         } + [
             DeviceDescription(
                 name: "scsi-hd", summary: "disk on a virtio-scsi host adapter",
-                properties: disk + scsiUnit, required: ["drive"]),
+                properties: scsiUnit, required: ["drive"]),
             DeviceDescription(
                 name: "scsi-cd", summary: "CD-ROM drive on a virtio-scsi host adapter; its -drive is never written",
-                properties: disk + scsiUnit, required: ["drive"]),
+                properties: scsiUnit, required: ["drive"]),
             DeviceDescription(name: "virtconsole", summary: "console on a virtio-serial device", properties: port, required: []),
             DeviceDescription(name: "virtserialport", summary: "byte channel on a virtio-serial device", properties: port, required: []),
             DeviceDescription(
