@@ -66,7 +66,7 @@ final class PeripheralAssembly {
         // With the virtual clock nothing may depend on when the host is done.
         let wake: PollWake?
         do throws(HostError) {
-            wake = config.clock == .virtual ? nil : try context.pollers.makeWake()
+            wake = try config.clock == .virtual ? nil : context.pollers.makeWake()
         } catch { throw DiskError("its threads cannot reach the machine: \(error)") }
         let opened = try OpenDrive(drive, isSnapshot: drive.isSnapshot || config.snapshotsDrives, wake: wake)
         context.pollers.add(opened.backend)

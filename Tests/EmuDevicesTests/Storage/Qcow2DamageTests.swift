@@ -214,7 +214,7 @@ import Testing
         let again = try Qcow2Image(old, path: "journal", isReadOnly: false)
         #expect(again.snapshots.count == 2 && again.snapshots[0].diskSize == 1 << 20 && again.snapshots[1].id == "1")
         let place = Int(again.header.snapshotsOffset)
-        #expect(old.bytes[place..<place + 65536].count { $0 == 0xff } >= name.count)
+        #expect(old.bytes[place...].count { $0 == 0xff } >= name.count)
         try again.applySnapshot(String(Int.max))
         #expect(try again.get(0, 512).allSatisfy { $0 == 1 })
     }

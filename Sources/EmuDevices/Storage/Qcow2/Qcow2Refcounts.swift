@@ -170,7 +170,7 @@ final class Qcow2Refcounts {
             }
             let needed = (Int(first / entriesPerBlock)...Int(last / entriesPerBlock)).filter { !table.indices.contains($0) || table[$0] == 0 }
             let entries = UInt64(last / entriesPerBlock) + 1
-            let wanted = entries > table.count ? try tableClusters(for: entries) : 0
+            let wanted = try entries > table.count ? tableClusters(for: entries) : 0
             if needed == newBlocks, wanted <= newTable { break }
             newBlocks = needed
             newTable = max(newTable, wanted)
