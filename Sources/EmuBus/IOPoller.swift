@@ -63,6 +63,7 @@ public final class PollSet {
     /// Returns the number of ready descriptors; a signal counts as none.
     fileprivate func poll() -> Int {
         let limit = timeout == .max ? -1 : Int64(clamping: timeout)
+        // SAFETY: as many entries as are said to be there, only during the call.
         let count = entries.withUnsafeMutableBufferPointer { host_ppoll($0.baseAddress, $0.count, limit) }
         if count < 0 {
             failed = true
@@ -76,9 +77,14 @@ public final class PollSet {
 public final class PollWake: Sendable {
     private let raised = Atomic<Bool>(false)
     /// An eventfd; readable while raised.
-    fileprivate let descriptor = host_eventfd()
+    fileprivate let descriptor: Int32
 
-    public init() {}
+    /// - Throws: when the host has no descriptor left.
+    public init() throws(HostError) {
+        let descriptor = host_eventfd()
+        guard descriptor >= 0 else { throw HostError("making an eventfd", errno) }
+        self.descriptor = descriptor
+    }
 
     /// Whether `raise` was called since the last poll.
     public var isRaised: Bool { raised.load(ordering: .relaxed) }
@@ -95,7 +101,7 @@ public final class PollWake: Sendable {
         raised.store(false, ordering: .sequentiallyConsistent)
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit { close(descriptor) }
 }
 
 /// All pollers of a machine and the one place that calls poll(2) for them.
@@ -105,10 +111,21 @@ public final class IOPollGroup {
     private var isPrecise = false
     /// Held by whoever calls `wait`, and given up while that waits.
     public var lock: MachineLock?
-    /// For pollers whose work is done on other threads.
-    public let wake = PollWake()
+    /// Nil until somebody wants it.
+    private var wake: PollWake?
 
     public init() {}
+
+    /// For pollers whose work is done on other threads: the same for all.
+    public func makeWake() throws(HostError) -> PollWake {
+        if let wake { return wake }
+        let new = try PollWake()
+        wake = new
+        return new
+    }
+
+    /// Whether another thread has something for a poller since the last `wait`.
+    public var isWoken: Bool { wake?.isRaised ?? false }
 
     public func add(_ poller: any IOPoller) { pollers.append(poller) }
     public func remove(_ poller: any IOPoller) { pollers.removeAll { $0 === poller } }
@@ -125,7 +142,7 @@ public final class IOPollGroup {
         }
         set.clear(timeout: timeout)
         for poller in pollers { poller.fillPoll(set) }
-        if wake.descriptor >= 0 { set.add(wake.descriptor, .readable) }
+        if let wake { set.add(wake.descriptor, .readable) }
         let count: Int
         if let lock, set.timeout > 0 {
             let now = HostClock.now()
@@ -133,7 +150,7 @@ public final class IOPollGroup {
         } else {
             count = set.poll()
         }
-        wake.lower()
+        wake?.lower()
         for poller in pollers { poller.handlePoll(set) }
         return count
     }

@@ -55,9 +55,11 @@ public enum SocketAddress: Equatable, Sendable {
     }
 
     /// A stream socket that is connected or about to be, not blocking.
-    public func connect() throws(SocketError) -> Int32 {
+    /// - Parameter patience: milliseconds an address gets to answer, so that the socket is connected; 0 does not wait for any.
+    public func connect(patience: Int32 = 0) throws(SocketError) -> Int32 {
         try open(.stream, "connect") { descriptor, address in
-            address.use { Glibc.connect(descriptor, $0, $1) } == 0 || errno == EINPROGRESS
+            if address.use({ Glibc.connect(descriptor, $0, $1) }) == 0 { return true }
+            return errno == EINPROGRESS && (patience == 0 || Self.becomesConnected(descriptor, within: patience))
         } failed: { SocketError("cannot connect to \(text)", $0) }
     }
 
@@ -175,6 +177,22 @@ public enum SocketAddress: Equatable, Sendable {
         defer { close(descriptor) }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
         return address.use { Glibc.connect(descriptor, $0, $1) } != 0 && errno == ECONNREFUSED
+    }
+
+    /// Waits for a connection that is under way; errno says why it did not come about.
+    private static func becomesConnected(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        var count: Int32
+        repeat { count = poll(&entry, 1, milliseconds) } while count < 0 && errno == EINTR
+        guard count > 0 else {
+            if count == 0 { errno = ETIMEDOUT }
+            return false
+        }
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return false }
+        errno = code
+        return code == 0
     }
 
     private static func fileProblem(_ code: Int32) -> SocketError {

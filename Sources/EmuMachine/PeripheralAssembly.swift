@@ -66,8 +66,11 @@ final class PeripheralAssembly {
 
     private func open(_ drive: DriveConfig) throws(DiskError) -> OpenDrive {
         // With the virtual clock nothing may depend on when the host is done.
-        let opened = try OpenDrive(
-            drive, isSnapshot: drive.isSnapshot || config.snapshotsDrives, wake: config.clock == .virtual ? nil : context.pollers.wake)
+        let wake: PollWake?
+        do throws(HostError) {
+            wake = try config.clock == .virtual ? nil : context.pollers.makeWake()
+        } catch { throw DiskError("its threads cannot reach the machine: \(error)") }
+        let opened = try OpenDrive(drive, isSnapshot: drive.isSnapshot || config.snapshotsDrives, wake: wake)
         context.pollers.add(opened.backend)
         return opened
     }

@@ -1,10 +1,12 @@
 import EmuDevices
 import Foundation
+import TestSupport
 import Testing
 
 /// A 9P2000.L client that builds its messages byte by byte.
 private final class Client {
     let server: NinePServer
+    let shared: SharedFolder
     let folder: URL
     static let noTag: UInt16 = 7
 
@@ -12,7 +14,8 @@ private final class Client {
         folder = FileManager.default.temporaryDirectory.appending(path: "ninep-\(UUID().uuidString)/shared")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try Data("secret".utf8).write(to: folder.deletingLastPathComponent().appending(path: "outside"))
-        server = NinePServer(try SharedFolder(path: folder.path, isReadOnly: readOnly, ownership: .none))
+        shared = try SharedFolder(path: folder.path, isReadOnly: readOnly, ownership: .none)
+        server = NinePServer(shared)
     }
 
     deinit { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent()) }
@@ -182,7 +185,70 @@ private final class Client {
         #expect(client.open(1) == .failure(Client.Failure(code: ENXIO)))
         _ = try client.walk(0, 2, []).get()
         _ = try client.create(2, "program", 2, mode: 0o6755).get()
-        #expect(try FileManager.default.attributesOfItem(atPath: client.path("program"))[.posixPermissions] as? Int == 0o755)
+        // As it is, without changing it under other tests.
+        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let umask = try #require(status.firstMatch(of: /Umask:\s*(\d+)/).flatMap { Int($0.1, radix: 8) })
+        #expect(try FileManager.default.attributesOfItem(atPath: client.path("program"))[.posixPermissions] as? Int == 0o755 & ~umask)
+    }
+
+    /// A folder with so many others in it, one within the other, all called "d".
+    private func nest(_ depth: Int, in client: Client) throws {
+        try FileManager.default.createDirectory(atPath: client.path(Array(repeating: "d", count: depth).joined(separator: "/")), withIntermediateDirectories: true)
+    }
+
+    /// Goes down from the root, a fid at the end; how far it came, and the error that stopped it.
+    private func descend(_ depth: Int, _ fid: UInt32, _ client: Client) throws -> (depth: Int, error: Int32?) {
+        _ = try client.walk(0, fid, []).get()
+        for step in 0..<depth {
+            if case .failure(let failure) = client.walk(fid, fid, ["d"]) { return (step, failure.code) }
+        }
+        return (depth, nil)
+    }
+
+    @Test func pathsAreOfLimitedDepth() throws {
+        let client = try Client()
+        try client.begin()
+        try nest(300, in: client)
+        #expect(try descend(300, 1, client) == (255, ENAMETOOLONG))
+        #expect(client.create(1, "file") == .failure(Client.Failure(code: ENAMETOOLONG)))
+        #expect(client.error(72, Client.le(UInt32(1)) + Client.text("new") + Client.le(UInt32(0o755)) + Client.le(UInt32(0))) == ENAMETOOLONG)
+        #expect(client.error(76, Client.le(UInt32(1)) + Client.text("d") + Client.le(UInt32(0x200))) == ENOTEMPTY)
+        #expect(client.walk(1, 1, [".."]) != .failure(Client.Failure(code: ENAMETOOLONG)))
+    }
+
+    @Test("a file and the folders on the way to it count as long as the guest refers to them") func nodesAreLimited() throws {
+        let client = try Client()
+        try client.begin()
+        client.shared.nodeLimit = 100
+        try nest(60, in: client)
+        #expect(try descend(60, 1, client) == (60, nil))
+        // The root is one.
+        #expect(try descend(60, 2, client) == (39, EMFILE))
+        #expect(client.error(72, Client.le(UInt32(2)) + Client.text("new") + Client.le(UInt32(0o755)) + Client.le(UInt32(0))) == EMFILE)
+        #expect(client.create(2, "file") == .failure(Client.Failure(code: EMFILE)))
+        // What takes none goes on.
+        try Data().write(to: URL(filePath: client.path("file")))
+        #expect(client.error(76, Client.le(UInt32(0)) + Client.text("file") + Client.le(UInt32(0))) == nil)
+        #expect(client.clunk(1) == nil && client.clunk(2) == nil)
+        #expect(try descend(60, 1, client) == (60, nil))
+    }
+
+    @Test func synchronisingManyFilesLeavesTheMachineItsTurn() throws {
+        let client = try Client()
+        let bench = try VirtioBench(.modernSplit, VirtioNineP(name: "virtio-9p0", folder: client.shared, tag: "share"))
+        let driver = bench.driver
+        driver.start(size: 128)
+        let queue = try #require(driver.queues[0])
+        // Tfsync of a fid that is not there.
+        let request = Client.le(UInt32(15)) + [50] + Client.le(UInt16(1)) + Client.le(UInt32(9)) + Client.le(UInt32(0))
+        for _ in 0..<40 { queue.add([driver.readable(request), driver.writable(64)]) }
+        queue.kick()
+        var rounds: [Int] = []
+        for _ in 0..<3 {
+            rounds.append(queue.used().count)
+            bench.runEvents()
+        }
+        #expect(rounds == [16, 16, 8])
     }
 
     @Test func aReadOnlyFolderStaysAsItIs() throws {

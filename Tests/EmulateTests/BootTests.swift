@@ -180,6 +180,8 @@ struct BootTests {
         usleep(UInt32.random(in: 0..<500_000))
         machine.signal(SIGKILL)
         _ = machine.outputToEnd()
+        // Only then is nobody left who has the image.
+        _ = machine.wait()
         let last = machine.text.matches(of: /flushed (\d+)\r\n/).last.flatMap { Int($0.1) } ?? 0
         let check = try Subprocess(["disk", "check", "--output=json", image])
         // Space that got lost is no damage.

@@ -38,11 +38,12 @@ extension NinePServer {
         try SharedNode.check(name)
         let flags = try hostFlags(asked)
         guard fid.open == nil else { throw FolderError(EBUSY) }
+        try fid.node.checkRoom()
         var descriptor = openat(fid.node.descriptor, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, folder.mode(mode))
         let isNew = descriptor >= 0
         if !isNew, errno == EEXIST, asked & 0o200 == 0 { descriptor = try fid.node.step(name).open(flags) }
         let file = OpenFile(try FolderError.check(descriptor), flags: flags)
-        let node = SharedNode(descriptor: try FolderError.check(host_folder_node(file.descriptor)), name: name, parent: fid.node)
+        let node = fid.node.child(try FolderError.check(host_folder_node(file.descriptor)), name)
         if isNew { try own(node, group) }
         fid.node = node
         setOpen(fid, file)

@@ -109,6 +109,13 @@ extension NinePServer {
         return (node, name)
     }
 
+    /// The same for what gets a node of its own: nothing is made that then could not be named.
+    private func newPlace(_ reader: inout NinePReader) throws(FolderError) -> (folder: SharedNode, name: String) {
+        let place = try place(&reader)
+        try place.folder.checkRoom()
+        return place
+    }
+
     private func finish(_ place: (folder: SharedNode, name: String), _ group: UInt32, _ writer: inout NinePWriter) throws(FolderError) {
         let node = try place.folder.step(place.name)
         try own(node, group)
@@ -116,14 +123,14 @@ extension NinePServer {
     }
 
     func mkdir(_ reader: inout NinePReader, _ writer: inout NinePWriter) throws(FolderError) {
-        let place = try place(&reader)
+        let place = try newPlace(&reader)
         let mode = try reader.integer(UInt32.self), group = try reader.integer(UInt32.self)
         _ = try FolderError.check(mkdirat(place.folder.descriptor, place.name, folder.mode(mode)))
         try finish(place, group, &writer)
     }
 
     func symlink(_ reader: inout NinePReader, _ writer: inout NinePWriter) throws(FolderError) {
-        let place = try place(&reader)
+        let place = try newPlace(&reader)
         let target = try reader.text(), group = try reader.integer(UInt32.self)
         guard !target.isEmpty, !target.utf8.contains(0) else { throw FolderError(EINVAL) }
         _ = try FolderError.check(symlinkat(target, place.folder.descriptor, place.name))
@@ -132,7 +139,7 @@ extension NinePServer {
 
     /// Files, pipes and sockets; a device of the host is not the guest's to make.
     func mknod(_ reader: inout NinePReader, _ writer: inout NinePWriter) throws(FolderError) {
-        let place = try place(&reader)
+        let place = try newPlace(&reader)
         let mode = try reader.integer(UInt32.self)
         _ = try (reader.integer(UInt32.self), reader.integer(UInt32.self))
         let group = try reader.integer(UInt32.self)
@@ -160,7 +167,7 @@ extension NinePServer {
 
     func rename(_ reader: inout NinePReader) throws(FolderError) {
         let fid = try fid(&reader)
-        let to = try place(&reader)
+        let to = try newPlace(&reader)
         let parent = try parentStillNaming(fid.node)
         _ = try FolderError.check(Glibc.renameat(parent.descriptor, fid.node.name, to.folder.descriptor, to.name))
         fid.node = try to.folder.step(to.name)
@@ -182,7 +189,7 @@ extension NinePServer {
     /// The folder a node was reached in, if the name still is the node's there.
     private func parentStillNaming(_ node: SharedNode) throws(FolderError) -> SharedNode {
         guard let parent = node.parent else { throw FolderError(EBUSY) }
-        let facts = try node.facts(), now = try parent.step(node.name).facts()
+        let facts = try node.facts(), now = try parent.facts(of: node.name)
         guard facts.st_ino == now.st_ino, facts.st_dev == now.st_dev else { throw FolderError(ESTALE) }
         return parent
     }

@@ -11,7 +11,7 @@ package final class NinePServer {
     static let headerSize = 7
     static let smallestMessage: UInt32 = 4096
     static let greatestMessage: UInt32 = 512 << 10
-    /// Each holds a descriptor of the host.
+    /// Each holds a node, and a descriptor of its own while it is open.
     private static let greatestFidCount = 8192
     /// Names a walk may have (the protocol's MAXWELEM).
     private static let greatestWalk = 16
@@ -39,6 +39,10 @@ package final class NinePServer {
     }
 
     // MARK: Messages
+
+    /// Time a request may take beyond that of its buffers, in bytes; see `VirtioCore.spend`. The file system may have to look on the disk
+    /// for anything, and wait for it to synchronise a file.
+    static func cost(ofType type: UInt8) -> Int { type == NinePType.fsync.rawValue ? 4 << 20 : 64 << 10 }
 
     /// The reply to a request, header included.
     /// - Parameters:

@@ -32,12 +32,18 @@ public final class SharedFolder {
     public let ownership: Ownership
     let root: SharedNode
     private let device: dev_t
+    private let count = SharedNode.Count()
+    /// Most files the guest may refer to at a time, the folders on the way to them included.
+    package var nodeLimit: Int {
+        get { count.limit }
+        set { count.limit = newValue }
+    }
 
     /// - Throws: when `path` is no folder that may be entered.
     public init(path: String, isReadOnly: Bool, ownership: Ownership) throws(HostError) {
         let descriptor = host_folder_root(path)
         guard descriptor >= 0 else { throw HostError("opening the folder \(path)", errno) }
-        let root = SharedNode(descriptor: descriptor, name: "", parent: nil)
+        let root = SharedNode(descriptor: descriptor, name: "", parent: nil, count)
         guard let facts = try? root.facts() else { throw HostError("looking at the folder \(path)", errno) }
         self.root = root
         self.isReadOnly = isReadOnly
@@ -63,21 +69,51 @@ final class SharedNode {
     let descriptor: Int32
     /// Its name in its parent when it was reached.
     let name: String
+    /// A node keeps those on the way to it, each with its descriptor.
     let parent: SharedNode?
+    /// Steps from the root.
+    private let depth: Int
+    private let count: Count
 
-    init(descriptor: Int32, name: String, parent: SharedNode?) {
+    /// The nodes of one folder.
+    final class Count {
+        fileprivate var live = 0
+        var limit = 8192
+    }
+
+    /// Deepest a node may lie: letting go of one lets go of those above it, one within the other.
+    private static let greatestDepth = 255
+
+    /// - Parameter descriptor: the node's from now on.
+    init(descriptor: Int32, name: String, parent: SharedNode?, _ count: Count) {
         self.descriptor = descriptor
         self.name = name
         self.parent = parent
+        self.count = count
+        depth = parent.map { $0.depth + 1 } ?? 0
+        count.live += 1
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        count.live -= 1
+        close(descriptor)
+    }
 
     /// What `name` is in this folder; ".." stops at the root.
     func step(_ name: String) throws(FolderError) -> SharedNode {
         if name == ".." { return parent ?? self }
         try Self.check(name)
-        return SharedNode(descriptor: try FolderError.check(host_folder_step(descriptor, name)), name: name, parent: self)
+        try checkRoom()
+        return child(try FolderError.check(host_folder_step(descriptor, name)), name)
+    }
+
+    /// The node of something in this folder; the caller has asked for room.
+    func child(_ descriptor: Int32, _ name: String) -> SharedNode { SharedNode(descriptor: descriptor, name: name, parent: self, count) }
+
+    /// Makes sure that there may be one more node, in this folder.
+    func checkRoom() throws(FolderError) {
+        guard depth < Self.greatestDepth else { throw FolderError(ENAMETOOLONG) }
+        guard count.live < count.limit else { throw FolderError(EMFILE) }
     }
 
     /// Only a single component may be looked up, made or removed.
@@ -89,6 +125,13 @@ final class SharedNode {
     func facts() throws(FolderError) -> stat {
         var facts = stat()
         _ = try FolderError.check(fstat(descriptor, &facts))
+        return facts
+    }
+
+    /// What the host says of `name` in this folder, which takes no node.
+    func facts(of name: String) throws(FolderError) -> stat {
+        var facts = stat()
+        _ = try FolderError.check(fstatat(descriptor, name, &facts, AT_SYMLINK_NOFOLLOW))
         return facts
     }
 

@@ -1,6 +1,8 @@
 import EmuBus
 
 /// Frames a card had no room for, in order.
+///
+/// SAFETY: frames are copied within the call that brings them, and receivers do not keep theirs (`NetworkReceiver`).
 struct FrameBacklog {
     private var frames: [[UInt8]] = []
     private static let limit = 512

@@ -2,6 +2,8 @@ import EmuBus
 import Glibc
 
 /// Records the frames that pass between a card and its network in a file that Wireshark and tcpdump read (pcap, 2.4, microseconds).
+///
+/// SAFETY: `file` is opened in init and closed in deinit; frames are read within the call that brings them, as far as they go.
 public final class PacketCapture: NetworkBackend, NetworkReceiver {
     public weak var receiver: (any NetworkReceiver)?
     private let network: any NetworkBackend

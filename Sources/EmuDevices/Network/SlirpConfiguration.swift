@@ -79,7 +79,8 @@ public struct HostForward: Equatable, Sendable {
 public struct GuestForward: Equatable, Sendable {
     public var address: IPv4Address
     public var port: UInt16
-    /// Run by the shell, with the connection as its standard input and output.
+    /// A program, found by PATH, and its arguments, with the connection as its standard input and output. Words are told apart as a shell does it
+    /// (blanks, quotes, backslashes), but no shell runs: there are no variables, patterns, pipes or redirections.
     public var command: String
 
     /// Parses QEMU's `[tcp]:server:port-cmd:command`.

@@ -4,7 +4,7 @@ import Glibc
 /// A cable between two machines over a stream socket: each frame is preceded by its length, 32 bits, most significant byte first
 /// (as QEMU's `-netdev stream` and `-netdev socket,listen=|connect=` have it).
 ///
-/// A listening end serves one peer at a time and waits for the next when it goes; a connecting end that loses its peer tries again.
+/// A listening end serves one peer at a time and waits for the next when it goes; a connecting end that loses its peer tries again if it was told to.
 public final class StreamBackend: NetworkBackend, IOPoller {
     public weak var receiver: (any NetworkReceiver)?
     private let address: SocketAddress
@@ -15,8 +15,9 @@ public final class StreamBackend: NetworkBackend, IOPoller {
     private var peer: Int32 = -1
     private var peerIndex: Int?
     private var isConnecting = false
-    /// Host time in nanoseconds before which a lost peer is not tried again; nil where that is not wanted.
+    /// Nanoseconds between two tries to reach a peer; nil where one is enough.
     private var retryInterval: UInt64?
+    /// Host time in nanoseconds before which a lost peer is not tried again.
     private var nextTry: UInt64 = 0
     private var incoming: [UInt8] = []
     private var outgoing: [UInt8] = []
@@ -25,25 +26,30 @@ public final class StreamBackend: NetworkBackend, IOPoller {
     /// Bytes kept for a peer that does not read; frames beyond are dropped.
     private static let outgoingLimit = 1 << 20
     private static let readSize = 256 << 10
+    /// Milliseconds the peer of an end that tries only once has to answer.
+    private static let patience: Int32 = 5000
 
-    /// - Parameters:
-    ///   - retryInterval: nanoseconds after which a connecting end tries again; nil ends the cable with its first peer.
+    /// The listening end.
+    /// - Throws: `NetworkError` when nobody can listen there.
     public init(listening address: SocketAddress) throws(NetworkError) {
         self.address = address
         do throws(SocketError) { listener = try address.listen() } catch { throw NetworkError(error.description) }
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// - Parameter retryInterval: nanoseconds after which a lost peer is tried again; nil: never, and the first try must succeed.
+    /// The connecting end.
+    /// - Parameter retryInterval: nanoseconds after which a peer that is lost, or was not there, is tried again. Nil: never; then the peer has to
+    ///   be there now, and the cable ends with it.
+    /// - Throws: `NetworkError` when it is not, after a few seconds at most.
     public init(connecting address: SocketAddress, retryInterval: UInt64? = nil) throws(NetworkError) {
         self.address = address
         self.retryInterval = retryInterval
         signal(SIGPIPE, SIG_IGN)
         do throws(SocketError) {
-            peer = try address.connect()
-            isConnecting = true
+            peer = try address.connect(patience: retryInterval == nil ? Self.patience : 0)
+            isConnecting = retryInterval != nil
         } catch {
-            guard let retryInterval else { throw NetworkError(error.description) }
+            guard let retryInterval else { throw NetworkError("\(error); start the other end first") }
             nextTry = HostClock.now() &+ retryInterval
         }
     }

@@ -4,6 +4,8 @@ import Glibc
 
 /// A tap interface of the host: what the guest sends arrives there as if from a cable. Making one takes the right to (CAP_NET_ADMIN), using
 /// one that was made for this user does not.
+///
+/// SAFETY: frames are the caller's for the length of a call, or `buffer`'s, of which only what was read is handed on.
 public final class TapBackend: NetworkBackend, IOPoller {
     public weak var receiver: (any NetworkReceiver)?
     /// The interface's name.

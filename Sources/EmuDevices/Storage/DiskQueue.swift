@@ -13,6 +13,8 @@ public final class DiskQueue: BlockBackend, IOPoller {
     private let shared: Shared?
     /// Operations whose completion has not been called.
     private var outstanding = 0
+    /// Operations that are done, whose completions are next. Here and not with whoever took them, for a completion may drain the queue.
+    private var completing: ArraySlice<Job> = []
 
     /// - Parameter threads: how many operations may be under way at once; more than 1 only for a disk that allows it.
     public init(_ disk: any BlockBackend, wake: PollWake?, threads: Int = 1) {
@@ -44,19 +46,22 @@ public final class DiskQueue: BlockBackend, IOPoller {
     }
 
     public func drain() {
-        while outstanding > 0 { finish(shared!.takeFinished(waits: true)) }
+        while outstanding > 0, let shared {
+            if completing.isEmpty { completing += shared.takeFinished(waits: true) }
+            finish()
+        }
     }
 
     public func fillPoll(_ set: PollSet) {}
 
     public func handlePoll(_ set: PollSet) {
         guard outstanding > 0, let shared else { return }
-        finish(shared.takeFinished(waits: false))
+        completing += shared.takeFinished(waits: false)
+        finish()
     }
 
-    private func finish(_ jobs: [Job]) {
-        // Each may submit more, or drain, while its completion runs.
-        for job in jobs {
+    private func finish() {
+        while let job = completing.popFirst() {
             outstanding -= 1
             job.completion(job.error)
         }

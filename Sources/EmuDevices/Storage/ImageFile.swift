@@ -109,6 +109,11 @@ extension [UnsafeMutableRawBufferPointer] {
     var isZero: Bool { allSatisfy { UnsafeRawBufferPointer($0).isZero } }
 }
 
+extension [UInt8] {
+    /// True when every byte is zero.
+    var isZero: Bool { withUnsafeBytes { $0.isZero } }
+}
+
 extension UnsafeRawBufferPointer {
     /// True when every byte is zero. Looks at the first bytes before it compares the rest with them.
     package var isZero: Bool {

@@ -23,27 +23,27 @@ package enum ImageLock {
 
     /// - Throws: `DiskError` naming the file and who has it, when somebody else uses it in a way that forbids this one.
     package static func take(_ file: HostFile, path: String, isWriter: Bool) throws(DiskError) {
-        for _ in 1..<tries {
-            do throws(DiskError) {
-                return try takeNow(file, path: path, isWriter: isWriter)
-            } catch { usleep(pause) }
+        for attempt in 1...tries {
+            if takeNow(file, isWriter: isWriter) { return }
+            if attempt < tries { usleep(pause) }
         }
-        try takeNow(file, path: path, isWriter: isWriter)
+        throw conflict(file, path, isWriter: isWriter)
     }
 
-    private static func takeNow(_ file: HostFile, path: String, isWriter: Bool) throws(DiskError) {
+    /// False, holding nothing, when somebody else's use forbids this one.
+    private static func takeNow(_ file: HostFile, isWriter: Bool) -> Bool {
         let uses = uses(isWriter: isWriter)
         for byte in uses.map({ usedBase + $0.rawValue }) + unshared.map({ unsharedBase + $0.rawValue }) {
             guard host_lock_byte(file.descriptor, byte, 0) != 0 else { continue }
             // File systems without locks give another error; then there is nothing to check.
-            guard errno == EAGAIN || errno == EACCES else { return }
+            guard errno == EAGAIN || errno == EACCES else { return true }
             drop(file)
-            throw conflict(file, path, isWriter: isWriter)
+            return false
         }
         let contradicting = uses.map { unsharedBase + $0.rawValue } + unshared.map { usedBase + $0.rawValue }
-        guard contradicting.contains(where: { host_lock_is_held(file.descriptor, $0) > 0 }) else { return }
+        guard contradicting.contains(where: { host_lock_is_held(file.descriptor, $0) > 0 }) else { return true }
         drop(file)
-        throw conflict(file, path, isWriter: isWriter)
+        return false
     }
 
     package static func drop(_ file: HostFile) {
@@ -83,6 +83,7 @@ package enum ImageLock {
     }
 
     private static func entryName(_ entry: UnsafeMutablePointer<dirent>) -> String {
+        // SAFETY: the host ends every name with a zero, within the 256 bytes of the field.
         withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } }
     }
 

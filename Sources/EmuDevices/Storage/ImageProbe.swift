@@ -75,6 +75,12 @@ package enum DiskImages {
         }
     }
 
+    /// True when both names are of one file, which is there.
+    package static func areSameFile(_ first: String, _ second: String) -> Bool {
+        func identity(_ path: String) -> FileIdentity? { (try? localPath(path)).flatMap(FileIdentity.init) }
+        return identity(first).map { $0 == identity(second) } ?? false
+    }
+
     private static func open(_ path: String, _ options: ImageOptions, _ above: inout [FileIdentity]) throws(DiskError) -> any DiskImage {
         guard above.count < depthLimit else { throw DiskError("disk '\(path)': more than \(depthLimit) backing files below each other") }
         let plain = try localPath(path)

@@ -112,8 +112,7 @@ public final class RawImage: DiskImage, ImmediateDisk {
         switch operation {
         case .read(let offset, let buffers): try file.read(at: offset, into: buffers)
         case .write(let offset, let buffers):
-            if isProbed, offset < UInt64(ImageProbe.prefixLength) { try refuseSignature(offset, buffers) }
-            try file.write(at: offset, from: buffers)
+            if isProbed, offset < UInt64(ImageProbe.prefixLength) { try writeStart(offset, buffers) } else { try file.write(at: offset, from: buffers) }
         case .flush: try flush()
         case .discard(let offset, let length): try file.discard(at: offset, length: length)
         case .writeZeroes(let offset, let length, let mayUnmap):
@@ -126,17 +125,29 @@ public final class RawImage: DiskImage, ImmediateDisk {
         return file.readCached(at: offset, into: buffers)
     }
 
-    private func refuseSignature(_ offset: UInt64, _ buffers: [UnsafeMutableRawBufferPointer]) throws(HostError) {
-        var start = try file.bytes(at: 0, ImageProbe.prefixLength)
-        var position = Int(offset)
-        for buffer in buffers {
-            for byte in buffer.prefix(max(0, start.count - position)) {
-                start[position] = byte
-                position += 1
-            }
+    /// Bytes from the start that are copied before they are looked at.
+    private static let startLength: UInt64 = 512
+
+    /// Writes what touches the bytes that tell formats apart. What was looked at is what is written: harts may change the buffers meanwhile.
+    private func writeStart(_ offset: UInt64, _ buffers: [UnsafeMutableRawBufferPointer]) throws(HostError) {
+        let length = BufferCursor.length(buffers)
+        var cursor = BufferCursor(buffers)
+        let copied = Int(min(length, Self.startLength - offset))
+        let copy = TransferBuffer(copied)
+        let head = copy.part(0..<copied)
+        // SAFETY: `copied` bytes are in the pieces and fit the copy, which lives until they are written.
+        var filled = 0
+        for piece in cursor.take(UInt64(copied)) {
+            UnsafeMutableRawBufferPointer(rebasing: head[filled..<filled + piece.count]).copyMemory(from: UnsafeRawBufferPointer(piece))
+            filled += piece.count
         }
-        guard ImageProbe.format(ofStart: start) != .raw else { return }
-        throw HostError("\(file.name): format=raw was not given, so the guest may not make it look like another format", EPERM)
+        var start = try file.bytes(at: 0, ImageProbe.prefixLength)
+        for position in Int(offset)..<min(start.count, Int(offset) + copied) { start[position] = head[position - Int(offset)] }
+        guard ImageProbe.format(ofStart: start) == .raw else {
+            throw HostError("\(file.name): format=raw was not given, so the guest may not make it look like another format", EPERM)
+        }
+        let rest = cursor.take(length - UInt64(copied))
+        try withExtendedLifetime(copy) { () throws(HostError) in try file.write(at: offset, from: [head] + rest) }
     }
 
     private func flush() throws(HostError) {

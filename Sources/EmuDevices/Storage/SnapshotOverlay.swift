@@ -6,6 +6,8 @@ import Glibc
 /// Writes that vanish at the end of the run (`snapshot=on`): a disk over a read-only image.
 ///
 /// Changed clusters live in a nameless file of the host; the image is only written by `commit`.
+///
+/// SAFETY: buffers are the caller's for the length of an operation, or a `TransferBuffer`'s that is still used after it; they are only cut, never kept.
 public final class SnapshotOverlay: BlockBackend {
     public let size: UInt64
     public let isReadOnly = false
@@ -13,8 +15,9 @@ public final class SnapshotOverlay: BlockBackend {
     private let file: HostFile
     private let lock = NSLock()
     private static let clusterSize: UInt64 = 64 << 10
-    /// One bit per cluster: set when the overlay, not the base, holds its contents.
-    private var present: [UInt64]
+    /// Clusters whose contents the overlay, not the base, holds: a bit for each, 64 to an entry. Only where there are any: an image's header
+    /// may claim any size.
+    private var present: [UInt64: UInt64] = [:]
 
     /// - Parameters:
     ///   - base: read only, whatever it would allow.
@@ -28,12 +31,10 @@ public final class SnapshotOverlay: BlockBackend {
         file = HostFile(descriptor: descriptor, name: "the temporary file of snapshot=on in '\(place)'")
         self.base = base
         size = base.size
-        let clusters = (base.size + Self.clusterSize - 1) / Self.clusterSize
-        present = Array(repeating: 0, count: Int((clusters + 63) / 64))
     }
 
-    private func isPresent(_ cluster: UInt64) -> Bool { present[Int(cluster / 64)] & (1 << (cluster % 64)) != 0 }
-    private func setPresent(_ cluster: UInt64) { present[Int(cluster / 64)] |= 1 << (cluster % 64) }
+    private func isPresent(_ cluster: UInt64) -> Bool { (present[cluster / 64] ?? 0) & (1 << (cluster % 64)) != 0 }
+    private func setPresent(_ cluster: UInt64) { present[cluster / 64, default: 0] |= 1 << (cluster % 64) }
 
     public func perform(_ operation: BlockOperation) throws(HostError) {
         lock.lock()
@@ -66,27 +67,35 @@ public final class SnapshotOverlay: BlockBackend {
         lock.lock()
         defer { lock.unlock() }
         guard let imageFile = base.file as? HostFile else { throw DiskError("disk '\(base.path)' cannot be opened for writing") }
-        try imageFile.withWriteAccess(path: base.path) { writable throws(DiskError) in
-            let image = try base.writable(through: writable)
-            do throws(HostError) {
-                try copyChanges(to: image)
-                try image.close()
-            } catch { throw DiskError("\(error)") }
+        do throws(DiskError) {
+            try imageFile.withWriteAccess(path: base.path) { writable throws(DiskError) in
+                let image = try base.writable(through: writable)
+                do throws(HostError) {
+                    try copyChanges(to: image)
+                    try image.close()
+                } catch { throw DiskError("\(error)") }
+            }
+        } catch {
+            // Part of it may be written: where the base's clusters lie may have changed.
+            do throws(DiskError) { try base.reload() } catch let second { throw DiskError("\(error); and it cannot be read again: \(second)") }
+            throw error
         }
-        present = Array(repeating: 0, count: present.count)
+        present = [:]
         try base.reload()
     }
 
     private func copyChanges(to image: any DiskImage) throws(HostError) {
         let buffer = TransferBuffer(Int(Self.clusterSize))
-        for cluster in 0..<(size + Self.clusterSize - 1) / Self.clusterSize where isPresent(cluster) {
-            let start = cluster * Self.clusterSize
-            let piece = buffer.part(0..<Int(min(Self.clusterSize, size - start)))
-            try file.read(at: start, into: [piece])
-            if UnsafeRawBufferPointer(piece).isZero {
-                try image.perform(.writeZeroes(offset: start, length: UInt64(piece.count), mayUnmap: true))
-            } else {
-                try image.perform(.write(offset: start, from: [piece]))
+        for group in present.keys.sorted() {
+            for cluster in group * 64..<(group + 1) * 64 where isPresent(cluster) {
+                let start = cluster * Self.clusterSize
+                let piece = buffer.part(0..<Int(min(Self.clusterSize, size - start)))
+                try file.read(at: start, into: [piece])
+                if UnsafeRawBufferPointer(piece).isZero {
+                    try image.perform(.writeZeroes(offset: start, length: UInt64(piece.count), mayUnmap: true))
+                } else {
+                    try image.perform(.write(offset: start, from: [piece]))
+                }
             }
         }
     }

@@ -27,6 +27,7 @@ struct RawDescriptor {
     let word14: UInt16
 
     init?(_ memory: AddressSpace, _ location: UInt64) {
+        // SAFETY: all of its bytes are memory of the guest; it may lie at any address.
         guard let source = memory.memoryPointer(location, Self.size) else { return nil }
         address = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
         length = UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
@@ -47,6 +48,9 @@ struct RawDescriptor {
 }
 
 /// Collects the descriptors of one chain and refuses what no driver may do.
+///
+/// SAFETY: host addresses come from `AddressSpace`, for as many bytes as it was asked for, all of them memory of the guest that lives as long as the
+/// machine; what is readable only stays so, as a `GuestBuffer` of readable segments is never written to.
 struct ChainBuilder {
     private let memory: AddressSpace
     /// Most descriptors a chain may have, its indirect ones included.

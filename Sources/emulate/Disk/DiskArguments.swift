@@ -88,10 +88,10 @@ struct DiskArguments {
 
     // MARK: Opening
 
-    /// How the image itself is opened; with `-U` without locks.
+    /// How the image itself is opened; with `-U` without locks, if it is only read.
     func imageOptions(isReadOnly: Bool, format: DiskFormat?) -> ImageOptions {
         var options = ImageOptions()
-        options.access = ImageAccess(isReadOnly: isReadOnly, isLocked: !isForced)
+        options.access = ImageAccess(isReadOnly: isReadOnly, isLocked: !(isForced && isReadOnly))
         options.format = format
         options.opensBacking = !ignoresBacking
         return options

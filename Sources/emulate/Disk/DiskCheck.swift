@@ -18,7 +18,7 @@ extension DiskCommand {
         ]
     ) { arguments in
         let path = try check.operands(arguments, 1...1)[0]
-        let file = try HostFile.openImage(path, ImageAccess(isReadOnly: arguments.repair == nil, isLocked: !arguments.isForced))
+        let file = try HostFile.openImage(path, arguments.imageOptions(isReadOnly: arguments.repair == nil, format: nil).access)
         let format = if let given = arguments.format { given } else { try DiskImages.probe(file) }
         guard format == .qcow2 else {
             HostStartup.printError("disk check: a raw image has nothing that could be checked")

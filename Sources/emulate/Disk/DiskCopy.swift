@@ -4,6 +4,8 @@ import EmuMachine
 import Glibc
 
 extension DiskCommand {
+    // SAFETY: the buffers of this file live to the end of the function that makes them; they are only cut, within their lengths.
+
     /// Bytes moved at once.
     private static let chunk: UInt64 = 2 << 20
 
@@ -40,10 +42,8 @@ extension DiskCommand {
             var size: UInt64? = source.size
             settings.backingFormat = try checkBacking(name, settings.backingFormat, besides: words[1], size: &size)
         }
-        if !arguments.keepsTarget {
-            try refuseSameFile(source, words[1])
-            try makeImage(words[1], format, settings)
-        }
+        try refuseOverwriting(source, words[1])
+        if !arguments.keepsTarget { try makeImage(words[1], format, settings) }
         let target = try DiskImages.open(words[1], arguments.imageOptions(isReadOnly: false, format: format))
         guard target.size >= source.size else { throw DiskError("'\(words[1])' has \(target.size) bytes, too few for \(source.size)") }
         base = target.backing
@@ -58,16 +58,6 @@ extension DiskCommand {
         for prefix in ["snapshot.id=", "snapshot.name="] { name = name.replacingPrefix(prefix, with: "") }
         guard let qcow2 = image as? Qcow2Image else { throw DiskError("'\(path)' is a raw image, which has no snapshots") }
         return try qcow2.snapshotView(name)
-    }
-
-    private static func refuseSameFile(_ source: any DiskImage, _ path: String) throws {
-        var target = stat()
-        guard stat(path, &target) == 0 else { return }
-        for image in source.chain {
-            var own = stat()
-            guard let file = image.file as? HostFile, fstat(file.descriptor, &own) == 0 else { continue }
-            if own.st_ino == target.st_ino, own.st_dev == target.st_dev { throw DiskError("'\(path)' is read and written at once; write to another file") }
-        }
     }
 
     private static func copy(_ source: any DiskImage, to target: any DiskImage, over base: (any DiskImage)?, _ arguments: DiskArguments) throws {
@@ -178,8 +168,9 @@ extension DiskCommand {
                 while position < top.size {
                     progress(position, top.size, arguments)
                     let (level, extent) = try top.resolvedExtent(at: position, limit: min(top.size - position, chunk))
-                    if level < depth, extent.kind != .unallocated {
-                        if extent.kind == .zero {
+                    if level < depth {
+                        // Nowhere allocated, and not the base's to decide: an image between is too short, and zeroes follow it.
+                        if extent.isZero {
                             try target.perform(.writeZeroes(offset: position, length: extent.length, mayUnmap: true))
                         } else {
                             let part = buffer.part(0..<Int(extent.length))

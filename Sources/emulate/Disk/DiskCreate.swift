@@ -15,9 +15,12 @@ extension DiskCommand {
         let words = try create.operands(arguments, 1...2)
         let path = words[0]
         var settings = arguments.settings(size: 0)
-        var size = try words.dropFirst().first.map { try readSize($0, "disk create \(path)") } ?? arguments.created("size").flatMap { Values.size($0) }
-        if let name = settings.backingFile, !arguments.ignoresBacking {
-            settings.backingFormat = try checkBacking(name, settings.backingFormat, besides: path, size: &size)
+        var size: UInt64?
+        if let text = words.dropFirst().first { size = try readSize(text, "disk create \(path)") }
+        if size == nil, let text = arguments.created("size") { size = try readSize(text, "disk create -o size") }
+        if let name = settings.backingFile {
+            guard !DiskImages.areSameFile(DiskImages.resolve(name, besides: path), path) else { throw overwritten(path) }
+            if !arguments.ignoresBacking { settings.backingFormat = try checkBacking(name, settings.backingFormat, besides: path, size: &size) }
         }
         guard let size else { throw DiskError("'\(path)' needs a size: emulate disk create \(path) 4G") }
         settings.size = (size + 511) / 512 * 512
@@ -40,8 +43,18 @@ extension DiskCommand {
         options.access = ImageAccess(isReadOnly: true, isLocked: false)
         options.format = known
         let backing = try DiskImages.open(DiskImages.resolve(name, besides: path), options)
+        try refuseOverwriting(backing, path)
         if size == nil { size = backing.size }
         return format
+    }
+
+    /// Makes sure that what is written to `path` is none of the files `image` is read from.
+    static func refuseOverwriting(_ image: any DiskImage, _ path: String) throws(DiskError) {
+        guard !image.chain.contains(where: { DiskImages.areSameFile($0.path, path) }) else { throw overwritten(path) }
+    }
+
+    private static func overwritten(_ path: String) -> DiskError {
+        DiskError("'\(path)' would be written over while it is read, as source or as backing file; write to another file")
     }
 
     /// Creates the file and the image in it.

@@ -69,7 +69,10 @@ enum DriveOptions {
 
     /// Takes over the properties of `behaviour`.
     static func apply(_ list: PropertyList, to drive: inout DriveConfig, _ use: OptionUse) throws(CommandEnd) {
-        drive.isReadOnly = list.bool("read-only") ?? list.bool("readonly") ?? drive.isReadOnly
+        if let isReadOnly = list.bool("read-only") ?? list.bool("readonly") {
+            guard isReadOnly || !drive.isReadOnly else { throw use.failed("read-only=off contradicts media=cdrom or the read-only=on of the node below; leave one of them out") }
+            drive.isReadOnly = isReadOnly
+        }
         if let discard = list["discard"] { drive.settings.discards = ["unmap", "on"].contains(discard) }
         if let detection = list["detect-zeroes"].flatMap(DiskSettings.ZeroDetection.init) { drive.settings.zeroDetection = detection }
         guard drive.settings.zeroDetection != .unmap || drive.settings.discards else { throw use.failed("detect-zeroes=unmap needs discard=unmap") }

@@ -131,6 +131,94 @@ import Testing
         #expect(same)
     }
 
+    /// A rich image, its header, and what the disk holds.
+    private func image() throws -> (bytes: [UInt8], header: Qcow2Header, contents: [UInt8]) {
+        let file = try Self.rich()
+        return (file.bytes, try Qcow2Header(file), try contents(file))
+    }
+
+    private func contents(_ file: JournalFile) throws -> [UInt8] { try Qcow2Image(file, path: "journal", isReadOnly: true).get(0, 256 << 10) }
+
+    private func word(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * $0)) } }
+
+    private func word(_ bytes: [UInt8], at offset: UInt64) -> UInt64 { bytes[Int(offset)..<Int(offset) + 8].reduce(0) { $0 << 8 | UInt64($1) } }
+
+    @Test("counts that lie on a table, or on other counts, are neither believed nor written") func countsLieByThemselves() throws {
+        let (original, header, intact) = try image()
+        var bytes = original
+        let table = header.refcountTableOffset
+        for (index, target) in [(20, header.l1Offset), (21, word(bytes, at: table))] {
+            bytes.replaceSubrange(Int(table) + 8 * index..<Int(table) + 8 * index + 8, with: word(target))
+        }
+        let damaged = JournalFile(bytes)
+        var check = try Qcow2Check(damaged)
+        let messages = try check.run().messages
+        #expect(messages.contains { $0.hasPrefix("ERROR refcount block 20 ") } && messages.contains { $0.hasPrefix("ERROR refcount block 21 ") }, "\(messages)")
+        _ = try check.repair(.leaks)
+        let isKept = try contents(damaged) == intact
+        #expect(isKept)
+        let report = try check.repair(.all)
+        #expect(report.corruptions == 0 && report.leaks == 0, "\(report)")
+        let isSame = try contents(damaged) == intact
+        #expect(isSame)
+    }
+
+    @Test func nothingLiesFarBehindTheEndOfTheFile() throws {
+        let (original, header, _) = try image()
+        var bytes = original
+        let l2 = word(bytes, at: header.l1Offset) & 0xff_ffff_ffff_fe00
+        bytes.replaceSubrange(Int(l2)..<Int(l2) + 8, with: word(1 << 39))
+        let damaged = JournalFile(bytes)
+        var check = try Qcow2Check(damaged)
+        let messages = try check.run().messages
+        #expect(messages.contains("ERROR guest data at offset 0x8000000000, which is behind the end of the file"), "\(messages)")
+        let report = try check.repair(.all)
+        #expect(report.corruptions == 0 && report.leaks == 0, "\(report)")
+        #expect(damaged.bytes.count < 2 * bytes.count)
+    }
+
+    @Test func anImageThatOpeningCannotMendIsNotWritten() throws {
+        let (original, header, _) = try image()
+        var bytes = original
+        // Not closed properly; and in a snapshot a table where none can be.
+        bytes[79] |= UInt8(Qcow2Header.Incompatible.dirty)
+        let l1 = word(bytes, at: header.snapshotsOffset)
+        bytes.replaceSubrange(Int(l1)..<Int(l1) + 8, with: word(0xff_ffff_ffff_fe00))
+        let text = message { _ = try Qcow2Image(JournalFile(bytes), path: "journal", isReadOnly: false) }
+        #expect(text.contains("'journal' was not closed properly") && text.contains("1 errors in it cannot be mended"), "\(text)")
+        #expect(message { _ = try Qcow2Image(JournalFile(bytes), path: "journal", isReadOnly: true) } == "no error")
+    }
+
+    @Test("what a snapshot does not say, and names of any bytes, survive the table's being written anew") func snapshotTablesAreKeptAsTheyAre() throws {
+        let file = JournalFile()
+        try Qcow2Image.create(file, Qcow2Image.Settings(size: 1 << 20))
+        do {
+            let disk = try Qcow2Image(file, path: "journal", isReadOnly: false)
+            try disk.put(0, [UInt8](repeating: 1, count: 512))
+            try disk.createSnapshot("s", seconds: 0, nanoseconds: 0)
+            try disk.put(0, [UInt8](repeating: 2, count: 512))
+            try disk.close()
+        }
+        var bytes = file.bytes
+        let table = Int(try Qcow2Header(file).snapshotsOffset)
+        // An entry of the first version: no extra data, so no size of the disk; and a name that is no text. Its id leaves no greater number.
+        let id = Array(String(Int.max).utf8), name = [UInt8](repeating: 0xff, count: 40_000)
+        var entry = Array(bytes[table..<table + 12]) + [0, UInt8(id.count)] + [UInt8(name.count >> 8), UInt8(name.count & 0xff)]
+        entry += [UInt8](repeating: 0, count: 24) + id + name
+        bytes.replaceSubrange(table..<min(bytes.count, table + entry.count), with: entry)
+        let old = JournalFile(bytes)
+        let disk = try Qcow2Image(old, path: "journal", isReadOnly: false)
+        #expect(disk.snapshots[0].diskSize == nil)
+        try disk.createSnapshot("new", seconds: 0, nanoseconds: 0)
+        try disk.close()
+        let again = try Qcow2Image(old, path: "journal", isReadOnly: false)
+        #expect(again.snapshots.count == 2 && again.snapshots[0].diskSize == 1 << 20 && again.snapshots[1].id == "1")
+        let place = Int(again.header.snapshotsOffset)
+        #expect(old.bytes[place...].count { $0 == 0xff } >= name.count)
+        try again.applySnapshot(String(Int.max))
+        #expect(try again.get(0, 512).allSatisfy { $0 == 1 })
+    }
+
     @Test func backingFilesInARingAreRefused() throws {
         let directory = try ImageDirectory()
         var settings = Qcow2Image.Settings(size: 1 << 20)
@@ -160,6 +248,13 @@ import Testing
         let text = message { try disk.put(0, Qcow2Header.signature + [UInt8](repeating: 0, count: 508)) }
         #expect(text.contains("format=raw was not given"), "\(text)")
         try disk.put(0, [UInt8](repeating: 1, count: 512))
+        // Nor by changing the bytes while they are on their way to the file.
+        let file = JournalFile([UInt8](repeating: 0, count: 1 << 20)), racing = try RawImage(file, path: "journal", isReadOnly: false, isProbed: true)
+        let buffer = TransferBuffer(8192)
+        buffer.memory.copyBytes(from: (0..<8192).map { UInt8(truncatingIfNeeded: $0 / 512 + 1) })
+        file.beforeWrite = { buffer.memory.copyBytes(from: Qcow2Header.signature) }
+        try racing.perform(.write(offset: 0, from: [buffer.part(0..<100), buffer.part(100..<8192)]))
+        #expect(Array(file.bytes[..<8192]) == (0..<8192).map { UInt8(truncatingIfNeeded: $0 / 512 + 1) })
         // Who says format=raw means it.
         var options = ImageOptions()
         options.format = .raw

@@ -20,6 +20,8 @@ final class JournalFile: ImageFile, @unchecked Sendable {
     var records = false
     /// The write after so many more fails; nil for none.
     var failsAfter: Int?
+    /// Called when a write has been asked for and not read its buffers yet.
+    var beforeWrite: (() -> Void)?
 
     init(_ bytes: [UInt8] = []) { self.bytes = bytes }
 
@@ -40,6 +42,7 @@ final class JournalFile: ImageFile, @unchecked Sendable {
             guard left > 0 else { throw HostError("writing \(name)", ENOSPC) }
             failsAfter = left - 1
         }
+        beforeWrite?()
         let new = buffers.flatMap { Array($0) }
         guard offset < 1 << 26 else { throw HostError("writing \(name)", EFBIG) }
         Self.apply(.write(offset, new), &bytes)

@@ -26,25 +26,8 @@ final class ImageDirectory {
     }
 }
 
-/// Debian's qemu-img, the other reader and writer of the format.
-enum QemuImg {
-    static let path = ["/usr/bin/qemu-img", "/usr/local/bin/qemu-img"].first { FileManager.default.isExecutableFile(atPath: $0) }
-    static var isThere: Bool { path != nil }
-
-    /// Runs it and returns its exit code and what it printed.
-    @discardableResult
-    static func run(_ arguments: String..., program: String = "qemu-img") throws -> (code: Int32, text: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: path!.replacing("qemu-img", with: program))
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, text)
-    }
+extension QemuImg {
+    static let reason: Comment = Comment(rawValue: advice)
 }
 
 /// What `body` threw, as text.

@@ -81,15 +81,18 @@ package struct Qcow2Check {
     /// `weight` references to every cluster that bytes `offset` and on touch.
     mutating func refer(_ offset: UInt64, _ bytes: UInt64, _ weight: UInt64, _ what: @autoclosure () -> String) {
         guard bytes > 0 else { return }
-        // Space that was set aside and never written may lie behind the end; just anywhere it cannot.
-        guard offset < fileLength + Self.slack, bytes <= Self.slack else {
-            corruption("\(what()) at offset \(hex(offset)), which is far behind the end of the file")
+        guard isPossible(offset, bytes) else {
+            corruption("\(what()) at offset \(hex(offset)), which is behind the end of the file")
             return
         }
         for cluster in offset >> bits...(offset + bytes - 1) >> bits { references.add(cluster, weight) }
     }
 
-    private static let slack: UInt64 = 1 << 40
+    /// Space that was set aside and never written may lie behind the end, at most a cluster of it; elsewhere only the tails of tables do.
+    private func isPossible(_ offset: UInt64, _ bytes: UInt64) -> Bool { offset < fileLength + header.clusterSize && bytes <= Self.longestTable }
+
+    /// Bytes of the longest thing an image may have in one piece: a table of snapshots or of bitmaps.
+    private static let longestTable: UInt64 = 64 << 20
 
     private mutating func lookAtTables() throws(HostError) {
         activeL1 = try Qcow2Map.readEntries(file, offset: header.l1Offset, count: header.l1Size)
@@ -160,11 +163,14 @@ package struct Qcow2Check {
         refer(bitmaps.directoryOffset, bitmaps.directorySize, 1, "directory of bitmaps")
         let directory = try file.bytes(at: bitmaps.directoryOffset, Int(bitmaps.directorySize))
         var position = 0
+        var tableBytes: UInt64 = 0
         for _ in 0..<bitmaps.count where position + 24 <= directory.count {
             let offset: UInt64 = directory.bigEndian(at: position), count: UInt32 = directory.bigEndian(at: position + 8)
             let name: UInt16 = directory.bigEndian(at: position + 18), extra: UInt32 = directory.bigEndian(at: position + 20)
             position += (24 + Int(name) + Int(extra) + 7) / 8 * 8
-            guard offset % header.clusterSize == 0, offset < fileLength, UInt64(count) * 8 <= min(fileLength, 32 << 20) else {
+            tableBytes += UInt64(count) * 8
+            // Tables that all lie at the same place would keep this busy for hours.
+            guard offset % header.clusterSize == 0, offset < fileLength, UInt64(count) * 8 <= 32 << 20, tableBytes <= fileLength else {
                 corruption("a bitmap's table is not inside the file")
                 continue
             }
@@ -188,13 +194,21 @@ package struct Qcow2Check {
                 needsRebuild = true
                 continue
             }
-            if references[offset >> bits] != 0 { needsRebuild = true }
+            // Counts that lie on something else, or on other counts, mean nothing, and must not be written.
+            guard references[offset >> bits] == 0 else {
+                corruption("refcount block \(index) at \(hex(offset)) lies on something else")
+                refcountTable[index] = 0
+                needsRebuild = true
+                continue
+            }
             refer(offset, header.clusterSize, 1, "refcount block")
         }
         let perBlock = UInt64(header.clusterSize * 8) >> UInt64(header.refcountOrder)
         var seen = SparseCounts()
         for (index, offset) in refcountTable.enumerated() where offset != 0 {
             let block = try file.bytes(at: offset, Int(header.clusterSize))
+            // The same as none: a large hole in the file takes no time.
+            if block.isZero { continue }
             for entry in 0..<Int(perBlock) {
                 let cluster = UInt64(index) * perBlock + UInt64(entry)
                 compare(cluster, RefcountBits.load(block, entry, order: header.refcountOrder))
@@ -294,6 +308,7 @@ package struct Qcow2Check {
         let perBlock = UInt64(header.clusterSize * 8) >> UInt64(header.refcountOrder)
         for (index, offset) in refcountTable.enumerated() where offset != 0 {
             var block = try file.bytes(at: offset, Int(header.clusterSize))
+            if block.isZero { continue }
             var isChanged = false
             for entry in 0..<Int(perBlock) {
                 let wanted = references[UInt64(index) * perBlock + UInt64(entry)]
@@ -326,8 +341,8 @@ package struct Qcow2Check {
             let words = try Qcow2Map.readEntries(file, offset: offset, count: Int(header.clusterSize) / 8)
             for index in stride(from: 0, to: words.count, by: size / 8) {
                 let entry = Qcow2Entry(words[index], bitmap: size == 16 ? words[index + 1] : 0, header)
-                if case .host(let host)? = entry?.mapping, host < fileLength + Self.slack { continue }
-                if case .compressed(let host, _)? = entry?.mapping, host < fileLength { continue }
+                if case .host(let host)? = entry?.mapping, isPossible(host, header.clusterSize) { continue }
+                if case .compressed(let host, let length)? = entry?.mapping, isPossible(host, length) { continue }
                 if let entry, entry.mapping == .none { continue }
                 try file.write(at: offset + UInt64(index) * 8, bytes: [UInt8](repeating: 0, count: size))
             }

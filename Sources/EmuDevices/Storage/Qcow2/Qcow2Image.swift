@@ -5,6 +5,9 @@ import Foundation
 ///
 /// One operation at a time: whoever calls waits for the one in hand. Metadata that operations change stays in memory until a flush, the
 /// end, or until there is a lot of it; see `commit` for the order in which it reaches the file.
+///
+/// SAFETY: buffers are the caller's for the length of an operation, or a `TransferBuffer`'s that is still used after it; they are only cut (`BufferCursor`
+/// keeps to what there is), never kept.
 public final class Qcow2Image: DiskImage {
     public let isReadOnly: Bool
     package let path: String
@@ -59,7 +62,12 @@ public final class Qcow2Image: DiskImage {
             }
             if header.incompatible & Qcow2Header.Incompatible.dirty != 0 {
                 var check = try Qcow2Check(file)
-                _ = try check.repair(.all)
+                let report = try check.repair(.all)
+                guard report.corruptions == 0, report.errors == 0 else {
+                    throw DiskError(
+                        "disk '\(path)' was not closed properly, and \(report.corruptions) errors in it cannot be mended, so it can only be read; "
+                            + "look at it with 'emulate disk check', and save what can be read with 'emulate disk convert'")
+                }
                 header = try Qcow2Header(file)
             }
         }

@@ -170,8 +170,7 @@ final class Qcow2Refcounts {
             }
             let needed = (Int(first / entriesPerBlock)...Int(last / entriesPerBlock)).filter { !table.indices.contains($0) || table[$0] == 0 }
             let entries = UInt64(last / entriesPerBlock) + 1
-            // Half as much again, so that tables are moved rarely.
-            let wanted = entries > table.count ? ((entries + entries / 2) * 8 + clusterSize - 1) >> UInt64(clusterBits) : 0
+            let wanted = try entries > table.count ? tableClusters(for: entries) : 0
             if needed == newBlocks, wanted <= newTable { break }
             newBlocks = needed
             newTable = max(newTable, wanted)
@@ -181,6 +180,16 @@ final class Qcow2Refcounts {
         first += UInt64(newBlocks.count) + newTable
         end = max(end, first)
         return first
+    }
+
+    /// The size of a new table for at least so many blocks.
+    /// - Throws: EFBIG when no image may have one as large.
+    private func tableClusters(for entries: UInt64) throws(HostError) -> UInt64 {
+        func clusters(_ entries: UInt64) -> UInt64 { (entries * 8 + clusterSize - 1) >> UInt64(clusterBits) }
+        let limit = UInt64(Qcow2Header.maxRefcountTableBytes) >> UInt64(clusterBits)
+        guard clusters(entries) <= limit else { throw HostError("\(file.name): no room for more clusters in a refcount table of 8 MiB, which is the limit", EFBIG) }
+        // Half as much again, so that tables are moved rarely.
+        return min(clusters(entries + entries / 2), limit)
     }
 
     private func lastUsed(_ clusters: ClosedRange<UInt64>) throws(HostError) -> UInt64? {

@@ -5,8 +5,8 @@ import Glibc
 package struct Qcow2Snapshot: Equatable, Sendable {
     package var l1Offset: UInt64
     package var l1Size: Int
-    package var id: String
-    package var name: String
+    /// As in the file, up to 65535 bytes of any kind: what is written back must not grow by being decoded.
+    private let idBytes: [UInt8], nameBytes: [UInt8]
     /// Seconds since 1970, and nanoseconds.
     package var seconds: UInt32
     package var nanoseconds: UInt32
@@ -19,6 +19,9 @@ package struct Qcow2Snapshot: Equatable, Sendable {
     package var instructions: UInt64?
     /// Extra data past what is known here.
     var unknown: [UInt8] = []
+
+    package var id: String { String(decoding: idBytes, as: UTF8.self) }
+    package var name: String { String(decoding: nameBytes, as: UTF8.self) }
 
     /// Longest table read, bytes.
     private static let tableLimit = 64 << 20
@@ -50,8 +53,8 @@ package struct Qcow2Snapshot: Equatable, Sendable {
     init(l1Offset: UInt64, l1Size: Int, id: String, name: String, seconds: UInt32, nanoseconds: UInt32, diskSize: UInt64) {
         self.l1Offset = l1Offset
         self.l1Size = l1Size
-        self.id = id
-        self.name = name
+        idBytes = Array(id.utf8)
+        nameBytes = Array(name.utf8)
         self.seconds = seconds
         self.nanoseconds = nanoseconds
         self.diskSize = diskSize
@@ -78,27 +81,28 @@ package struct Qcow2Snapshot: Equatable, Sendable {
         if extra >= 16 { diskSize = bytes.bigEndian(at: start + 48) }
         if extra >= 24 { instructions = bytes.bigEndian(at: start + 56) }
         if extra > 24 { unknown = Array(bytes[start + 64..<names]) }
-        id = String(decoding: bytes[names..<names + idLength], as: UTF8.self)
-        name = String(decoding: bytes[names + idLength..<names + idLength + nameLength], as: UTF8.self)
+        idBytes = Array(bytes[names..<names + idLength])
+        nameBytes = Array(bytes[names + idLength..<names + idLength + nameLength])
         position = (names + idLength + nameLength + 7) / 8 * 8
     }
 
-    static func encode(_ snapshots: [Qcow2Snapshot]) -> [UInt8] {
+    /// - Parameter diskSize: bytes of the disk, which are a snapshot's that has none recorded.
+    static func encode(_ snapshots: [Qcow2Snapshot], diskSize: UInt64) -> [UInt8] {
         var bytes: [UInt8] = []
         for snapshot in snapshots {
             bytes.appendBigEndian(snapshot.l1Offset)
             bytes.appendBigEndian(UInt32(snapshot.l1Size))
-            bytes.appendBigEndian(UInt16(snapshot.id.utf8.count))
-            bytes.appendBigEndian(UInt16(snapshot.name.utf8.count))
+            bytes.appendBigEndian(UInt16(snapshot.idBytes.count))
+            bytes.appendBigEndian(UInt16(snapshot.nameBytes.count))
             bytes.appendBigEndian(snapshot.seconds)
             bytes.appendBigEndian(snapshot.nanoseconds)
             bytes.appendBigEndian(snapshot.guestTime)
             bytes.appendBigEndian(UInt32(clamping: snapshot.stateSize))
             bytes.appendBigEndian(UInt32(24 + snapshot.unknown.count))
             bytes.appendBigEndian(snapshot.stateSize)
-            bytes.appendBigEndian(snapshot.diskSize ?? 0)
+            bytes.appendBigEndian(snapshot.diskSize ?? diskSize)
             bytes.appendBigEndian(snapshot.instructions ?? .max)
-            bytes += snapshot.unknown + Array(snapshot.id.utf8) + Array(snapshot.name.utf8)
+            bytes += snapshot.unknown + snapshot.idBytes + snapshot.nameBytes
             bytes += [UInt8](repeating: 0, count: (8 - bytes.count % 8) % 8)
         }
         return bytes
@@ -125,7 +129,8 @@ extension Qcow2Image {
             try commit()
             try countTree(map.l1, 1)
             let l1Offset = try writeL1(map.l1)
-            let id = (snapshots.compactMap { Int($0.id) }.max() ?? 0) + 1
+            var id = UInt64(snapshots.compactMap { UInt32($0.id) }.max() ?? 0) + 1
+            while snapshots.contains(where: { $0.id == String(id) }) { id += 1 }
             let new = Qcow2Snapshot(
                 l1Offset: l1Offset, l1Size: map.l1.count, id: String(id), name: name, seconds: seconds, nanoseconds: nanoseconds, diskSize: header.size)
             try replaceTable(snapshots + [new])
@@ -259,7 +264,7 @@ extension Qcow2Image {
 
     /// Writes a snapshot table to a new place and makes it the image's.
     private func replaceTable(_ new: [Qcow2Snapshot]) throws(HostError) {
-        let bytes = Qcow2Snapshot.encode(new)
+        let bytes = Qcow2Snapshot.encode(new, diskSize: header.size)
         let oldOffset = header.snapshotsOffset, oldLength = snapshotBytes
         var offset: UInt64 = 0
         if !new.isEmpty {

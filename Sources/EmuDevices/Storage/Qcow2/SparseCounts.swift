@@ -1,6 +1,7 @@
 /// Counters by cluster number, with memory only where there are any.
 struct SparseCounts {
-    private static let pageBits: UInt64 = 12
+    /// Small pages: what a damaged image refers to may be scattered over a file of any length.
+    private static let pageBits: UInt64 = 6
     private var pages: [UInt64: [UInt64]] = [:]
 
     subscript(index: UInt64) -> UInt64 {

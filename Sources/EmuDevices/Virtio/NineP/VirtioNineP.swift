@@ -67,6 +67,7 @@ public final class VirtioNineP: VirtioDevice {
                 core?.fail("9P message of \(size) bytes in a buffer of \(chain.readable.count), with \(chain.writable.count) for the reply")
                 return 0
             }
+            core?.spend(NinePServer.cost(ofType: chain.readable.load(at: 4, as: UInt8.self) ?? 0))
             let reply = server.answer(chain.readable.bytes(size), room: chain.writable.count)
             return UInt32(chain.writable.copyIn(reply))
         }
