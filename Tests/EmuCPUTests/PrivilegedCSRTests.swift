@@ -6,25 +6,28 @@ import Testing
     /// What every writable CSR of the processor with everything holds after writing all ones, and after writing zeros.
     /// Derived from the privileged manual's field descriptions.
     static let legal: [Rule] = [
+        Rule(.ssp, ones: .max - 7),
         Rule(.fflags, ones: 0x1f), Rule(.frm, ones: 7), Rule(.fcsr, ones: 0xff),
         Rule(.vstart, ones: 0xff), Rule(.vxsat, ones: 1), Rule(.vxrm, ones: 3), Rule(.vcsr, ones: 7),
-        // SD | UXL=64 | MXR SUM | FS VS | SPP SPIE SIE
-        Rule(.sstatus, ones: 0x8000_0002_000c_6722, zeros: 0x2_0000_0000),
-        // SD | SXL UXL | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
-        Rule(.mstatus, ones: 0x8000_000a_007e_7faa, zeros: 0xa_0000_0000),
+        // SD | UXL=64 | SPELP | MXR SUM | FS VS | SPP SPIE SIE
+        Rule(.sstatus, ones: 0x8000_0002_008c_6722, zeros: 0x2_0000_0000),
+        // SD | MPELP | SXL UXL | SPELP | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
+        Rule(.mstatus, ones: 0x8000_020a_00fe_7faa, zeros: 0xa_0000_0000),
         Rule(.stvec, .mtvec, ones: .max - 2),
         Rule(.scounteren, .mcounteren, ones: 0xffff_ffff),
-        Rule(.senvcfg, ones: 0xf1),
-        Rule(.menvcfg, ones: 0xe000_0000_0000_00f1),
+        Rule(.senvcfg, ones: 0x3_0000_00f5),
+        Rule(.menvcfg, ones: 0xf800_0003_0000_00fd),
         Rule(.sstateen0, .sstateen1, .sstateen2, .sstateen3, ones: 0),
-        Rule(.mstateen0, ones: 0xc000_0000_0000_0000),
+        Rule(.mstateen0, ones: 0xd080_0000_0000_0000),
         Rule(.mstateen1, .mstateen2, .mstateen3, ones: 0x8000_0000_0000_0000),
         Rule(.sscratch, .mscratch, .scause, .mcause, .stval, .mtval, .stimecmp, ones: .max),
         Rule(.sepc, .mepc, ones: .max - 1),
         // No delegation of misaligned jumps (they cannot happen with C), M-mode calls and reserved causes.
-        Rule(.medeleg, ones: 0xb3fe),
+        Rule(.medeleg, ones: 0x4_b3fe),
         Rule(.mideleg, ones: 0x2222), Rule(.mie, ones: 0x2aaa), Rule(.mip, ones: 0x2222),
         Rule(.mcountinhibit, ones: 0xffff_fffd),
+        Rule(.mcyclecfg, .minstretcfg, ones: 0x7000_0000_0000_0000),
+        Rule(.siselect, .miselect, ones: 0xfff), Rule(.srmcfg, ones: 0x0fff_0fff), Rule(.mtval2, ones: .max),
         Rule(.mcycle, .minstret, ones: .max),
         Rule(all: numbered(.mhpmcounter3, 29), ones: .max),
         Rule(all: numbered(.mhpmevent3, 29), ones: 0xf000_0000_0000_0000),
@@ -51,8 +54,11 @@ import Testing
         (0..<count).compactMap { RVCSR(rawValue: first.rawValue + $0) }
     }
 
-    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed).
-    static let elsewhere: [RVCSR] = [.pmpcfg0, .satp, .sie, .sip, .misa]
+    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), mseccfg (sticky), seed, and aliases.
+    static let elsewhere: [RVCSR] = [
+        .pmpcfg0, .satp, .sie, .sip, .misa, .mseccfg, .seed, .scountinhibit,
+        .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6,
+    ]
 
     @Test func everyWritableCSRHoldsItsLegalBits() throws {
         let hart = try TestHart("max", openPMP: false)
@@ -126,7 +132,7 @@ import Testing
     }
 
     @Test func absentExtensionsLeaveTheirFieldsZero() throws {
-        let plain = try TestHart("rv64,f=off,mmu=off,zicbom=off,zicboz=off,zicntr=off,zihpm=off,sstc=off")
+        let plain = try TestHart("rv64,ssdbltrp=off,smcdeleg=off,zicfilp=off,zicfiss=off,smnpm=off,ssnpm=off,f=off,mmu=off,zicbom=off,zicboz=off,zicntr=off,zihpm=off,sstc=off")
         for csr in [RVCSR.mstatus, .menvcfg, .senvcfg, .mcounteren, .mcountinhibit, .medeleg, .mideleg, .mhpmevent3, .mhpmcounter3] {
             plain.csr(.csrrw, csr, .max)
         }

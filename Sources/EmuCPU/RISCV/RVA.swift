@@ -36,7 +36,8 @@ extension RVTable {
 
 extension RVProcessor {
     /// LR, SC and AMO. Harts take turns on one thread, so a load followed by a store is indivisible and sequentially
-    /// consistent, at least what any combination of aq and rl asks for. Misaligned addresses trap; so does what is not RAM.
+    /// consistent, at least what any combination of aq and rl asks for. Misaligned addresses trap, but not those of AMOs inside 16 bytes with Zama16b;
+    /// so does what is not RAM.
     func executeAtomic(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let address = x[Int(r.rs1)]
         let operand = x[Int(r.rs2)]
@@ -92,8 +93,10 @@ extension RVProcessor {
 
     @inline(__always)
     private func atomic<T: FixedWidthInteger & UnsignedInteger>(_ op: RVOp, _ r: DecodedOp, _ address: UInt64, _ operand: T) -> Bool {
-        guard let host = atomicPointer(address, UInt64(MemoryLayout<T>.size), .store) else { return false }
-        let old = host.load(as: T.self)
+        let size = UInt64(MemoryLayout<T>.size)
+        let isInGranule = config.extensions.contains(.zama16b) && address & 15 &+ size <= 16
+        guard let host = atomicPointer(address, size, .store, mayBeMisaligned: isInGranule) else { return false }
+        let old = host.loadUnaligned(as: T.self)
         let new: T
         switch op {
         case .amoswap_b, .amoswap_h, .amoswap_w, .amoswap_d: new = operand

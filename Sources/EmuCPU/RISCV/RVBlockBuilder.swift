@@ -18,9 +18,10 @@ extension RVProcessor {
         if cache.isFull, comparison?.journal.isRecording != true { cache.flushAll() }
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView
+        let mode = blockMode
         let isChecked = view.pointee.fetches.entry(pc).pointee.tag & TLBEntry.checked != 0
         if Log.isEnabled(.execution, at: pc) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
-        if let block = cache.find(physical, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
+        if let block = cache.find(physical, mode: mode, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
             if isChecked {
                 // Links made before memory protection cut through the page know nothing of it.
                 block.pointee.taken = nil
@@ -28,7 +29,7 @@ extension RVProcessor {
             }
             if !isChecked || mayFetch(pc, Int(block.pointee.byteLength)) { remember(block, pc, !isChecked); return block }
         }
-        guard let block = build(pc, physical, limit: isChecked ? 1 : Self.maximumBlock) else { return nil }
+        guard let block = build(pc, physical, mode: mode, limit: isChecked ? 1 : Self.maximumBlock) else { return nil }
         remember(block, pc, !isChecked)
         return block
     }
@@ -48,7 +49,7 @@ extension RVProcessor {
     }
 
     /// Decodes from `physical` up to a jump, the end of the page or `limit` instructions.
-    private func build(_ pc: UInt64, _ physical: UInt64, limit: Int) -> UnsafeMutablePointer<Block>? {
+    private func build(_ pc: UInt64, _ physical: UInt64, mode: UInt8, limit: Int) -> UnsafeMutablePointer<Block>? {
         let page = physical & TLBEntry.pageMask
         guard let code = bus.memoryPointer(page, UInt64(GuestRAM.pageSize)) else {
             Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
@@ -89,6 +90,7 @@ extension RVProcessor {
             case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .auipc: op.imm &+= Int32(truncatingIfNeeded: offset)
             default: break
             }
+            if mode != 0, Self.expectsLandingPad(op) { op.op = RVOp.jalr_lp.rawValue }
             scratch[count] = op
             count += 1
             position += Int(op.length)
@@ -97,13 +99,13 @@ extension RVProcessor {
         }
         scratch[count] = DecodedOp(.blockEnd)
         scratch[count].offset = UInt16(truncatingIfNeeded: position - start)
-        return cache.insert(physical, UnsafeBufferPointer(start: scratch, count: count + 1), byteLength: position - start, secondPage: secondPage)
+        return cache.insert(physical, mode: mode, UnsafeBufferPointer(start: scratch, count: count + 1), byteLength: position - start, secondPage: secondPage)
     }
 
     /// True for instructions after which the next one cannot simply follow.
     static func endsBlock(_ op: DecodedOp) -> Bool {
         switch op.rv {
-        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
+        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .jalr_lp, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
             .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal:
             return true
         case .csrrw, .csrrwi:

@@ -10,8 +10,11 @@ extension RVProcessor {
         }
         let replaces = op == .csrrw || op == .csrrwi
         let writes = replaces || r.rs1 != 0
-        guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
-        let old = read(csr)
+        guard let named = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
+        // An alias may stand for nothing.
+        guard let csr = selected(by: named) else { return illegal(r) }
+        if csr != named { return executeAliased(op, r, csr, operand, writes: writes) }
+        let old = csr == .seed ? pollSeed() : read(csr)
         if writes {
             switch op {
             case .csrrw, .csrrwi: write(csr, operand)
@@ -44,6 +47,10 @@ extension RVProcessor {
             return h.pointee.mstatus & RVStatus.fs != 0 ? csr : nil
         case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb:
             return h.pointee.mstatus & RVStatus.vs != 0 ? csr : nil
+        case .ssp:
+            return privilege == RVPrivilege.machine || usesShadowStack ? csr : nil
+        case .seed:
+            return seedIsAccessible(writing: writing) ? csr : nil
         case .satp:
             return privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.tvm != 0 ? nil : csr
         case .stimecmp:
@@ -54,6 +61,12 @@ extension RVProcessor {
             return stateEnabled(0, RVStateEnable.environment) ? csr : nil
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3:
             return stateEnabled(Int(number & 3), RVStateEnable.stateEnable) ? csr : nil
+        case .siselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6:
+            return stateEnabled(0, RVStateEnable.indirect) ? csr : nil
+        case .srmcfg:
+            return stateEnabled(0, RVStateEnable.resources) ? csr : nil
+        case .scountinhibit:
+            return h.pointee.menvcfg & RVEnvironment.cde != 0 ? csr : nil
         default:
             let isShadow = number >> 5 == RVCSR.cycle.rawValue >> 5
             return isShadow && !counterEnabled(csr.counterIndex) ? nil : csr
@@ -111,7 +124,16 @@ extension RVProcessor {
         case .stimecmp: return state.pointee.stimecmp
         case .satp: return state.pointee.satp
         case .scountovf: return overflowBits
+        case .siselect: return state.pointee.siselect
+        case .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
+            return readAlias(csr)
+        case .scountinhibit: return state.pointee.mcountinhibit & state.pointee.mcounteren
+        case .srmcfg: return state.pointee.srmcfg
 
+        case .ssp: return state.pointee.ssp
+        // Only instructions that poll get anything.
+        case .seed: return 0
+        case .mseccfg: return state.pointee.mseccfg
         // Not a registered implementation: all zero, as the manual provides for.
         case .mvendorid, .marchid, .mimpid, .mconfigptr: return 0
         case .mhartid: return UInt64(index)
@@ -129,6 +151,10 @@ extension RVProcessor {
         case .mstateen2: return state.pointee.mstateen[2]
         case .mstateen3: return state.pointee.mstateen[3]
         case .mcountinhibit: return state.pointee.mcountinhibit
+        case .mcyclecfg: return state.pointee.mhpmevent[0]
+        case .minstretcfg: return state.pointee.mhpmevent[2]
+        case .mtval2: return state.pointee.mtval2
+        case .miselect: return state.pointee.miselect
         case .mscratch: return state.pointee.mscratch
         case .mepc: return state.pointee.mepc
         case .mcause: return state.pointee.mcause
@@ -160,7 +186,7 @@ extension RVProcessor {
     /// Fields of mstatus that sstatus shows.
     var sstatusMask: UInt64 {
         RVStatus.sie | RVStatus.spie | RVStatus.ube | RVStatus.spp | RVStatus.vs | RVStatus.fs | RVStatus.xs | RVStatus.sum | RVStatus.mxr
-            | RVStatus.uxl | RVStatus.sd
+            | RVStatus.spelp | RVStatus.sdt | RVStatus.uxl | RVStatus.sd
     }
 
     /// mip with STIP compared anew, so that a guest polling `time` and `sip` sees them agree.

@@ -7,6 +7,10 @@ enum RVStateEnable {
     static let stateEnable: UInt64 = 1 << 63
     /// ENVCFG of mstateen0: access to senvcfg.
     static let environment: UInt64 = 1 << 62
+    /// CSRIND of mstateen0: access to siselect and sireg*.
+    static let indirect: UInt64 = 1 << 60
+    /// SRMCFG of mstateen0: access to srmcfg.
+    static let resources: UInt64 = 1 << 55
 }
 
 extension RVProcessor {
@@ -16,7 +20,12 @@ extension RVProcessor {
     }
 
     func writeStateEnable(_ register: Int, _ value: UInt64) {
-        let writable = register == 0 ? RVStateEnable.stateEnable | RVStateEnable.environment : RVStateEnable.stateEnable
+        var writable = RVStateEnable.stateEnable
+        if register == 0 {
+            writable |= RVStateEnable.environment
+            if config.extensions.contains(.sscsrind) { writable |= RVStateEnable.indirect }
+            if config.extensions.contains(.ssqosid) { writable |= RVStateEnable.resources }
+        }
         h.pointee.mstateen[register] = value & writable
     }
 }

@@ -93,9 +93,9 @@ extension RVProcessor {
             if !pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor) { isDenied = true }
             report.steps.append(RVWalkStep(level: level, position: position, entry: entry))
             if entry & PTE.valid == 0 { return Problem(reason: "the entry is not valid (V = 0)") }
-            if entry & (PTE.read | PTE.write) == PTE.write { return Problem(reason: "the entry is writable but not readable, which is reserved") }
-            if entry & PTE.reserved != 0 { return Problem(reason: "reserved bits (60:54) of the entry are set") }
-            if entry & (PTE.read | PTE.execute) != 0 {
+            if entry & (PTE.read | PTE.write) == PTE.write, !isShadowStack(entry: entry) { return Problem(reason: "the entry is writable but not readable, which is reserved") }
+            if entry & reservedBits != 0 { return Problem(reason: "reserved bits (60:54) of the entry are set") }
+            if entry & (PTE.read | PTE.write | PTE.execute) != 0 {
                 if let problem = takeLeaf(entry, level, address, &report) { return problem }
                 return isDenied ? Problem(reason: "physical memory protection (PMP) does not let S-mode read the page tables", isAccess: true) : nil
             }
@@ -136,6 +136,9 @@ extension RVProcessor {
         if !isUser, entry & PTE.user != 0 {
             if access == .fetch { return "the page is U-mode's (U = 1), from which S-mode never executes" }
             if rights & RVRights.sum == 0 { return "the page is U-mode's (U = 1) and sstatus.SUM is 0" }
+        }
+        if isShadowStack(entry: entry) {
+            return access == .load ? nil : "the page belongs to a shadow stack (only W is set), which only instructions of Zicfiss may write"
         }
         switch access {
         case .load where entry & PTE.read == 0 && !(rights & RVRights.mxr != 0 && entry & PTE.execute != 0): return "the page is not readable (R = 0)"
