@@ -14,7 +14,7 @@ ARGS ?=
 # Debian packages: what the build links, then what guests, firmware checks and tests need.
 BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libedit-dev
 GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
-TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch
+TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch acpica-tools fdisk mtools qemu-utils
 BENCH_PACKAGES := qemu-system-misc e2fsprogs
 
 define install
@@ -58,6 +58,10 @@ install: build ## install the command into PREFIX (/usr/local)
 guest: deps ## fetch Debian's kernel and busybox into the cache
 	@Tests/Guests/debian.sh >/dev/null
 
+.PHONY: guest-uefi
+guest-uefi: test-deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a disk with them
+	@Tests/Guests/uefi.sh >/dev/null
+
 .PHONY: run
 run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits
 	@guest=$$(Tests/Guests/debian.sh) && exec $(EMULATE) -machine virt -smp $(SMP) -m $(MEMORY) -nographic \
@@ -83,6 +87,12 @@ FUZZ_SEED ?=
 fuzz: test-deps ## run random programs by the interpreter and by translated code until Ctrl-C, and save what differs
 	swift build -c release --build-tests
 	FUZZ=$(FUZZ_SECONDS) $(if $(FUZZ_SEED),FUZZ_SEED=$(FUZZ_SEED)) swift test -c release --skip-build --filter FuzzTests/randomProgramsWithoutEnd
+
+.PHONY: fuzz-qcow2
+fuzz-qcow2: test-deps ## run mutated disk images through the qcow2 parser until Ctrl-C; what crashes is saved in fuzz/
+	fuzz/build.sh .build/fuzz-qcow2
+	mkdir -p .build/fuzz-corpus
+	.build/fuzz-qcow2 -timeout=20 -rss_limit_mb=4096 -max_len=262144 -artifact_prefix=fuzz/ .build/fuzz-corpus fuzz/corpus/qcow2
 
 .PHONY: lockstep
 lockstep: build guest ## boot Debian with every block of translated code compared with the interpreter; a minute or two

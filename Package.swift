@@ -25,7 +25,7 @@ let package = Package(
         .target(name: "EmuIR"),
         .target(name: "EmuJIT", dependencies: ["EmuBus", "EmuIR", "CHost", "CCapstone"]),
         .target(name: "EmuCPU", dependencies: ["EmuBus", "EmuIR", "EmuJIT"]),
-        .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp"]),
+        .target(name: "EmuDevices", dependencies: ["EmuBus", "CHost", "CSlirp", "CZlib", "CZstd"]),
         .target(
             name: "EmuMachine",
             dependencies: ["EmuBus", "EmuCPU", "EmuDevices", "EmuJIT", "CHost", "CZlib"],

@@ -22,6 +22,7 @@ public func coldBoot(_ hartID: UInt64, _ treeAddress: UInt64, _ info: UInt64) ->
     platform.discoverReset(loaded)
 
     let bootHart = chooseBootHart(hartID)
+    platform.routeInterrupts(loaded)
     guard let tree = loaded.reserving(platform.pointee.firmwareRegion) else {
         fail("no room for a longer device tree than the one at", treeAddress)
     }
@@ -93,7 +94,7 @@ private func settle(_ tree: FDT) {
 private func chooseBootHart(_ own: UInt64) -> HartPointer {
     guard let ownHart = HartTable.find(id: own) else { fail("the device tree does not list the booting hart", own) }
     guard let wanted = HartTable.find(id: platform.pointee.nextStage.bootHart),
-        wanted.pointee.softwareInterrupt != 0
+        wanted.canBeWoken
     else { return ownHart }
     return wanted
 }

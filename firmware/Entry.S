@@ -30,10 +30,24 @@ _start:
     call    fw_cold_boot
 
     .text
-// The others sleep until the cold boot sends its software interrupt.
+// The others sleep until the cold boot sends its software interrupt, or message 1 to an interrupt file, which has to be opened for it
+// (eie0 and eidelivery). A hart without one traps, and goes on.
 wait_for_boot:
-    li      t0, 1 << 3
+    li      t0, 1 << 3 | 1 << 11
     csrw    mie, t0
+    la      t0, 3f
+    csrw    mtvec, t0
+    li      t1, 0xc0
+    csrw    0x350, t1
+    li      t1, 1 << 1
+    csrw    0x351, t1
+    li      t1, 0x70
+    csrw    0x350, t1
+    li      t1, 1
+    csrw    0x351, t1
+    .balign 4
+3:  la      t0, park
+    csrw    mtvec, t0
 1:  la      t0, boot_done
     ld      t0, (t0)
     fence   rw, rw

@@ -29,6 +29,16 @@ extension FDT {
         return tree
     }
 
+    /// Takes a node out, by no-operation tokens.
+    func remove(_ node: FDTNode) {
+        guard let end = endToken(node) else { return }
+        var position = node.offset
+        while position <= end {
+            setWord(position, Token.nop)
+            position += 4
+        }
+    }
+
     /// The end of what the tree uses of its `totalSize`.
     var usedSize: Int {
         max(structOffset + structSize, stringsOffset + stringsSize)

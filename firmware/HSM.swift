@@ -33,7 +33,7 @@ func startHart(_ hart: HartPointer, address: UInt64, argument: UInt64, mode: UIn
 /// The executing hart becomes stopped, and leaves only by being started.
 func stopHart(_ hart: HartPointer) -> Never {
     atomic_store(&hart.pointee.hsmState, HSMState.stopPending)
-    write_mie(Interrupt.machineSoftware)
+    write_mie(hart.interprocessorInterrupt)
     resetTimer(hart)
     atomic_store(&hart.pointee.hsmState, HSMState.stopped)
     waitForStart(hart)
@@ -61,7 +61,7 @@ func suspendHart(_ hart: HartPointer) {
     atomic_store(&hart.pointee.hsmState, HSMState.suspended)
     while true {
         let pending = read_mip() & read_mie()
-        if pending & Interrupt.machineSoftware != 0 { receiveInterprocessorInterrupt(hart) }
+        if pending & hart.interprocessorInterrupt != 0 { receiveInterprocessorInterrupt(hart) }
         if pending & Interrupt.machineTimer != 0 { receiveMachineTimer() }
         if read_mip() & read_mie() & supervisorInterrupts != 0 { break }
         wait_for_interrupt()

@@ -10,6 +10,8 @@ struct Hart: ~Copyable {
 
     /// Addresses of this hart's software-interrupt register, timer compare register and the time register; 0 if absent.
     var softwareInterrupt: UInt64 = 0
+    /// Address of the page of its machine-level interrupt file (IMSIC); 0 if absent. Used where there is no software-interrupt register.
+    var interruptFile: UInt64 = 0
     var timerCompare: UInt64 = 0
     var timeRegister: UInt64 = 0
 
@@ -39,6 +41,16 @@ struct Hart: ~Copyable {
 /// SAFETY: a hart's area exists from the cold boot until reset. Cells marked shared are only reached through the atomics of
 /// Firmware.h, which take their address in place.
 typealias HartPointer = UnsafeMutablePointer<Hart>
+
+extension HartPointer {
+    /// Other harts can interrupt it.
+    var canBeWoken: Bool { pointee.softwareInterrupt != 0 || pointee.interruptFile != 0 }
+
+    /// The machine interrupt that other harts' messages raise, as a bit of mie.
+    var interprocessorInterrupt: UInt64 {
+        pointee.softwareInterrupt == 0 && pointee.interruptFile != 0 ? Interrupt.machineExternal : Interrupt.machineSoftware
+    }
+}
 
 /// Values of mstatus.MPP and of fw_dynamic's next_mode.
 enum PrivilegeMode {

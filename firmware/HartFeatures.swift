@@ -107,6 +107,7 @@ enum Interrupt {
     static let supervisorTimer: UInt64 = 1 << 5
     static let machineTimer: UInt64 = 1 << 7
     static let supervisorExternal: UInt64 = 1 << 9
+    static let machineExternal: UInt64 = 1 << 11
     static let counterOverflow: UInt64 = 1 << 13
 }
 
@@ -162,7 +163,8 @@ func configureHart(_ hart: HartPointer) {
     resetTimer(hart)
 
     clear_mip(Interrupt.supervisorSoftware | Interrupt.supervisorTimer | Interrupt.supervisorExternal)
-    write_mie(Interrupt.machineSoftware)
+    if hart.interprocessorInterrupt == Interrupt.machineExternal { openInterruptFile() }
+    write_mie(hart.interprocessorInterrupt)
 }
 
 /// Smstateen: nothing is withheld from S mode (bit 63 lets it write sstateen). Bits of absent extensions ignore the write.

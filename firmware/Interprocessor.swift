@@ -1,12 +1,33 @@
-/// Raises the machine software interrupt of `hart`.
+/// The identity harts interrupt each other by where they have interrupt files.
+private let interprocessorIdentity: UInt32 = 1
+
+/// Raises the machine software interrupt of `hart`, or sends it a message.
 func wake(_ hart: HartPointer) {
-    if hart.pointee.softwareInterrupt != 0 { mmio_write32(hart.pointee.softwareInterrupt, 1) }
+    if hart.pointee.softwareInterrupt != 0 {
+        mmio_write32(hart.pointee.softwareInterrupt, 1)
+    } else if hart.pointee.interruptFile != 0 {
+        mmio_write32(hart.pointee.interruptFile, interprocessorIdentity)
+    }
+}
+
+/// Lets messages of other harts through the executing hart's machine-level interrupt file (RISC-V AIA, "Indirectly accessed interrupt-file registers").
+func openInterruptFile() {
+    write_miselect(0x72)
+    write_mireg(0)
+    write_miselect(0xc0)
+    write_mireg(1 << UInt64(interprocessorIdentity))
+    write_miselect(0x70)
+    write_mireg(1)
 }
 
 /// Does what other harts asked of this one.
 func receiveInterprocessorInterrupt(_ hart: HartPointer) {
     // Cleared first: a request that arrives meanwhile raises it again.
-    if hart.pointee.softwareInterrupt != 0 { mmio_write32(hart.pointee.softwareInterrupt, 0) }
+    if hart.pointee.softwareInterrupt != 0 {
+        mmio_write32(hart.pointee.softwareInterrupt, 0)
+    } else if hart.pointee.interruptFile != 0 {
+        write_mtopei(0)
+    }
     if atomic_swap(&hart.pointee.pendingIPI, 0) != 0 {
         countEvent(.ipiReceived, hart)
         set_mip(Interrupt.supervisorSoftware)

@@ -264,6 +264,8 @@ extension PlatformPointer {
         } else if tree.isCompatible(node, "riscv,aclint-mtimer") {
             guard let time = tree.registers(node, 0), let compares = tree.registers(node, 1) else { return }
             attach(tree, node, softwareInterrupts: 0, timerCompares: compares.start, time: time.start)
+        } else if tree.isCompatible(node, "riscv,imsics") {
+            attachInterruptFiles(tree, node)
         }
     }
 
@@ -289,6 +291,21 @@ extension PlatformPointer {
                 }
                 timerCount += 1
             }
+            entry += 2
+        }
+    }
+
+    /// The machine-level file of the hart that the nth interrupt 11 goes to is in the nth page, or as far apart as guests' files ask for.
+    private func attachInterruptFiles(_ tree: FDT, _ node: FDTNode) {
+        guard let targets = tree.property(node, "interrupts-extended"), let registers = tree.registers(node) else { return }
+        let machineExternal: UInt32 = 11
+        let stride: UInt64 = 0x1000 << ((tree.number(node, "riscv,guest-index-bits") ?? 0) & 7)
+        var page = registers.start
+        var entry = 0
+        var next = 0
+        while let controller = targets.cell(entry), let interrupt = targets.cell(entry + 1) {
+            if interrupt == machineExternal { findHart(interruptController: controller, from: &next)?.pointee.interruptFile = page }
+            page = page &+ stride
             entry += 2
         }
     }

@@ -16,7 +16,7 @@ private func start(_ call: SBICall) -> SBIResult {
     guard atomic_load(&target.pointee.hsmState) == HSMState.stopped else { return .failure(.alreadyAvailable) }
     guard isExecutableAddress(call.argument(1)) else { return .failure(.invalidAddress) }
     // A hart without a software interrupt cannot be woken.
-    guard target.pointee.softwareInterrupt != 0 else { return .failure(.failed) }
+    guard target.canBeWoken else { return .failure(.failed) }
     let started = startHart(
         target, address: call.argument(1), argument: call.argument(2), mode: PrivilegeMode.supervisor)
     return started ? .success : .failure(.alreadyAvailable)

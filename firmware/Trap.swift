@@ -46,7 +46,7 @@ public func trap(_ slots: UnsafeMutablePointer<UInt64>, _ state: UnsafeMutableRa
     if frame.previousMode == PrivilegeMode.machine { reportOwnFault(cause, frame) }
     if cause & interruptFlag != 0 {
         switch cause & ~interruptFlag {
-        case 3: receiveInterprocessorInterrupt(hart)
+        case 3, 11: receiveInterprocessorInterrupt(hart)
         case 7: receiveMachineTimer()
         default: fail("unexpected machine interrupt", cause)
         }

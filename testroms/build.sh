@@ -45,9 +45,9 @@ build() { # NAME FOLDER
 
 tutorial() { # FILE: the guest of the tutorial in docs/debugger.md, with symbols and lines; the paths in it begin at the top of the repository
     for source in start.S logger.c; do
-        (cd .. && "$tools/clang" --target=riscv64-none-elf -march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany -std=gnu17 -Os -g -gdwarf-5 -ffreestanding \
-            -fno-builtin -fno-ident -Wall -Wextra -Werror -Wno-unused-command-line-argument -fdebug-compilation-dir=. \
-            -c "testroms/tutorial/$source" -o "$work/$source.o")
+        "$tools/clang" --target=riscv64-none-elf -march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany -std=gnu17 -Os -g -gdwarf-5 -ffreestanding \
+            -fno-builtin -fno-ident -Wall -Wextra -Werror -Wno-unused-command-line-argument -fdebug-compilation-dir=testroms \
+            -c "tutorial/$source" -o "$work/$source.o"
     done
     "$tools/ld.lld" --gc-sections --no-relax --build-id=none -z max-page-size=16 -z norelro -z nognustack -T lib/link.ld \
         "$work/start.S.o" "$work/logger.c.o" -o "$1"

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int host_ppoll(struct pollfd *descriptors, size_t count, int64_t nanoseconds) {
@@ -68,6 +70,30 @@ int host_lock_byte(int descriptor, int64_t offset, int exclusive) {
     struct flock lock = {
         .l_type = exclusive < 0 ? F_UNLCK : exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
     return fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
+int host_lock_is_held(int descriptor, int64_t offset) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+    if (fcntl(descriptor, F_OFD_GETLK, &lock) < 0) return -1;
+    return lock.l_type != F_UNLCK;
+}
+
+int host_direct_flag(void) { return O_DIRECT; }
+
+int64_t host_read_cached(int descriptor, const struct iovec *vector, int count, int64_t offset) {
+    return preadv2(descriptor, vector, count, offset, RWF_NOWAIT);
+}
+
+int host_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+void host_eventfd_add(int descriptor) {
+    uint64_t one = 1;
+    while (write(descriptor, &one, sizeof one) < 0 && errno == EINTR) {}
+}
+
+void host_eventfd_clear(int descriptor) {
+    uint64_t count;
+    while (read(descriptor, &count, sizeof count) < 0 && errno == EINTR) {}
 }
 
 int64_t host_block_device_size(int descriptor) {

@@ -9,6 +9,8 @@ public struct MappedMemory {
     public let pageFlags: UnsafeMutablePointer<UInt8>
     public let codeMap: UnsafeMutablePointer<UInt64>
     public let pageRecords: UnsafeMutablePointer<GuestRAM.PageRecord>
+    /// Loads find the memory, too. (Only a device's can be fetched from and not be loaded from.)
+    public fileprivate(set) var answersLoads = true
 
     init(_ memory: GuestRAM) {
         base = memory.base
@@ -48,6 +50,7 @@ public final class AddressSpace {
 
     public private(set) var memories: [GuestRAM] = []
     public private(set) var regions: [Region] = []
+    private var deviceMemories: [GuestRAM] = []
     /// How often memory was written by others than harts: an LR reservation does not outlive such a write.
     @inlinable
     public var foreignWrites: UInt64 { tables.pointee.foreignWrites }
@@ -65,12 +68,17 @@ public final class AddressSpace {
         /// `memories`, largest first.
         @usableFromInline var memories: UnsafeMutablePointer<MappedMemory>
         @usableFromInline var memoryCount = 0
+        /// Entries that follow in `memories`: what devices let instructions be fetched from, and loads while they say so.
+        var deviceMemoryCount = 0
         /// `regions`, by address, and the one used last.
         var regions: UnsafeMutablePointer<Port>
         var regionCount = 0
         var lastRegion = 0
         @usableFromInline var foreignWrites: UInt64 = 0
     }
+
+    /// Called when loads from some addresses find memory where they found a device, or the other way round.
+    public var loadsMoved: (() -> Void)?
 
     /// Called after a write that reached memory behind the harts' backs (DMA, loader) touched a page that holds code.
     public var codeWritten: ((_ address: UInt64, _ length: Int) -> Void)?
@@ -123,17 +131,41 @@ public final class AddressSpace {
     public func map(_ memory: GuestRAM, name: String) throws(MapError) {
         try refuseOverlap(memory.base, memory.size, name)
         memories.append(memory)
+        listMemories()
+    }
+
+    private func listMemories() {
+        let all = memories.sorted { $0.size > $1.size } + deviceMemories
         tables.pointee.memories.deallocate()
-        tables.pointee.memories = .allocate(capacity: memories.count)
-        for (index, each) in memories.sorted(by: { $0.size > $1.size }).enumerated() {
-            (tables.pointee.memories + index).initialize(to: MappedMemory(each))
+        tables.pointee.memories = .allocate(capacity: all.count)
+        for (index, each) in all.enumerated() {
+            var entry = MappedMemory(each)
+            entry.answersLoads = index < memories.count
+            (tables.pointee.memories + index).initialize(to: entry)
         }
         tables.pointee.memoryCount = memories.count
+        tables.pointee.deviceMemoryCount = deviceMemories.count
+    }
+
+    /// Lets loads find `code`, which was mapped with its device, without asking the device each time, or ends that. For devices that are
+    /// memory most of the time.
+    public func setLoads(from code: GuestRAM, isDirect: Bool) {
+        let first = tables.pointee.memories + tables.pointee.memoryCount
+        for index in 0..<tables.pointee.deviceMemoryCount where first[index].base == code.base && first[index].answersLoads != isDirect {
+            first[index].answersLoads = isDirect
+            loadsMoved?()
+        }
     }
 
     /// Adds a register block. Throws when the range is already taken, naming both owners.
-    public func map(_ device: any MMIODevice, at base: UInt64, size: UInt64, sizes: AccessSizes = .any) throws(MapError) {
+    /// - Parameter code: what instructions in the block's range are fetched from; loads and stores are the device's (but see `setLoads`).
+    public func map(_ device: any MMIODevice, at base: UInt64, size: UInt64, sizes: AccessSizes = .any, code: GuestRAM? = nil) throws(MapError) {
         try refuseOverlap(base, size, device.name)
+        if let code {
+            precondition(code.base == base && code.size == size)
+            deviceMemories.append(code)
+            listMemories()
+        }
         regions.append(Region(base: base, size: size, sizes: sizes, device: device))
         regions.sort { $0.base < $1.base }
         dropPorts()
@@ -185,6 +217,31 @@ public final class AddressSpace {
         return nil
     }
 
+    /// The memory instructions at `address` are fetched from: RAM, ROM, or what a device such as flash keeps for that.
+    @inlinable @inline(__always)
+    public func codeMemory(at address: UInt64, length: UInt64 = 1) -> MappedMemory? {
+        memory(at: address, length: length) ?? deviceMemory(at: address, length: length)
+    }
+
+    /// The memory loads from `address` may find without asking a device.
+    @inlinable @inline(__always)
+    public func loadMemory(at address: UInt64, length: UInt64 = 1) -> MappedMemory? {
+        if let memory = memory(at: address, length: length) { return memory }
+        guard let memory = deviceMemory(at: address, length: length), memory.answersLoads else { return nil }
+        return memory
+    }
+
+    @usableFromInline @inline(never)
+    func deviceMemory(at address: UInt64, length: UInt64) -> MappedMemory? {
+        let first = tables.pointee.memoryCount
+        for index in first..<first + tables.pointee.deviceMemoryCount {
+            let memory = tables.pointee.memories + index
+            let offset = address &- memory.pointee.base
+            if offset <= memory.pointee.size && length <= memory.pointee.size &- offset { return memory.pointee }
+        }
+        return nil
+    }
+
     /// Host pointer to `length` bytes of memory (RAM or ROM) at `address`; nil when not all of them are memory.
     /// SAFETY: valid while the address space lives. Writers must use `writeMemory`, which keeps translated code honest.
     @inlinable @inline(__always)
@@ -223,9 +280,9 @@ public final class AddressSpace {
         dropCode(address, length)
     }
 
-    /// Drops translations of code in a range a hart's page walk wrote.
+    /// Drops translations of code in a range that a hart's page walk or a device that holds code wrote.
     public func dropCode(_ address: UInt64, _ length: Int) {
-        guard let memory = memory(at: address, length: UInt64(length)) else { return }
+        guard let memory = codeMemory(at: address, length: UInt64(length)) else { return }
         noteWrite(memory, address, length)
     }
 
@@ -275,7 +332,7 @@ public final class AddressSpace {
     /// A device register read of 1, 2, 4 or 8 bytes; nil is an access fault.
     /// Memory is not looked at: harts reach it through their TLB.
     public func readDevice(_ address: UInt64, size: Int) -> UInt64? {
-        guard let region = regionAt(address, UInt64(size)), accepts(region, address, size) else {
+        guard let region = regionAt(address, UInt64(size)), accepts(region, address, size, .misalignedReads) else {
             logRefusal("read", address, size)
             return nil
         }
@@ -285,7 +342,7 @@ public final class AddressSpace {
 
     /// A device register write; false is an access fault.
     public func writeDevice(_ address: UInt64, _ value: UInt64, size: Int) -> Bool {
-        guard let region = regionAt(address, UInt64(size)), accepts(region, address, size) else {
+        guard let region = regionAt(address, UInt64(size)), accepts(region, address, size, []) else {
             logRefusal("write", address, size)
             return false
         }
@@ -294,10 +351,11 @@ public final class AddressSpace {
         return true
     }
 
-    /// The register block takes accesses of `size`, a power of two, at `address`.
+    /// The register block takes accesses of `size`, a power of two, at `address`: aligned, or `misaligned` is among its sizes.
     @inline(__always)
-    private func accepts(_ region: UnsafeMutablePointer<Port>, _ address: UInt64, _ size: Int) -> Bool {
-        region.pointee.sizes.rawValue & UInt8(truncatingIfNeeded: size) != 0 && address & UInt64(truncatingIfNeeded: size &- 1) == 0
+    private func accepts(_ region: UnsafeMutablePointer<Port>, _ address: UInt64, _ size: Int, _ misaligned: AccessSizes) -> Bool {
+        region.pointee.sizes.rawValue & UInt8(truncatingIfNeeded: size) != 0
+            && (address & UInt64(truncatingIfNeeded: size &- 1) == 0 || region.pointee.sizes.rawValue & misaligned.rawValue != 0)
     }
 
     @inline(never)

@@ -1,5 +1,6 @@
 import CHost
 import Glibc
+import Synchronization
 
 /// Something that waits for host descriptors: a terminal, a socket, a network stack.
 ///
@@ -71,11 +72,39 @@ public final class PollSet {
     }
 }
 
+/// Tells the run loop from any thread that a poller has something to do: ends its wait, and is looked at between slices.
+public final class PollWake: Sendable {
+    private let raised = Atomic<Bool>(false)
+    /// An eventfd; readable while raised.
+    fileprivate let descriptor = host_eventfd()
+
+    public init() {}
+
+    /// Whether `raise` was called since the last poll.
+    public var isRaised: Bool { raised.load(ordering: .relaxed) }
+
+    /// Any thread. What it announces must be in its place before.
+    public func raise() {
+        if !raised.exchange(true, ordering: .releasing) { host_eventfd_add(descriptor) }
+    }
+
+    /// Before pollers look at what they have: what comes later raises it again.
+    fileprivate func lower() {
+        guard isRaised else { return }
+        host_eventfd_clear(descriptor)
+        raised.store(false, ordering: .sequentiallyConsistent)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+}
+
 /// All pollers of a machine and the one place that calls poll(2) for them.
 public final class IOPollGroup {
     private var pollers: [any IOPoller] = []
     private let set = PollSet()
     private var isPrecise = false
+    /// For pollers whose work is done on other threads.
+    public let wake = PollWake()
 
     public init() {}
 
@@ -94,7 +123,9 @@ public final class IOPollGroup {
         }
         set.clear(timeout: timeout)
         for poller in pollers { poller.fillPoll(set) }
+        if wake.descriptor >= 0 { set.add(wake.descriptor, .readable) }
         let count = set.poll()
+        wake.lower()
         for poller in pollers { poller.handlePoll(set) }
         return count
     }

@@ -29,6 +29,8 @@ public struct AccessSizes: OptionSet, Sendable {
     public static let double = AccessSizes(rawValue: 8)
     public static let upToWord: AccessSizes = [.byte, .half, .word]
     public static let any: AccessSizes = [.byte, .half, .word, .double]
+    /// Reads need not be aligned.
+    public static let misalignedReads = AccessSizes(rawValue: 0x10)
 }
 
 /// Something that collects level-triggered interrupt inputs: a PLIC, or a hart's own pending bits.

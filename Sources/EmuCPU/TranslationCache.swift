@@ -139,6 +139,7 @@ public final class TranslationCache {
         buckets = .allocate(capacity: Self.bucketCount)
         buckets.initialize(repeating: nil, count: Self.bucketCount)
         bus.codeWritten = { [unowned self] address, length in _ = self.invalidate(address, length) }
+        bus.loadsMoved = { [unowned self] in for each in views { each.flush() } }
     }
 
     deinit {
@@ -229,7 +230,7 @@ public final class TranslationCache {
     /// Makes stores to the page of `address` take the slow path, and those to `length` bytes in it come to `invalidate`.
     /// - Parameter block: what begins there; nil for the end of an instruction that began in another page.
     private func markCode(_ address: UInt64, _ length: Int, first block: UnsafeMutablePointer<Block>?) {
-        guard let memory = bus.memory(at: address) else { return }
+        guard let memory = bus.codeMemory(at: address) else { return }
         let index = memory.page(of: address)
         let flags = memory.pageFlags + index, record = memory.pageRecords + index
         if flags.pointee & GuestRAM.PageFlags.hasCode == 0 { memory.codeMap[index] = 0 }
@@ -258,7 +259,7 @@ public final class TranslationCache {
 
     /// Calls `body` with each block that begins in the page at `address`.
     func forEachBlock(inPage address: UInt64, _ body: (UnsafeMutablePointer<Block>) -> Void) {
-        guard let memory = bus.memory(at: address) else { return }
+        guard let memory = bus.codeMemory(at: address) else { return }
         var block = Self.blocks(memory.pageRecords + memory.page(of: address))
         while let each = block {
             if each.pointee.isValid { body(each) }
@@ -329,7 +330,7 @@ public final class TranslationCache {
     }
 
     private func invalidate(page: UInt64, _ address: UInt64, _ length: Int) -> Bool {
-        guard let memory = bus.memory(at: page) else { return false }
+        guard let memory = bus.codeMemory(at: page) else { return false }
         let index = memory.page(of: page)
         let flags = memory.pageFlags + index, record = memory.pageRecords + index
         var address = address, end = address &+ UInt64(length)

@@ -17,6 +17,7 @@ public final class FwCfg: MMIODevice, Saveable {
         public static let cpuCount: UInt16 = 0x05
         public static let kernelSize: UInt16 = 0x08
         public static let initrdSize: UInt16 = 0x0B
+        public static let bootMenu: UInt16 = 0x0E
         public static let kernelData: UInt16 = 0x11
         public static let initrdData: UInt16 = 0x12
         public static let commandLineSize: UInt16 = 0x14

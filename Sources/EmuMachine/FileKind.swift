@@ -7,7 +7,7 @@ public enum FileKind: Equatable, Sendable {
     case program
     /// A kernel in a format of its own, possibly compressed with gzip.
     case kernel
-    /// Raw sectors; what they hold, as in "it is …".
+    /// A disk image; what it holds, as in "it is …".
     case disk(String)
     /// Something else; what it is, as in "it is …", and what to do with it.
     case other(String, advice: String)
@@ -79,7 +79,7 @@ public enum FileKind: Equatable, Sendable {
         Signature(0, [0x28, 0xb5, 0x2f, 0xfd], .other("compressed with zstd", advice: "decompress it first (zstd -d)")),
         Signature(0, [0xfd, 0x37, 0x7a, 0x58, 0x5a], .other("compressed with xz", advice: "decompress it first (xz -d)")),
         Signature(0, "BZh", .other("compressed with bzip2", advice: "decompress it first (bunzip2)")),
-        Signature(0, "QFI\u{fb}".unicodeScalars.map { UInt8($0.value) }, .other("a qcow2 disk image", advice: rawAdvice)),
+        Signature(0, "QFI\u{fb}".unicodeScalars.map { UInt8($0.value) }, .disk("a qcow2 disk image")),
         Signature(0, "KDMV", .other("a VMDK disk image", advice: rawAdvice)),
         Signature(0, "vhdxfile", .other("a VHDX disk image", advice: rawAdvice)),
         Signature(0, "conectix", .other("a VHD disk image", advice: rawAdvice)),
@@ -95,7 +95,7 @@ public enum FileKind: Equatable, Sendable {
         Signature(0, "MZ", .other("an EFI application", advice: "boot it from a disk with EFI firmware")),
     ]
 
-    private static let rawAdvice = "only raw images can be used; convert it first (qemu-img convert -O raw)"
+    private static let rawAdvice = "only raw and qcow2 images can be used; convert it first (qemu-img convert -O qcow2)"
 
     private static func kind(ofStart start: [UInt8]) -> FileKind {
         // A kernel with an EFI stub also begins like an EFI application.

@@ -23,28 +23,45 @@ public enum FirmwareConfig: Equatable, Sendable {
     case file(String)
 }
 
-/// Format of a disk image, `-drive format=`.
-public enum DriveFormat: String, CaseIterable, Sendable {
-    case raw
-}
-
 /// How a drive reaches the guest, `-drive if=`.
 public enum DriveInterface: String, CaseIterable, Sendable {
     /// Only when a `-device` names the drive's id.
     case none
     /// As a virtio block device of its own.
     case virtio
+    /// As the contents of a bank of the board's flash memory.
+    case pflash
 }
 
-/// One `-drive`.
+/// What an image shows where it has no data of its own.
+public indirect enum DriveBacking: Equatable, Sendable {
+    /// What the image itself names, or zeroes.
+    case own
+    case none
+    case drive(DriveConfig)
+}
+
+/// One `-drive`, or a `-blockdev` node with everything below it.
 public struct DriveConfig: Equatable, Sendable {
     public var file: String
-    public var format = DriveFormat.raw
+    /// nil: found out by the contents.
+    public var format: DiskFormat?
     public var interface = DriveInterface.virtio
     public var id: String?
+    /// `unit=`: the bank of flash memory; the next one without.
+    public var unit: Int?
     public var isReadOnly = false
     /// Writes go to a temporary file and are dropped on exit.
     public var isSnapshot = false
+    /// `cache=`, `discard=` and `detect-zeroes=`.
+    public var settings = DiskSettings()
+    /// `cache.direct=on`: past the host's page cache.
+    public var isDirect = false
+    /// Off for `locking=off` and `force-share=on`: other programs may use the file at the same time.
+    public var isLocked = true
+    /// qcow2: `lazy-refcounts=`, instead of what the image says.
+    public var lazyRefcounts: Bool?
+    public var backing = DriveBacking.own
 
     public init(file: String) { self.file = file }
 }
@@ -176,6 +193,15 @@ public enum RTCBase: Equatable, Sendable {
     case date(UInt64)
 }
 
+/// `-machine virt,aia=`: the interrupt controllers, by QEMU's names.
+public enum InterruptControllers: String, CaseIterable, Sendable {
+    case plic = "none"
+    /// An advanced PLIC that drives the harts' inputs.
+    case aplic
+    /// An advanced PLIC that sends messages to an IMSIC of each hart.
+    case imsic = "aplic-imsic"
+}
+
 /// Everything the command line can say about a machine, as a plain value. `Machine` checks what only it can know.
 public struct MachineConfig: Sendable {
     public static let defaultMemory: UInt64 = 128 << 20
@@ -186,6 +212,14 @@ public struct MachineConfig: Sendable {
     public var board = BoardKind.virt
     /// `-machine virt,aclint=on`: separate ACLINT devices instead of the SiFive CLINT.
     public var hasACLINT = false
+    /// `-machine virt,aia=`: what takes interrupts to the harts.
+    public var interrupts = InterruptControllers.plic
+    /// `-machine virt,aia-guests=`: interrupt files of each hart for its guests, 0…7; only with IMSICs.
+    public var guestFiles = 0
+    /// `-machine virt,acpi=on|off`: firmware finds ACPI tables besides the device tree; nil: where they can tell all that there is.
+    public var hasACPI: Bool?
+    /// `-machine virt,pflash0=ID,pflash1=ID`: drives with if=none that hold the contents of the banks of flash memory.
+    public var flashDrives: [Int: String] = [:]
     /// `-machine …,dumpdtb=FILE`: write the device tree there and exit.
     public var deviceTreeDump: String?
     /// `-global virtio-mmio.force-legacy=`: the virtio-mmio transports speak version 1.
@@ -205,6 +239,17 @@ public struct MachineConfig: Sendable {
     public var append: String?
     /// `-dtb`: replaces the generated device tree.
     public var deviceTree: String?
+
+    public var boot = BootConfig()
+    /// `-fw_cfg`.
+    public var firmwareFiles: [FirmwareFile] = []
+    /// `-smbios type=`, `-smbios file=`.
+    public var smbios: [SMBIOSFields] = []
+    public var smbiosFiles: [String] = []
+    /// `-uuid`, `-smbios type=1,uuid=`: 16 bytes in the order of the text.
+    public var uuid: [UInt8]?
+    /// `-device loader`.
+    public var loads: [DeviceConfig] = []
 
     public var drives: [DriveConfig] = []
     public var devices: [DeviceConfig] = []
@@ -238,6 +283,11 @@ public struct MachineConfig: Sendable {
     public var printsStatistics = false
 
     public init() {}
+
+    /// Software in the first bank of flash memory is what the machine starts.
+    public var startsInFlash: Bool {
+        flashDrives[0] != nil || drives.contains { $0.interface == .pflash && $0.unit ?? 0 == 0 }
+    }
 
     /// Nanoseconds of guest time per cycle of the virtual clock.
     public var nanosecondsPerCycle: UInt64 {

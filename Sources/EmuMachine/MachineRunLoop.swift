@@ -148,7 +148,7 @@ extension Machine {
 
     func pollIfDue() {
         let now = events.mode == .virtual ? events.now : HostClock.now()
-        guard now &- clock.lastPoll >= Self.pollInterval else { return }
+        guard now &- clock.lastPoll >= Self.pollInterval || pollers.wake.isRaised else { return }
         clock.lastPoll = now
         pollers.wait(timeout: 0)
     }

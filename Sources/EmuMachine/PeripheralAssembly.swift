@@ -10,6 +10,8 @@ struct VirtioPlacement {
     let slot: Int?
     /// The option that made it, for messages.
     let option: String
+    /// Its place among what firmware tries to boot from, and its name below the transport in an Open Firmware path.
+    var boot: (index: UInt64, node: String)?
 }
 
 /// A device of the command line, by the kind of bus it goes to.
@@ -24,8 +26,9 @@ enum Placement {
 final class PeripheralAssembly {
     private struct Disk {
         let config: DriveConfig
-        let backend: any BlockBackend
+        let drive: OpenDrive
         var user: String?
+        var backend: DiskQueue { drive.backend }
     }
 
     private let context: BoardContext
@@ -47,17 +50,24 @@ final class PeripheralAssembly {
                 throw ConfigError(option, "id=\(id) is already taken by another drive")
             }
             do throws(DiskError) {
-                disks.append(Disk(config: drive, backend: try open(drive)))
+                disks.append(Disk(config: drive, drive: try open(drive)))
             } catch {
                 throw ConfigError(option, error.description)
             }
         }
     }
 
-    private func open(_ drive: DriveConfig) throws(DiskError) -> any BlockBackend {
-        guard drive.isSnapshot || config.snapshotsDrives else { return try RawImage(path: drive.file, readOnly: drive.isReadOnly) }
-        let overlay = try SnapshotOverlay(over: try RawImage(path: drive.file, readOnly: true))
-        return overlay
+    deinit {
+        // The disks' threads use guest memory, which lives as long as the context.
+        for disk in disks { disk.backend.stop() }
+    }
+
+    private func open(_ drive: DriveConfig) throws(DiskError) -> OpenDrive {
+        // With the virtual clock nothing may depend on when the host is done.
+        let opened = try OpenDrive(
+            drive, isSnapshot: drive.isSnapshot || config.snapshotsDrives, wake: config.clock == .virtual ? nil : context.pollers.wake)
+        context.pollers.add(opened.backend)
+        return opened
     }
 
     // MARK: Character lines
@@ -107,7 +117,7 @@ final class PeripheralAssembly {
             slot = bus.hasPrefix("virtio-mmio-bus.") ? Int(bus.dropFirst("virtio-mmio-bus.".count)) : nil
             if slot == nil { throw ConfigError("\(option),bus=\(bus)", "there is no such bus; write virtio-mmio-bus.N") }
         }
-        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option))
+        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option, boot: try boot(device, option)))
     }
 
     /// "virtio-blk" of "virtio-blk-device" and of "virtio-blk-pci".
@@ -117,7 +127,7 @@ final class PeripheralAssembly {
 
     private func makeVirtio(_ stem: String, _ device: DeviceConfig, _ option: String, _ ports: inout [Port]) throws -> any VirtioDevice {
         switch stem {
-        case "virtio-blk": return makeDisk(try takeDisk(device, option), serial: device["serial"] ?? "")
+        case "virtio-blk": return makeDisk(try takeDisk(device, option), serial: device["serial"] ?? "", queues: device["num-queues"].flatMap { Int($0) } ?? 1)
         case "virtio-net": return try makeNetworkCard(device, option)
         case "virtio-9p": return try makeFolder(device, option)
         case "virtio-rng": return VirtioEntropy(name: unique("virtio-rng"), source: config.entropySource(stream: UInt64(counters["virtio-rng", default: 0])))
@@ -178,6 +188,15 @@ final class PeripheralAssembly {
         }
     }
 
+    private var bootIndices: Set<UInt64> = []
+
+    private func boot(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> (index: UInt64, node: String)? {
+        guard let text = device["bootindex"] else { return nil }
+        guard let index = UInt64(text) else { throw ConfigError("\(option),bootindex=\(text)", "write a number from 0 on") }
+        guard bootIndices.insert(index).inserted else { throw ConfigError("\(option),bootindex=\(text)", "another device has that index") }
+        return (index, device.driver.contains("-net-") ? "ethernet-phy@0" : "disk@0,0")
+    }
+
     /// "virtio-blk0", "virtio-blk1", …
     private func unique(_ stem: String) -> String {
         let index = counters[stem, default: 0]
@@ -200,10 +219,10 @@ final class PeripheralAssembly {
         return index
     }
 
-    private func makeDisk(_ index: Int, serial: String) -> VirtioBlock {
+    private func makeDisk(_ index: Int, serial: String, queues: Int = 1) -> VirtioBlock {
         let name = unique("virtio-blk")
         disks[index].user = name
-        let block = VirtioBlock(name: name, disk: disks[index].backend, serial: serial)
+        let block = VirtioBlock(name: name, disk: disks[index].backend, serial: serial, queues: queues)
         block.hostErrorHandler = hostErrorHandler(name, index)
         return block
     }
@@ -225,10 +244,9 @@ final class PeripheralAssembly {
     /// Brings what the guest wrote to the host's disks.
     func flush() throws {
         var failure: ConfigError?
-        for disk in disks where !disk.backend.isReadOnly {
-            disk.backend.drain()
+        for disk in disks {
             do throws(HostError) {
-                try disk.backend.perform(.flush)
+                try disk.drive.close()
             } catch {
                 failure = failure ?? ConfigError("-drive file=\(disk.config.file)", "flushing it failed: \(error)")
             }
@@ -239,13 +257,47 @@ final class PeripheralAssembly {
     /// Writes what `snapshot=on` disks have changed to their images.
     func commitSnapshots() throws {
         for disk in disks {
-            guard let overlay = disk.backend as? SnapshotOverlay else { continue }
             do throws(DiskError) {
-                try overlay.commit()
+                try disk.drive.commit()
             } catch {
                 throw ConfigError("-drive file=\(disk.config.file)", "committing its changes failed: \(error)")
             }
         }
+    }
+
+    // MARK: Flash
+
+    /// The images behind a board's banks of flash memory, nil where there is none. Call it before `makeDevices`.
+    func flashImages(banks: Int) throws(ConfigError) -> [(any BlockBackend)?] {
+        var images = [(any BlockBackend)?](repeating: nil, count: banks)
+        for index in disks.indices where disks[index].config.interface == .pflash {
+            let drive = disks[index].config
+            let option = "-drive if=pflash,file=\(drive.file)"
+            guard let bank = drive.unit ?? images.firstIndex(where: { $0 == nil }), images.indices.contains(bank) else {
+                throw ConfigError(option, "the board has \(banks) banks of flash memory, units 0 to \(banks - 1)")
+            }
+            guard images[bank] == nil else { throw ConfigError(option, "unit=\(bank) is already taken by another drive") }
+            images[bank] = try flashImage(index, bank, option)
+        }
+        for (bank, id) in config.flashDrives.sorted(by: { $0.key < $1.key }) {
+            let option = "-machine pflash\(bank)=\(id)"
+            guard let index = disks.firstIndex(where: { $0.config.id == id }) else { throw ConfigError(option, "there is no -drive with id=\(id)") }
+            guard disks[index].config.interface == .none, disks[index].user == nil else { throw ConfigError(option, "that drive has another use; give it if=none") }
+            guard images[bank] == nil else { throw ConfigError(option, "-drive if=pflash,unit=\(bank) is already there") }
+            images[bank] = try flashImage(index, bank, option)
+        }
+        return images
+    }
+
+    private func flashImage(_ index: Int, _ bank: Int, _ option: String) throws(ConfigError) -> any BlockBackend {
+        let image = disks[index].backend
+        guard image.size == PFlash.size else {
+            throw ConfigError(
+                option, "a bank of flash memory has \(PFlash.size >> 20) MiB, and the image \(image.size) bytes; "
+                    + (image.size < PFlash.size ? "truncate -s \(PFlash.size >> 20)M extends a raw one" : "it is not made for this board"))
+        }
+        disks[index].user = "pflash\(bank)"
+        return image
     }
 
     // MARK: Network

@@ -14,7 +14,7 @@ protocol Subcommand {
 @main
 enum Emulate {
     /// All subcommands; the first is the one meant when none is named.
-    static var subcommands: [any Subcommand.Type] { [RunCommand.self, DebugCommand.self, BenchCommand.self] }
+    static var subcommands: [any Subcommand.Type] { [RunCommand.self, DebugCommand.self, BenchCommand.self, DiskCommand.self] }
 
     static func main() {
         HostStartup.openStandardDescriptors()

@@ -23,6 +23,10 @@ extension RunCommand {
         Row(["machine", "M"], "NAME[,PROPERTY=…]",
             help: "the board ('-machine help' lists them; default: virt)\n"
                 + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
+                + "aia=none|aplic|aplic-imsic: a PLIC, an APLIC, or an APLIC with IMSICs (virt; default: none)\n"
+                + "aia-guests=N: interrupt files of a hart for its guests, 0 to 7 (virt with aia=aplic-imsic; default: 0)\n"
+                + "acpi=on|off: ACPI tables for UEFI firmware (virt; default: on, off with aia=)\n"
+                + "pflash0=ID, pflash1=ID: contents of the banks of flash memory, a -drive if=none (virt)\n"
                 + "accel=jit|tcg|interp|lockstep: as -accel\n"
                 + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in
             try setMachine(&options, use)
@@ -39,6 +43,7 @@ extension RunCommand {
         Row(["m"], "[size=]SIZE",
             help: "guest memory in MiB, or with a unit: k, M, G, T (default: 128M)") { options, use throws(CommandEnd) in
             options.config.memory = try RunCommand.memory(use)
+            options.isMemoryGiven = true
         },
         Row(["global"], "DRIVER.PROPERTY=VALUE",
             help: "virtio-mmio.force-legacy=true|false: transports speak virtio 0.9 or 1.2 (default: true, as in QEMU)") {
@@ -57,8 +62,10 @@ extension RunCommand {
     private static func setMachine(_ options: inout RunOptions, _ use: OptionUse) throws(CommandEnd) {
         let properties = [
             Property("type", .text, "the board"), Property("aclint", .bool, "ACLINT"), Property("dumpdtb", .text, "FILE"),
-            Property("accel", .choice(accelerators), "as -accel"), Property("acpi", .choice(["off"]), "this board has no ACPI tables"),
-            Property("aia", .choice(["none"]), "this board has a PLIC"),
+            Property("accel", .choice(accelerators), "as -accel"), Property("acpi", .bool, "ACPI tables"),
+            Property("pflash0", .text, "ID"), Property("pflash1", .text, "ID"),
+            Property("aia", .choice(InterruptControllers.allCases.map(\.rawValue)), "virt: the advanced interrupt architecture instead of a PLIC"),
+            Property("aia-guests", .number(0...7), "virt: interrupt files of a hart for its guests, with aia=aplic-imsic"),
         ]
         if ["help", "?"].contains(use.value) {
             throw .answered("Supported machines are:\n" + columns(BoardKind.allCases.map { ($0.rawValue, $0.summary) }, width: 21))
@@ -75,6 +82,10 @@ extension RunCommand {
         }
         if let name = list["accel"] { options.config.engine = engine(name) }
         if let value = list.bool("aclint") { options.config.hasACLINT = value }
+        if let name = list["aia"], let value = InterruptControllers(rawValue: name) { options.config.interrupts = value }
+        if let value = list.number("aia-guests") { options.config.guestFiles = Int(value) }
+        if let value = list.bool("acpi") { options.config.hasACPI = value }
+        for bank in 0..<2 { if let id = list["pflash\(bank)"] { options.config.flashDrives[bank] = id } }
         if let file = list["dumpdtb"] {
             if file.isEmpty { throw use.failed("dumpdtb needs a file name") }
             options.config.deviceTreeDump = file
@@ -187,6 +198,24 @@ extension RunCommand {
         Row(["dtb"], "FILE", help: "device tree to use instead of the board's own") { options, use throws(CommandEnd) in
             options.config.deviceTree = try path(use)
         },
+        Row(["boot"], "PROPERTY=…[,PROPERTY=…]",
+            help: "for firmware in flash memory:\n" + FirmwareOptions.bootProperties.map { "\($0.usage): \($0.help)" }.joined(separator: "\n")) {
+            options, use throws(CommandEnd) in
+            options.config.boot = try FirmwareOptions.boot(use)
+        },
+        Row(["fw_cfg"], "[name=]NAME,file=FILE | string=TEXT", help: "a file for firmware and guest in the firmware-configuration device") {
+            options, use throws(CommandEnd) in
+            options.config.firmwareFiles.append(try FirmwareOptions.file(use))
+        },
+        Row(["smbios"], "file=FILE | type=N[,FIELD=…]",
+            help: "an SMBIOS structure from a file, or fields of one:\n"
+                + SMBIOSFields.fields.sorted { $0.key < $1.key }.map { "type=\($0.key): \($0.value.joined(separator: ", "))" }.joined(separator: "\n")) {
+            options, use throws(CommandEnd) in
+            try FirmwareOptions.smbios(use, &options.config)
+        },
+        Row(["uuid"], "UUID", help: "the system's UUID in its SMBIOS tables") { options, use throws(CommandEnd) in
+            options.config.uuid = try FirmwareOptions.uuid(use, use.value)
+        },
     ]
 
     private static func path(_ use: OptionUse) throws(CommandEnd) -> String {
@@ -202,8 +231,18 @@ extension RunCommand {
             options, use throws(CommandEnd) in
             options.config.drives.append(try DriveOptions.drive(use))
         },
-        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "raw disk image as a virtio disk") { options, use throws(CommandEnd) in
+        Row(["blockdev"], "driver=DRIVER,node-name=NAME[,PROPERTY=…]",
+            help: "a node of a graph of disk images for -device …,drive=NAME, also as a JSON object (docs/storage.md)\n"
+                + "DRIVER: " + BlockdevNode.drivers.joined(separator: ", ")) { options, use throws(CommandEnd) in
+            options.blockdevs.append(try BlockdevNode.parse(use))
+        },
+        Row(["hda", "hdb", "hdc", "hdd"], "FILE", help: "disk image as a virtio disk") { options, use throws(CommandEnd) in
             options.config.drives.append(DriveConfig(file: try path(use)))
+        },
+        Row(["pflash"], "FILE", help: "contents of the next bank of flash memory, as -drive if=pflash (docs/uefi.md)") { options, use throws(CommandEnd) in
+            var drive = DriveConfig(file: try path(use))
+            drive.interface = .pflash
+            options.config.drives.append(drive)
         },
         Row(["cdrom"], "FILE", help: "image as a read-only virtio disk") { options, use throws(CommandEnd) in
             var drive = DriveConfig(file: try path(use))
@@ -221,7 +260,8 @@ extension RunCommand {
         Row(["device"], "DRIVER[,PROPERTY=…]",
             help: "add a device ('-device help' lists them, '-device DRIVER,help' a driver's properties)") {
             options, use throws(CommandEnd) in
-            options.config.devices.append(try Devices.parse(use))
+            let device = try Devices.parse(use)
+            if device.driver == "loader" { options.config.loads.append(device) } else { options.config.devices.append(device) }
         },
         Row(["netdev"], "user|stream|dgram|socket|tap,id=ID[,PROPERTY=…]",
             help: "a network for a -device …,netdev=ID\nuser: through the host's own connections\n"
@@ -435,10 +475,9 @@ extension RunCommand {
     /// QEMU's options that are refused by name instead of as unknown.
     private static let missingOptions: [String: String] = [
         "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
-        "vnc": "the console is on -serial", "loadvm": "", "boot": "give the kernel with -kernel", "numa": "",
-        "blockdev": "use -drive", "semihosting": "", "semihosting-config": "", "fw_cfg": "", "uuid": "", "smbios": "",
+        "vnc": "the console is on -serial", "loadvm": "", "numa": "", "semihosting": "", "semihosting-config": "",
         "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
-        "readconfig": "", "pflash": "use -bios or -kernel", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
+        "readconfig": "", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
         "incoming": "", "plugin": "", "action": "use -no-reboot", "no-shutdown": "",
         "enable-kvm": "guests run in software only", "singlestep": "", "option-rom": "", "tb-size": "use -accel jit,tb-size=MiB", "k": "",
         "add-fd": "", "set": "", "msg": "", "only-migratable": "", "mem-path": "", "mem-prealloc": "", "full-screen": "", "tpmdev": "",

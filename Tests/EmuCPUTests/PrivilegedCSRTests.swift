@@ -18,13 +18,14 @@ import Testing
         Rule(.senvcfg, ones: 0x3_0000_00f5),
         Rule(.menvcfg, ones: 0xf800_0003_0000_00fd),
         Rule(.sstateen0, .sstateen1, .sstateen2, .sstateen3, ones: 0),
-        Rule(.mstateen0, ones: 0xd080_0000_0000_0000),
+        Rule(.mstateen0, ones: 0xd880_0000_0000_0000),
         Rule(.mstateen1, .mstateen2, .mstateen3, ones: 0x8000_0000_0000_0000),
         Rule(.sscratch, .mscratch, .scause, .mcause, .stval, .mtval, .stimecmp, ones: .max),
         Rule(.sepc, .mepc, ones: .max - 1),
         // No delegation of misaligned jumps (they cannot happen with C), M-mode calls and reserved causes.
         Rule(.medeleg, ones: 0x4_b3fe),
         Rule(.mideleg, ones: 0x2222), Rule(.mie, ones: 0x2aaa), Rule(.mip, ones: 0x2222),
+        Rule(.mvien, ones: 0x2202), Rule(.mvip, ones: 0x2222),
         Rule(.mcountinhibit, ones: 0xffff_fffd),
         Rule(.mcyclecfg, .minstretcfg, ones: 0x7000_0000_0000_0000),
         Rule(.siselect, .miselect, ones: 0xfff), Rule(.srmcfg, ones: 0x0fff_0fff), Rule(.mtval2, ones: .max),
@@ -54,11 +55,21 @@ import Testing
         (0..<count).compactMap { RVCSR(rawValue: first.rawValue + $0) }
     }
 
-    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), mseccfg (sticky), seed, and aliases.
+    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), mseccfg (sticky), seed, aliases,
+    /// and what leads to interrupt files.
     static let elsewhere: [RVCSR] = [
-        .pmpcfg0, .satp, .sie, .sip, .misa, .mseccfg, .seed, .scountinhibit,
+        .pmpcfg0, .satp, .sie, .sip, .misa, .mseccfg, .seed, .scountinhibit, .mtopei, .stopei,
         .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6,
     ]
+
+    /// An interrupt file that holds nothing.
+    private final class EmptyFile: InterruptFile {
+        let top: UInt64 = 0
+        func read(_ selector: UInt64) -> UInt64 { 0 }
+        func write(_ selector: UInt64, _ value: UInt64) {}
+        func claim() {}
+        func detachedCopy() -> any InterruptFile { self }
+    }
 
     @Test func everyWritableCSRHoldsItsLegalBits() throws {
         let hart = try TestHart("max", openPMP: false)
@@ -111,10 +122,16 @@ import Testing
         hart[.mstateen2] = .max
         hart[.mstateen3] = .max
         hart[.menvcfg] = .max
+        hart[.senvcfg] = .max
+        // Interrupt files, and a register of them selected, to which one alias of each kind leads.
+        (hart.cpu.machineFile, hart.cpu.supervisorFile) = (EmptyFile(), EmptyFile())
+        hart[.mstateen0] = .max
+        (hart[.miselect], hart[.siselect]) = (0x70, 0x70)
+        let hidden: [RVCSR] = [.seed, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6]
         for number in 0..<4096 as Range<UInt16> {
             for mode in Mode.all {
                 hart.cpu.privilege = mode
-                let exists = RVCSR(rawValue: number) != nil && mode >= UInt8(number >> 8 & 3)
+                let exists = RVCSR(rawValue: number).map { !hidden.contains($0) } ?? false && mode >= UInt8(number >> 8 & 3)
                 #expect((hart.csr(.csrrs, number) != nil) == exists, "\(String(number, radix: 16)) in mode \(mode)")
             }
         }
@@ -122,7 +139,10 @@ import Testing
 
     @Test(arguments: [
         ("f=off", [.fflags, .frm, .fcsr]), ("zicntr=off", [.cycle, .time, .instret]), ("zihpm=off", numbered(.hpmcounter3, 29)),
-        ("sstc=off", [.stimecmp]), ("sscofpmf=off", [.scountovf]), ("smstateen=off", numbered(.mstateen0, 4)),
+        ("sstc=off", [.stimecmp]), ("ssaia=off", [.stopei, .stopi, .mtopei, .mtopi, .mvien, .mvip]),
+        ("ssaia=off,sscsrind=off", [.siselect, .sireg, .sireg2, .miselect, .mireg, .mireg2]), ("ssccfg=off", [.scountinhibit]), ("ssqosid=off", [.srmcfg]),
+        ("smcntrpmf=off", [.mcyclecfg, .minstretcfg]), ("ssdbltrp=off", [.mtval2]), ("zicfiss=off", [.ssp]), ("zkr=off", [.seed]),
+        ("sscofpmf=off", [.scountovf]), ("smstateen=off", numbered(.mstateen0, 4)),
         ("ssstateen=off", numbered(.mstateen0, 4) + numbered(.sstateen0, 4)),
     ] as [(String, [RVCSR])])
     func absentExtensionsHaveNoCSRs(option: String, absent: [RVCSR]) throws {

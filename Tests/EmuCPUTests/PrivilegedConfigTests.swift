@@ -15,9 +15,10 @@ import Testing
     }
 
     @Test func modelsDifferInWhatIsNew() throws {
-        let vectors: [RVExtension] = [.v, .zvfh, .zvfhmin]
+        // Vectors, and what needs interrupt files on the board.
+        let optional: [RVExtension] = [.v, .zvfh, .zvfhmin, .smaia, .ssaia]
         #expect(try RVConfig.parse("MAX").extensions.members == RVExtension.allCases.filter { $0 != .svade })
-        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { $0 != .svade && !vectors.contains($0) })
+        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { $0 != .svade && !optional.contains($0) })
     }
 
     @Test func vectorRegistersHaveTheLengthAskedFor() throws {
@@ -33,7 +34,7 @@ import Testing
     @Test func isaStringNamesThePartsOfV() throws {
         let config = try RVConfig.parse("max,vlen=512")
         #expect(config.isaString.hasPrefix("rv64imafdcv_zic64b_"))
-        #expect(config.isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smcdeleg_"))
+        #expect(config.isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smaia_smcdeleg_"))
         #expect(config.misa >> 21 & 1 == 1)
         #expect(try RVConfig.parse("rv64").misa >> 21 & 1 == 0)
         #expect(try RVConfig.parse("rv64,v=on,vlen=128").isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvl32b_zvl64b_zvl128b_smcdeleg_"))

@@ -219,7 +219,7 @@ import Testing
         let hart = try TestHart()
         let leaf = Self.map(hart, 0x1000, leaf: Self.entry(0x8008_0000, 0x0f))
         let ops = [DecodedOp(.addi), DecodedOp(.blockEnd)]
-        _ = ops.withUnsafeBufferPointer { hart.cache.insert(leaf & ~7, $0, byteLength: 4, secondPage: 0) }
+        _ = ops.withUnsafeBufferPointer { hart.cache.insert(leaf & ~7, mode: 0, $0, byteLength: 4, secondPage: 0) }
         _ = Self.walk(hart, 0x1000)
         #expect(hart.cache.blocksInvalidated == 1)
     }

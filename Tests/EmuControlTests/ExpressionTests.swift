@@ -62,5 +62,6 @@ import Testing
     func nesting() {
         #expect(throws: DebugError.self) { try guest.session.evaluate(String(repeating: "(", count: 100_000)) }
         #expect(throws: DebugError.self) { try guest.session.evaluate(String(repeating: "-", count: 100_000) + "1") }
+        #expect(throws: DebugError.self) { try guest.session.evaluate(String(repeating: "1+", count: 100_000) + "1") }
     }
 }

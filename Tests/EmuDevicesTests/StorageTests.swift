@@ -80,7 +80,7 @@ extension BlockBackend {
 
     @Test func unusableDisksAreRefusedWithTheirNameAndTheFix() throws {
         let missing = message { _ = try RawImage(path: "/tmp/no-such-disk.img") }
-        #expect(missing.contains("'/tmp/no-such-disk.img'") && missing.contains("no such file") && missing.contains("truncate"))
+        #expect(missing.contains("'/tmp/no-such-disk.img'") && missing.contains("no such file") && missing.contains("emulate disk create"))
         for readOnly in [true, false] {
             let directory = message { _ = try RawImage(path: "/tmp", readOnly: readOnly) }
             #expect(directory.contains("'/tmp' is a directory"))

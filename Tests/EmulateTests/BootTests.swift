@@ -47,6 +47,21 @@ struct BootTests {
         #expect(text.contains("run: exit 0"))
     }
 
+    /// Devices and harts interrupt each other through whatever controllers there are.
+    @Test(arguments: [
+        ("virt,aia=aplic", "", "aplic"), ("virt,aia=aplic-imsic,aclint=on,aia-guests=3", "", "imsic"), ("virt,aclint=on", "", "plic"),
+        ("virt,aia=aplic-imsic", "fw_dynamic.bin", "imsic"),
+    ])
+    func everyInterruptControllerServes(machine: String, firmware: String, name: String) throws {
+        let text = try run(
+            "echo harts $(nproc); grep -i -m1 -oE 'aplic|imsic|plic' /proc/interrupts | tr A-Z a-z; awk '/ttyS0/ { print \"serial\", ($2 + $3 > 0) }' /proc/interrupts",
+            "-machine", machine, "-smp", "2", "-bios", firmware.isEmpty ? "default" : guest.path(firmware))
+        #expect(text.contains("harts 2\r\n"))
+        #expect(text.contains("\(name)\r\n") || text.contains("-\(name)"))
+        #expect(text.contains("serial 1\r\n"), "\(text)")
+        #expect(text.contains("run: exit 0"))
+    }
+
     @Test func openSBIRunsAsFirmware() throws {
         let text = try run("echo harts $(nproc)", "-smp", "2", "-bios", guest.path("fw_dynamic.bin"))
         #expect(text.contains("OpenSBI v"))
@@ -143,6 +158,41 @@ struct BootTests {
             "-global", "virtio-mmio.force-legacy=false", "-drive", "file=\(image),format=raw,if=none,id=d", "-device", "virtio-blk-device,drive=d")
         #expect(text.contains("1048576\r\n"))
         #expect(try Data(contentsOf: URL(filePath: image)).prefix(65536).allSatisfy { $0 == 0x41 })
+    }
+
+    /// Killed without warning at some moment of its writes, a qcow2 image passes its check and holds every block the guest saw flushed.
+    @Test func aQcow2ImageSurvivesAKillWithAllThatWasFlushed() throws {
+        let image = directory.path("disk.qcow2")
+        let create = try Subprocess(["disk", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", image, "64M"])
+        #expect(create.wait() == .code(0))
+        let script = Data(
+            """
+            i=0
+            while true; do
+                printf 'block%06d' $i | dd of=/dev/vda bs=4096 seek=$((i*37%16000)) conv=notrunc,fsync 2>/dev/null && echo flushed $i
+                i=$((i+1))
+            done
+            """.utf8
+        ).base64EncodedString()
+        let machine = try boot(["-drive", "file=\(image)"], append: "console=ttyS0 run=\(script)")
+        let isWriting = machine.waitFor("flushed 20\r\n", seconds: Self.patience)
+        #expect(isWriting)
+        usleep(UInt32.random(in: 0..<500_000))
+        machine.signal(SIGKILL)
+        _ = machine.outputToEnd()
+        let last = machine.text.matches(of: /flushed (\d+)\r\n/).last.flatMap { Int($0.1) } ?? 0
+        let check = try Subprocess(["disk", "check", "--output=json", image])
+        // Space that got lost is no damage.
+        let report = check.outputToEnd()
+        #expect(!report.contains("corruptions") && report.contains("\"check-errors\": 0"), "\(report)")
+        let raw = directory.path("disk.raw")
+        let convert = try Subprocess(["disk", "convert", image, raw])
+        #expect(convert.wait() == .code(0))
+        let bytes = try Data(contentsOf: URL(filePath: raw))
+        for number in 0...last {
+            let offset = number * 37 % 16000 * 4096
+            #expect(bytes[offset..<offset + 11] == Data("block\(String(number + 1_000_000).dropFirst())".utf8))
+        }
     }
 
     /// Killed without warning, the image holds all the guest flushed.

@@ -283,13 +283,10 @@ import emulate
         #expect(try recognise(image(1 << 20, [(0x438, [0x53, 0xef])])) == .disk("an ext2, ext3 or ext4 file system"))
         #expect(try recognise(image(1 << 20, [(0x8001, Array("CD001".utf8))])) == .disk("an ISO 9660 image"))
         #expect(try recognise(image(1 << 20, [])) == .disk("a blank disk image"))
+        #expect(try recognise([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3]) == .disk("a qcow2 disk image"))
     }
 
     @Test func otherFilesAreNamedWithTheRemedy() throws {
-        guard case .other("a qcow2 disk image", _) = try recognise([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3]) else {
-            Issue.record("qcow2 not recognised")
-            return
-        }
         guard case .other("a device tree", _) = try recognise([0xd0, 0x0d, 0xfe, 0xed]) else {
             Issue.record("device tree not recognised")
             return
@@ -314,9 +311,37 @@ import emulate
     @Test func aDiskAloneNeedsSomethingThatBootsIt() throws {
         let disk = try directory.file("disk.img", image(1 << 20, [(510, [0x55, 0xaa])]))
         var alone = try RunOptions.parse([disk])
-        #expect(throws: CommandEnd.self) { try alone.recognisePath() }
+        alone.findFirmware = { nil }
+        do throws(CommandEnd) {
+            try alone.recognisePath()
+            Issue.record("accepted")
+        } catch {
+            guard case .failed(let problem) = error else { throw error }
+            #expect(problem.description.contains("'apt install qemu-efi-riscv64'"))
+        }
         var withKernel = try RunOptions.parse(["-kernel", "Image", disk, "-hda", "other"])
         try withKernel.recognisePath()
         #expect(withKernel.config.drives.map(\.file) == [disk, "other"])
+    }
+
+    @Test func aDiskAloneIsBootedByFirmwareOfTheHost() throws {
+        let disk = try directory.file("disk.img", image(1 << 20, [(510, [0x55, 0xaa])]))
+        let description = """
+            {"mapping": {"device": "flash", "executable": {"filename": "\(disk)", "format": "raw"},
+             "nvram-template": {"filename": "\(disk)", "format": "raw"}}, "targets": [{"architecture": "riscv64", "machines": ["virt"]}]}
+            """
+        try FileManager.default.createDirectory(atPath: directory.path("usr/share/qemu/firmware"), withIntermediateDirectories: true)
+        _ = try directory.file("usr/share/qemu/firmware/a.json", Array(description.replacingOccurrences(of: directory.url.path, with: "").utf8))
+        let root = directory.url.path
+        var alone = try RunOptions.parse([disk, "-snapshot"])
+        alone.findFirmware = { UEFIFirmware.find(root: root) }
+        try alone.recognisePath()
+        try alone.refuseNothingToRun()
+        #expect(alone.config.memory == 2 << 30)
+        #expect(alone.config.drives.map(\.interface) == [.virtio, .pflash, .pflash] && alone.config.drives.map(\.unit) == [nil, 0, 1])
+        var small = try RunOptions.parse([disk, "-snapshot", "-m", "512M"])
+        small.findFirmware = alone.findFirmware
+        try small.recognisePath()
+        #expect(small.config.memory == 512 << 20)
     }
 }

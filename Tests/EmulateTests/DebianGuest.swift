@@ -6,6 +6,12 @@ struct DebianGuest {
     /// True when the user asked for the tests that need no download.
     static var isLeftOut: Bool { ProcessInfo.processInfo.environment["EMULATE_OFFLINE"] != nil }
 
+    /// Where the scripts in Tests/Guests put what they make.
+    static var cache: String {
+        let environment = ProcessInfo.processInfo.environment
+        return environment["EMULATE_CACHE"] ?? (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache") + "/emulate"
+    }
+
     private let folder: String
     var image: String { path("Image") }
     var initrd: String { path("initrd.gz") }
@@ -15,9 +21,7 @@ struct DebianGuest {
     }
 
     init() throws {
-        let environment = ProcessInfo.processInfo.environment
-        let cache = environment["EMULATE_CACHE"] ?? (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache") + "/emulate"
-        folder = cache + "/debian-13-riscv64"
+        folder = Self.cache + "/debian-13-riscv64"
         guard FileManager.default.fileExists(atPath: folder + "/stamp") else {
             throw Missing(description: "no guest in \(folder): run 'make guest', or set EMULATE_OFFLINE to leave these tests out")
         }

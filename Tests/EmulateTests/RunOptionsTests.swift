@@ -6,6 +6,26 @@ import Testing
 import emulate
 
 @Suite struct RunOptionsTests {
+    @Test func blockdevNodesBecomeTheDrivesNobodyElseUses() throws {
+        let written = [
+            ["-blockdev", "driver=file,node-name=f,filename=a.qcow2,locking=off", "-blockdev", "qcow2,node-name=d,file=f,discard=unmap,lazy-refcounts=on,backing="],
+            ["-blockdev", "driver=qcow2,node-name=d,file.driver=file,file.filename=a.qcow2,file.locking=off,discard=unmap,lazy-refcounts=on,backing="],
+            ["-blockdev", #"{"driver":"qcow2","node-name":"d","file":{"driver":"file","filename":"a.qcow2","locking":"off"},"discard":"unmap","lazy-refcounts":true,"backing":null}"#],
+        ]
+        for arguments in written {
+            let options = try RunOptions.parse(["-kernel", "k"] + arguments + ["-device", "virtio-blk-device,drive=d"])
+            var expected = DriveConfig(file: "a.qcow2")
+            expected.format = .qcow2
+            expected.id = "d"
+            expected.interface = .none
+            expected.isLocked = false
+            expected.settings.discards = true
+            expected.lazyRefcounts = true
+            expected.backing = .none
+            #expect(options.config.drives == [expected])
+        }
+    }
+
     @Test func withoutOptionsTheMachineIsQEMUsAndTheConsoleIsOnTheTerminal() throws {
         let options = try parse()
         #expect(options.config.board == .virt)
@@ -141,6 +161,28 @@ import emulate
         #expect(try RunOptions.parse(arguments + ["-S"]).startsPaused)
     }
 
+    // MARK: Firmware
+
+    @Test func flashMemoryIsFilledByDrives() throws {
+        let config = try parse("-drive", "if=pflash,unit=1,file=vars.fd", "-pflash", "code.fd", "-M", "virt,acpi=off").config
+        #expect(config.drives.map(\.interface) == [.pflash, .pflash] && config.drives.map(\.unit) == [1, nil])
+        #expect(config.startsInFlash && config.hasACPI == false)
+        #expect(try !parse("-drive", "if=pflash,unit=1,file=vars.fd").config.startsInFlash)
+        let named = try parse("-drive", "if=none,id=code,file=code.fd", "-machine", "virt,pflash0=code").config
+        #expect(named.flashDrives == [0: "code"] && named.startsInFlash && named.hasACPI == nil)
+    }
+
+    @Test func firmwareIsToldWhatTheOptionsSay() throws {
+        let config = try parse(
+            "-boot", "menu=on,splash-time=3000,strict=on", "-fw_cfg", "opt/a,string=x,,y", "-fw_cfg", "name=opt/b,file=f", "-smbios", "type=11,value=a,value=b",
+            "-smbios", "file=s.bin", "-smbios", "type=1,product=P,uuid=00010203-0405-0607-0809-0a0b0c0d0e0f", "-device", "loader,addr=0x80000000,cpu-num=0").config
+        #expect(config.boot.hasMenu && config.boot.isStrict && config.boot.menuWait == 3000 && config.boot.retryDelay == nil)
+        #expect(config.firmwareFiles == [FirmwareFile(name: "opt/a", contents: .text("x,y")), FirmwareFile(name: "opt/b", contents: .file("f"))])
+        #expect(config.smbios.map(\.type) == [11, 1] && config.smbios[0].properties.map(\.value) == ["a", "b"] && config.smbios[1].properties.map(\.name) == ["product"])
+        #expect(config.smbiosFiles == ["s.bin"] && config.uuid == (0..<16).map { UInt8($0) })
+        #expect(config.loads.count == 1 && config.devices.isEmpty)
+    }
+
     // MARK: Bad values
 
     @Test(arguments: [
@@ -153,17 +195,25 @@ import emulate
         (["-smp", "2,maxcpus=4"], "-smp: maxcpus=4: harts cannot be added later, so it must equal cpus (2)"),
         (["-machine", "vrt"], "-machine: unknown machine 'vrt'; did you mean 'virt'?; '-machine help' lists them all"),
         (["-machine", "virt,dumpdbt=x"],
-         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, aia"),
+         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, pflash0, pflash1, aia, aia-guests"),
         (["-machine", "virt,aclint=maybe"], "-machine: aclint=maybe: 'maybe' is not on or off"),
         (["-machine", "virt,"], "-machine: there is an empty property (a comma too many)"),
         (["-drive", "fil=x"],
-         "-drive: unknown property 'fil'; did you mean 'file'?; known are file, format, if, id, readonly, read-only, snapshot, media, cache"),
+         "-drive: unknown property 'fil'; did you mean 'file'?; known are file, format, if, unit, id, snapshot, media, cache, file.locking, force-share, readonly, read-only, discard, detect-zeroes, cache.direct, cache.no-flush, aio, lazy-refcounts"),
         (["-drive", "if=none,id=a"], "-drive: needs file=PATH"),
         (["-drive", "file=x,if=none"],
          "-drive: if=none needs an id, or nothing can use the drive: add id=hd0 and -device virtio-blk-pci,drive=hd0"),
-        (["-drive", "file=x,if=ide"], "-drive: if=ide: 'ide' is not one of none, virtio"),
-        (["-drive", "file=x,format=qcow2"], "-drive: format=qcow2: 'qcow2' is not one of raw"),
-        (["-drive", "file=x,if=virto"], "-drive: if=virto: 'virto' is not one of none, virtio; did you mean 'virtio'?"),
+        (["-drive", "file=x,if=ide"], "-drive: if=ide: 'ide' is not one of none, virtio, pflash"),
+        (["-drive", "file=x,format=vmdk"], "-drive: format=vmdk: 'vmdk' is not one of raw, qcow2"),
+        (["-drive", "file=x,detect-zeroes=unmap"], "-drive: detect-zeroes=unmap needs discard=unmap"),
+        (["-drive", "file=x,force-share=on"], "-drive: force-share=on needs readonly=on"),
+        (["-blockdev", "node-name=a"], "-blockdev: needs driver=, one of file, host_device, raw, qcow2"),
+        (["-blockdev", "driver=qcow,node-name=a"], "-blockdev: unknown driver 'qcow'; did you mean 'qcow2'?; there are file, host_device, raw, qcow2"),
+        (["-blockdev", "driver=file,filename=x"], "-blockdev: needs a node-name, or nothing can use it"),
+        (["-blockdev", "driver=qcow2,node-name=a,file=b"], "-blockdev: there is no -blockdev with node-name=b"),
+        (["-blockdev", "driver=raw,node-name=a,file=b", "-blockdev", "driver=raw,node-name=b,file=a"], "-blockdev: nodes refer to each other in a ring"),
+        (["-blockdev", "{\"driver\":"], "-blockdev: it is not a JSON object"),
+        (["-drive", "file=x,if=virto"], "-drive: if=virto: 'virto' is not one of none, virtio, pflash; did you mean 'virtio'?"),
         (["-drive", "file=x,id"], "-drive: property 'id' needs a value: id=TEXT"),
         (["-drive", "file=x,id=a", "-drive", "file=y,id=a"], "-drive: the id 'a' is given twice"),
         (["-device", "virtio-blkk,drive=a"],
@@ -208,6 +258,19 @@ import emulate
         (["-gdb", "tcp::1,server=off"],
          "-gdb: 'server=off' is not possible: the stub listens (server=on) and the guest does not wait for a client (wait=off); -S makes it wait"),
         (["-kernel", ""], "-kernel: needs the name of a file"),
+        (["-drive", "file=x,unit=1"], "-drive: unit is for if=pflash"),
+        (["-drive", "file=x,if=pflash,unit=2"], "-drive: unit=2: '2' is not a number from 0 to 1"),
+        (["-drive", "file=x,if=none,id=code", "-machine", "pflash0=cod"],
+         "-machine: pflash0=cod: there is no -drive with id 'cod'; did you mean 'code'?"),
+        (["-boot", "menu=maybe"], "-boot: menu=maybe: 'maybe' is not on or off"),
+        (["-fw_cfg", "string=x"], "-fw_cfg: needs name=NAME"),
+        (["-fw_cfg", "opt/x"], "-fw_cfg: needs either file=FILE or string=TEXT"),
+        (["-fw_cfg", "opt/x,file=a,string=b"], "-fw_cfg: needs either file=FILE or string=TEXT"),
+        (["-smbios", "type=99"], "-smbios: needs file=FILE, or type=N with N one of 0, 1, 2, 3, 4, 11, 17"),
+        (["-smbios", "type=1,serail=x"],
+         "-smbios: unknown property 'serail' of type=1; did you mean 'serial'?; known are type, uefi, manufacturer, product, version, serial, uuid, sku, family"),
+        (["-uuid", "1234"], "-uuid: '1234' is not a UUID such as 4c4c4544-0042-4a10-8056-b7c04f313533"),
+        (["-device", "loader,data-len=9"], "-device: data-len=9: '9' is not a number from 1 to 8"),
     ] as [([String], String)])
     func badValuesAreRefusedWithTheRemedy(arguments: [String], message: String) {
         let outcome: String

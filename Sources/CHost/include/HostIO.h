@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 /// ppoll(2) without a signal mask; a negative timeout waits for ever. Returns the number of ready descriptors.
 int host_ppoll(struct pollfd *descriptors, size_t count, int64_t nanoseconds);
@@ -28,6 +29,24 @@ int host_zero_range(int descriptor, int64_t offset, int64_t length);
 
 /// Takes an open-file-description lock on one byte (F_OFD_SETLK), without waiting: shared (0), exclusive (1), none (-1).
 int host_lock_byte(int descriptor, int64_t offset, int exclusive);
+
+/// Whether an open file description other than the caller's holds any lock on the byte (F_OFD_GETLK): 1, 0, or -1 with errno set.
+int host_lock_is_held(int descriptor, int64_t offset);
+
+/// O_DIRECT, which needs _GNU_SOURCE.
+int host_direct_flag(void);
+
+/// preadv2(2) with RWF_NOWAIT: what the page cache has, without waiting for the disk. Returns the number of bytes, or -1 with errno set.
+int64_t host_read_cached(int descriptor, const struct iovec *vector, int count, int64_t offset);
+
+/// eventfd(2), not blocking; -1 with errno set.
+int host_eventfd(void);
+
+/// Makes an eventfd readable.
+void host_eventfd_add(int descriptor);
+
+/// Makes an eventfd not readable.
+void host_eventfd_clear(int descriptor);
 
 /// Bytes of a block device (BLKGETSIZE64), or -1 with errno set.
 int64_t host_block_device_size(int descriptor);

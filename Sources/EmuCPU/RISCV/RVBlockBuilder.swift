@@ -51,11 +51,12 @@ extension RVProcessor {
     /// Decodes from `physical` up to a jump, the end of the page or `limit` instructions.
     private func build(_ pc: UInt64, _ physical: UInt64, mode: UInt8, limit: Int) -> UnsafeMutablePointer<Block>? {
         let page = physical & TLBEntry.pageMask
-        guard let code = bus.memoryPointer(page, UInt64(GuestRAM.pageSize)) else {
+        guard let memory = bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)) else {
             Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
             _ = raise(RVCause.fetchAccess, pc)
             return nil
         }
+        let code = UnsafeRawPointer(memory.host + Int(page &- memory.base))
         let start = Int(physical & 0xfff)
         var position = start
         var count = 0
@@ -75,11 +76,11 @@ extension RVProcessor {
                     if count > 0 { break }
                     let tail = (pc | 0xfff) &+ 1
                     guard let second = translate(tail, 2, .fetch) else { return nil }
-                    guard let high = bus.memoryPointer(second, 2) else {
+                    guard let next = bus.codeMemory(at: second, length: 2) else {
                         _ = raise(RVCause.fetchAccess, tail)
                         return nil
                     }
-                    bits |= UInt32(high.loadUnaligned(as: UInt16.self)) << 16
+                    bits |= UInt32((next.host + Int(second &- next.base)).loadUnaligned(as: UInt16.self)) << 16
                     secondPage = second
                 }
             }

@@ -30,13 +30,17 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Indirect access
     case siselect = 0x150, sireg, sireg2, sireg3
     case sireg4 = 0x155, sireg5, sireg6
+    case stopei = 0x15C
     case scountinhibit = 0x120
     case srmcfg = 0x181
     case satp = 0x180
     case scountovf = 0xDA0
+    case stopi = 0xDB0
     // Machine level
     case mvendorid = 0xF11, marchid, mimpid, mhartid, mconfigptr
+    case mtopi = 0xFB0
     case mstatus = 0x300, misa, medeleg, mideleg, mie, mtvec, mcounteren
+    case mvien = 0x308, mvip
     case menvcfg = 0x30A
     case mstateen0 = 0x30C, mstateen1, mstateen2, mstateen3
     case mseccfg = 0x747
@@ -49,6 +53,7 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case mtval2 = 0x34B
     case miselect = 0x350, mireg, mireg2, mireg3
     case mireg4 = 0x355, mireg5, mireg6
+    case mtopei = 0x35C
     case pmpcfg0 = 0x3A0
     case pmpcfg2 = 0x3A2
     case pmpaddr0 = 0x3B0, pmpaddr1, pmpaddr2, pmpaddr3, pmpaddr4, pmpaddr5, pmpaddr6, pmpaddr7
@@ -77,8 +82,8 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     /// Lowest privilege that may access the register: 0 = U, 1 = S, 3 = M.
     public var privilege: UInt8 { UInt8(rawValue >> 8 & 3) }
 
-    /// The extension that brings the register; nil for those every hart has.
-    public var requirement: RVExtension? {
+    /// The extension that brings the register; nil for those every hart has, and those several extensions bring.
+    private var requirement: RVExtension? {
         switch self {
         case .fflags, .frm, .fcsr: .f
         case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb: .v
@@ -87,8 +92,10 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
         case .mstateen0, .mstateen1, .mstateen2, .mstateen3: .smstateen
         case .stimecmp: .sstc
         case .seed: .zkr
-        case .siselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6: .sscsrind
-        case .miselect, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6: .smcsrind
+        case .sireg2, .sireg3, .sireg4, .sireg5, .sireg6: .sscsrind
+        case .mireg2, .mireg3, .mireg4, .mireg5, .mireg6: .smcsrind
+        case .stopei, .stopi: .ssaia
+        case .mvien, .mvip, .mtopei, .mtopi: .smaia
         case .scountinhibit: .ssccfg
         case .srmcfg: .ssqosid
         case .mcyclecfg, .minstretcfg: .smcntrpmf
@@ -101,7 +108,12 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
 
     /// True on a hart with `extensions`.
     public func exists(in extensions: RVExtensionSet) -> Bool {
-        if self == .mseccfg { return RVConfig(extensions: extensions).securityMask != 0 }
+        switch self {
+        case .mseccfg: return RVConfig(extensions: extensions).securityMask != 0
+        case .siselect, .sireg: return extensions.contains(.sscsrind) || extensions.contains(.ssaia)
+        case .miselect, .mireg: return extensions.contains(.smcsrind) || extensions.contains(.smaia)
+        default: break
+        }
         guard let requirement else { return true }
         return extensions.contains(requirement)
     }

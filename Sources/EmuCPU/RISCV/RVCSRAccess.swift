@@ -10,10 +10,7 @@ extension RVProcessor {
         }
         let replaces = op == .csrrw || op == .csrrwi
         let writes = replaces || r.rs1 != 0
-        guard let named = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
-        // An alias may stand for nothing.
-        guard let csr = selected(by: named) else { return illegal(r) }
-        if csr != named { return executeAliased(op, r, csr, operand, writes: writes) }
+        guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
         let old = csr == .seed ? pollSeed() : read(csr)
         if writes {
             switch op {
@@ -61,8 +58,10 @@ extension RVProcessor {
             return stateEnabled(0, RVStateEnable.environment) ? csr : nil
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3:
             return stateEnabled(Int(number & 3), RVStateEnable.stateEnable) ? csr : nil
-        case .siselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6:
-            return stateEnabled(0, RVStateEnable.indirect) ? csr : nil
+        case .siselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
+            return indirectRegisterIsAccessible(csr) ? csr : nil
+        case .stopei, .stopi, .mtopei:
+            return interruptRegisterIsAccessible(csr) ? csr : nil
         case .srmcfg:
             return stateEnabled(0, RVStateEnable.resources) ? csr : nil
         case .scountinhibit:
@@ -110,8 +109,8 @@ extension RVProcessor {
         case .time: return readTime()
 
         case .sstatus: return statusWithSummary & sstatusMask
-        case .sie: return state.pointee.mie & state.pointee.mideleg
-        case .sip: return freshInterrupts() & state.pointee.mideleg
+        case .sie: return supervisorEnabled
+        case .sip: return freshInterrupts() & state.pointee.mideleg | virtualPending
         case .stvec: return state.pointee.stvec
         case .scounteren: return state.pointee.scounteren
         case .senvcfg: return state.pointee.senvcfg
@@ -124,9 +123,9 @@ extension RVProcessor {
         case .stimecmp: return state.pointee.stimecmp
         case .satp: return state.pointee.satp
         case .scountovf: return overflowBits
-        case .siselect: return state.pointee.siselect
-        case .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
-            return readAlias(csr)
+        case .siselect, .miselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
+            return readIndirectRegister(csr)
+        case .stopei, .stopi, .mvien, .mvip, .mtopei, .mtopi: return readInterruptRegister(csr)
         case .scountinhibit: return state.pointee.mcountinhibit & state.pointee.mcounteren
         case .srmcfg: return state.pointee.srmcfg
 
@@ -154,7 +153,6 @@ extension RVProcessor {
         case .mcyclecfg: return state.pointee.mhpmevent[0]
         case .minstretcfg: return state.pointee.mhpmevent[2]
         case .mtval2: return state.pointee.mtval2
-        case .miselect: return state.pointee.miselect
         case .mscratch: return state.pointee.mscratch
         case .mepc: return state.pointee.mepc
         case .mcause: return state.pointee.mcause

@@ -4,7 +4,7 @@ extension RVCSR {
         RVCSR(rawValue: number)?.name ?? absent[number]
     }
 
-    /// Standard registers this processor lacks: hypervisor, vector, debug, trigger, interrupt architecture and RV32's high halves.
+    /// Standard registers this processor lacks: hypervisor, vector, debug, trigger and RV32's high halves.
     private static let absent: [UInt16: String] = {
         var names: [UInt16: String] = [:]
         for (first, list) in lists {
@@ -20,14 +20,14 @@ extension RVCSR {
     private static let lists: [(first: UInt16, names: String)] = [
         (0x008, "vstart vxsat vxrm"), (0x00f, "vcsr"),
         (0xc20, "vl vtype vlenb"), (0xc80, "cycleh timeh instreth"),
-        (0x114, "sieh"), (0x154, "siph"), (0x15c, "stopei stimecmph"), (0x5a8, "scontext"), (0xdb0, "stopi"),
+        (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"), (0x5a8, "scontext"),
         (0x200, "vsstatus - - - vsie vstvec"), (0x214, "vsieh"), (0x240, "vsscratch vsepc vscause vstval vsip"), (0x24d, "vstimecmp"),
         (0x250, "vsiselect vsireg - - vsiph"), (0x25c, "vstopei vstimecmph"), (0x280, "vsatp"), (0xeb0, "vstopi"),
         (0x600, "hstatus - hedeleg hideleg hie htimedelta hcounteren hgeie hvien hvictl henvcfg"),
         (0x613, "hidelegh - htimedeltah - - hvienh - henvcfgh"), (0x643, "htval hip hvip hviprio1 hviprio2 - - htinst"),
         (0x655, "hviph hviprio1h hviprio2h"), (0x680, "hgatp"), (0x6a8, "hcontext"), (0xe12, "hgeip"),
-        (0x308, "mvien mvip"), (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"), (0x34a, "mtinst"),
-        (0x354, "miph"), (0x35c, "mtopei"), (0x757, "mseccfgh"), (0xfb0, "mtopi"),
+        (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"), (0x34a, "mtinst"),
+        (0x354, "miph"), (0x757, "mseccfgh"),
         (0x7a0, "tselect tdata1 tdata2 tdata3 tinfo tcontrol - - mcontext - mscontext"), (0x7b0, "dcsr dpc dscratch0 dscratch1"),
         (0xb80, "mcycleh - minstreth"),
     ]

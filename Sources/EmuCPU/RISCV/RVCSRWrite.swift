@@ -17,9 +17,12 @@ extension RVProcessor {
         case .vstart, .vxsat, .vxrm, .vcsr: writeVectorState(csr, value)
 
         case .sstatus: writeStatus(value, writable: mstatusMask & sstatusMask)
-        case .sie: writeInterruptEnable(value, writable: state.pointee.mideleg)
+        case .sie:
+            writeVirtualEnable(value)
+            writeInterruptEnable(value, writable: state.pointee.mideleg)
         case .sip:
             let writable = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.counterOverflow)
+            writeVirtualPending(value, writable: writable)
             writeInterruptPending(value, writable: writable & state.pointee.mideleg)
         case .stvec: state.pointee.stvec = value & ~2
         case .scounteren: state.pointee.scounteren = value & counterEnableMask
@@ -32,7 +35,8 @@ extension RVProcessor {
             state.pointee.stimecmp = value
             supervisorTimerChanged()
         case .satp: writeAddressTranslation(value)
-        case .siselect: state.pointee.siselect = value & RVIndirect.selectMask
+        case .siselect, .miselect, .sireg, .sireg2, .mireg: writeIndirectRegister(csr, value)
+        case .stopei, .mvien, .mvip, .mtopei: writeInterruptRegister(csr, value)
         case .scountinhibit:
             let delegated = state.pointee.mcounteren
             writeCounterInhibit(state.pointee.mcountinhibit & ~delegated | value & delegated)
@@ -57,7 +61,6 @@ extension RVProcessor {
         case .mcyclecfg: writeCounterFilter(0, value)
         case .minstretcfg: writeCounterFilter(2, value)
         case .mtval2: state.pointee.mtval2 = value
-        case .miselect: state.pointee.miselect = value & RVIndirect.selectMask
         case .mcycle: setCycleCounter(value)
         case .minstret: setRetiredCounter(value)
         case .mscratch: state.pointee.mscratch = value
@@ -112,7 +115,7 @@ extension RVProcessor {
         return mask
     }
 
-    private var delegatableInterrupts: UInt64 {
+    var delegatableInterrupts: UInt64 {
         var mask = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.supervisorTimer) | bit(RVInterrupt.supervisorExternal)
         if config.extensions.contains(.sscofpmf) { mask |= bit(RVInterrupt.counterOverflow) }
         return mask
@@ -122,9 +125,10 @@ extension RVProcessor {
         delegatableInterrupts | bit(RVInterrupt.machineSoftware) | bit(RVInterrupt.machineTimer) | bit(RVInterrupt.machineExternal)
     }
 
-    /// Bits of mip an M-mode write changes: STIP belongs to stimecmp while menvcfg.STCE is set.
-    private var softwareInterrupts: UInt64 {
-        h.pointee.menvcfg & RVEnvironment.stce == 0 ? delegatableInterrupts : delegatableInterrupts & ~bit(RVInterrupt.supervisorTimer)
+    /// Bits of mip an M-mode write changes: STIP belongs to stimecmp while menvcfg.STCE is set, SEIP to the wire alone under mvien.
+    var softwareInterrupts: UInt64 {
+        let all = h.pointee.menvcfg & RVEnvironment.stce == 0 ? delegatableInterrupts : delegatableInterrupts & ~bit(RVInterrupt.supervisorTimer)
+        return all & ~(h.pointee.mvien & bit(RVInterrupt.supervisorExternal))
     }
 
     private var counterEnableMask: UInt64 {
@@ -208,7 +212,7 @@ extension RVProcessor {
         updateInterruptRequest()
     }
 
-    private func writeInterruptPending(_ value: UInt64, writable: UInt64) {
+    func writeInterruptPending(_ value: UInt64, writable: UInt64) {
         h.pointee.mipSoftware = h.pointee.mipSoftware & ~writable | value & writable
         updateInterruptRequest()
     }

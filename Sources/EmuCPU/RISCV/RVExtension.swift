@@ -13,8 +13,8 @@ public enum RVExtension: UInt8, CaseIterable, Sendable {
     case zknd, zkne, zknh, zkr, zksed, zksh, zkt
     case ztso
     case zvfh, zvfhmin
-    case smcdeleg, smcntrpmf, smcsrind, smepmp, smmpm, smnpm, smstateen
-    case ssccfg, ssccptr, sscofpmf, sscounterenw, sscsrind, ssdbltrp, ssnpm, ssqosid, ssstateen, sstc, sstvala, sstvecd, ssu64xl
+    case smaia, smcdeleg, smcntrpmf, smcsrind, smepmp, smmpm, smnpm, smstateen
+    case ssaia, ssccfg, ssccptr, sscofpmf, sscounterenw, sscsrind, ssdbltrp, ssnpm, ssqosid, ssstateen, sstc, sstvala, sstvecd, ssu64xl
     case svade, svadu, svbare, svinval, svnapot, svpbmt, svrsw60t59b, svvptc
     case sv39, sv48, sv57
 
@@ -105,6 +105,7 @@ extension RVExtension {
         case .ztso: "total store ordering"
         case .zvfh: "half-precision vectors"
         case .zvfhmin: "half-precision vectors, conversions only"
+        case .smaia: "advanced interrupt architecture, machine level; with aia=aplic-imsic always on"
         case .smcdeleg: "counters delegated to supervisor mode, under menvcfg.CDE"
         case .smcntrpmf: "mode filters of mcycle and minstret"
         case .smcsrind: "registers behind a selector, machine level"
@@ -112,6 +113,7 @@ extension RVExtension {
         case .smmpm: "pointer masking in machine mode"
         case .smnpm: "pointer masking in supervisor mode"
         case .smstateen: "state enables, machine level"
+        case .ssaia: "advanced interrupt architecture, supervisor level; with aia=aplic-imsic always on"
         case .ssccfg: "use of delegated counters"
         case .ssccptr: "page tables may lie in any main memory"
         case .sscofpmf: "counter overflow interrupts and mode filters"

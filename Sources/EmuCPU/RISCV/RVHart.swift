@@ -49,6 +49,12 @@ package struct RVHart {
     var stval: UInt64 = 0
     var satp: UInt64 = 0
     var stimecmp = UInt64.max
+    // Selectors of indirect access; the advanced interrupt architecture's virtual interrupts, and sie's bits for those that are not delegated.
+    var miselect: UInt64 = 0
+    var siselect: UInt64 = 0
+    var mvien: UInt64 = 0
+    var mvip: UInt64 = 0
+    var virtualEnable: UInt64 = 0
     // Physical memory protection: 16 entries, one configuration byte each.
     var pmpcfg = InlineArray<16, UInt8>(repeating: 0)
     var pmpaddr = InlineArray<16, UInt64>(repeating: 0)
@@ -60,8 +66,6 @@ package struct RVHart {
     /// Zicfilp's ELP: 1 when the next instruction must be a landing pad.
     var expectedLandingPad: UInt64 = 0
     var mtval2: UInt64 = 0
-    var miselect: UInt64 = 0
-    var siselect: UInt64 = 0
     var srmcfg: UInt64 = 0
     // Vector extension
     /// v0…v31 one after the other, each VLEN/8 bytes; what is left behind them is zero.

@@ -67,6 +67,8 @@ package final class RVLockstep {
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
             case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
+            // Interrupt files are outside of the hart's state.
+            case .mireg, .sireg, .mtopei, .stopei, .mtopi, .stopi: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
             case nil: return false
             }

@@ -32,7 +32,7 @@ extension RVProcessor {
             if watch.watchesData(page: target & TLBEntry.pageMask, physicalPage: page.physicalPage, space: space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
             if access == .fetch { watch.markCode(page: tag, physicalPage: page.physicalPage, space: space) }
         }
-        if let memory = bus.memory(at: page.physicalPage, length: UInt64(GuestRAM.pageSize)) {
+        if let memory = memory(at: page.physicalPage, for: access) {
             let offset = page.physicalPage &- memory.base
             entry.addend = UInt64(UInt(bitPattern: memory.host)) &+ offset &- tag
             if access == .store {
@@ -53,6 +53,16 @@ extension RVProcessor {
         case .fetch: view.pointee.fetches.fill(address, entry, physicalPage: page.physicalPage)
         }
         return true
+    }
+
+    /// The memory behind a page; nil where each access asks a device.
+    private func memory(at page: UInt64, for access: RVAccess) -> MappedMemory? {
+        let size = UInt64(GuestRAM.pageSize)
+        return switch access {
+        case .load, .shadowLoad: bus.loadMemory(at: page, length: size)
+        case .store, .shadowStore: bus.memory(at: page, length: size)
+        case .fetch: bus.codeMemory(at: page, length: size)
+        }
     }
 
     /// Physical address of a data access that stays inside its page; nil when it faults, with the trap noted.
@@ -177,7 +187,10 @@ extension RVProcessor {
             return true
         }
         synchronise(ip)
+        let changes = views.changes
         guard bus.writeDevice(physical, value, size: Int(size)) else { return raise(RVCause.storeAccess, address) }
+        // The rest of a translated block may rely on pages that loads do not find any more.
+        if views.changes != changes { h.pointee.request |= RVRequest.leaveBlock }
         return true
     }
 

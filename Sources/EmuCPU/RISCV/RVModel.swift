@@ -23,7 +23,8 @@ struct RVModel {
 
     /// Everything but Svade: with it Svadu would start switched off.
     private static let maximum = RVExtension.allCases.filter { $0 != .svade }
-    private static let vectors: [RVExtension] = [.v, .zvfh, .zvfhmin]
+    /// What `rv64` lacks: vectors, and what boards with interrupt files bring along.
+    private static let optional: [RVExtension] = [.v, .zvfh, .zvfhmin, .smaia, .ssaia]
 
     private static func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 
@@ -44,7 +45,7 @@ struct RVModel {
     static let all = [
         RVModel(
             "rv64", "64-bit RISC-V with the extensions below that are not marked off; pages are marked accessed and dirty by hardware",
-            maximum.filter { !vectors.contains($0) }.map(\.name)),
+            maximum.filter { !optional.contains($0) }.map(\.name)),
         RVModel("max", "every extension this version has", maximum.map(\.name)),
         RVModel("rva22s64", "exactly what the RVA22S64 profile makes mandatory", rva22),
         RVModel("rva23s64", "exactly what the RVA23S64 profile makes mandatory", rva23),
@@ -155,6 +156,7 @@ extension RVConfig {
         case .zcb, .zcmop: [.zca]
         case .zcd: [.zca, .d]
         case .smstateen: [.ssstateen]
+        case .smaia: [.ssaia]
         case .smcsrind: [.sscsrind]
         // Only in tandem.
         case .smcdeleg: [.ssccfg, .sscsrind]

@@ -18,11 +18,14 @@ extension RVProcessor {
             ? (address &<< ignored) &>> ignored : UInt64(bitPattern: Int64(bitPattern: address &<< ignored) &>> Int64(bitPattern: ignored))
     }
 
+    /// The address that an explicit access of `address` goes to as the hart stands.
+    func effectiveAddress(_ address: UInt64) -> UInt64 { withoutIgnoredBits(address, h.pointee.dataView.pointee.key) }
+
     /// What a trap by a load or store of `address` reports.
     func reported(_ cause: UInt64, _ address: UInt64) -> UInt64 {
         switch cause {
         case RVCause.loadMisaligned, RVCause.loadAccess, RVCause.storeMisaligned, RVCause.storeAccess, RVCause.loadPage, RVCause.storePage:
-            withoutIgnoredBits(address, h.pointee.dataView.pointee.key)
+            effectiveAddress(address)
         default: address
         }
     }

@@ -63,6 +63,9 @@ public final class RVProcessor {
         @inline(__always) get { h.pointee.isCompared ? compared : nil }
     }
     private var compared: RVLockstep?
+    /// The hart's interrupt files, where the board has such; set before the first slice.
+    public var machineFile: (any InterruptFile)?
+    public var supervisorFile: (any InterruptFile)?
     /// The control and status registers this hart has, by number.
     /// SAFETY: 4096 elements, one for each value of a 12-bit number; allocated here and never changed.
     let csrs: UnsafeMutablePointer<RVCSR?>
@@ -117,6 +120,8 @@ public final class RVProcessor {
     /// A hart in the same state over other memory and another clock: what it does stays there.
     package func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue, readTime: @escaping () -> UInt64) throws -> RVProcessor {
         let copy = RVProcessor(index: index, config: config, bus: bus, cache: cache, events: events, readTime: readTime)
+        copy.machineFile = machineFile?.detachedCopy()
+        copy.supervisorFile = supervisorFile?.detachedCopy()
         try copy.restoreState(encodedState())
         return copy
     }

@@ -1,14 +1,16 @@
 /// Smstateen and Ssstateen: M-mode decides which extension state lower modes may see.
 ///
-/// Of the state the registers can guard this hart has senvcfg and the sstateen registers themselves, so those are the writable
-/// bits; sstateen has none (no custom state, no Zfinx, no jvt) and reads as zero.
+/// Of the state the registers can guard this hart has senvcfg, the sstateen registers themselves and perhaps Ssaia's, so those are the
+/// writable bits; sstateen has none (no custom state, no Zfinx, no jvt) and reads as zero.
 enum RVStateEnable {
     /// SE0 of mstateen0 and the same bit of mstateen1…3: access to the matching sstateen.
     static let stateEnable: UInt64 = 1 << 63
     /// ENVCFG of mstateen0: access to senvcfg.
     static let environment: UInt64 = 1 << 62
-    /// CSRIND of mstateen0: access to siselect and sireg*.
+    /// CSRIND, AIA and IMSIC of mstateen0: indirect access, the other registers of Ssaia, and the interrupt file.
     static let indirect: UInt64 = 1 << 60
+    static let interrupts: UInt64 = 1 << 59
+    static let interruptFile: UInt64 = 1 << 58
     /// SRMCFG of mstateen0: access to srmcfg.
     static let resources: UInt64 = 1 << 55
 }
@@ -24,7 +26,9 @@ extension RVProcessor {
         if register == 0 {
             writable |= RVStateEnable.environment
             if config.extensions.contains(.sscsrind) { writable |= RVStateEnable.indirect }
+            if config.extensions.contains(.ssaia) { writable |= RVStateEnable.indirect | RVStateEnable.interrupts }
             if config.extensions.contains(.ssqosid) { writable |= RVStateEnable.resources }
+            if supervisorFile != nil { writable |= RVStateEnable.interruptFile }
         }
         h.pointee.mstateen[register] = value & writable
     }

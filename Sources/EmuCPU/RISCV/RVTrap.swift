@@ -12,8 +12,8 @@ extension RVProcessor {
         if h.pointee.activeCounters != 0 { synchroniseCounters() }
         let from = h.pointee.privilege
         let isInterrupt = cause & RVCause.interrupt != 0
-        let delegation = isInterrupt ? h.pointee.mideleg : h.pointee.medeleg
-        let toSupervisor = from <= RVPrivilege.supervisor && delegation >> (cause & 63) & 1 != 0
+        let isDelegated = isInterrupt ? isSupervisors(interrupt: cause & 63) : h.pointee.medeleg >> (cause & 63) & 1 != 0
+        let toSupervisor = from <= RVPrivilege.supervisor && isDelegated
         // A handler in S-mode that is not ready for another trap.
         let isDouble = toSupervisor && h.pointee.mstatus & RVStatus.sdt != 0
         let to = toSupervisor && !isDouble ? RVPrivilege.supervisor : RVPrivilege.machine
@@ -80,10 +80,12 @@ extension RVProcessor {
     /// All pending interrupts, as mip shows them: the wires, what software set, and stimecmp.
     package var mip: UInt64 {
         let timer: UInt64 = 1 << RVInterrupt.supervisorTimer
+        // Under mvien, software's SEIP is in mvip only.
+        let software = h.pointee.mipSoftware & ~(h.pointee.mvien & 1 << UInt64(RVInterrupt.supervisorExternal))
         // STIP is stimecmp's or software's, never both.
         return h.pointee.menvcfg & RVEnvironment.stce != 0
-            ? h.pointee.mipLines | h.pointee.mipSoftware & ~timer
-            : h.pointee.mipLines & ~timer | h.pointee.mipSoftware
+            ? h.pointee.mipLines | software & ~timer
+            : h.pointee.mipLines & ~timer | software
     }
 
     /// Interrupts in decreasing priority.
@@ -95,16 +97,16 @@ extension RVProcessor {
     /// The interrupt to take now, as a cause; nil when none is pending, enabled and above the present privilege.
     package func pendingInterrupt() -> UInt64? {
         let pending = mip & h.pointee.mie
-        if pending == 0 { return nil }
+        if pending == 0 && h.pointee.mvien == 0 { return nil }
         let privilege = h.pointee.privilege
         let forMachine = pending & ~h.pointee.mideleg
         if forMachine != 0 && (privilege < RVPrivilege.machine || h.pointee.mstatus & RVStatus.mie != 0) { return highest(forMachine) }
-        let forSupervisor = pending & h.pointee.mideleg
+        let forSupervisor = pending & h.pointee.mideleg | virtualPending & h.pointee.virtualEnable
         let supervisorListens = privilege < RVPrivilege.supervisor || privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.sie != 0
         return forSupervisor != 0 && supervisorListens ? highest(forSupervisor) : nil
     }
 
-    private func highest(_ pending: UInt64) -> UInt64? {
+    func highest(_ pending: UInt64) -> UInt64? {
         for number in Self.priorities where pending >> UInt64(number) & 1 != 0 { return RVCause.interrupt | UInt64(number) }
         return nil
     }
@@ -133,7 +135,7 @@ extension RVProcessor {
     }
 
     /// True while the hart sits in `wfi` and no locally enabled interrupt is pending, whatever mstatus and mideleg say.
-    public var isWaiting: Bool { h.pointee.waiting && mip & h.pointee.mie == 0 }
+    public var isWaiting: Bool { h.pointee.waiting && mip & h.pointee.mie | virtualPending & h.pointee.virtualEnable == 0 }
 
     // MARK: Sstc
 

@@ -41,6 +41,7 @@ extension RVProcessor {
         let rights = rights ?? present.rights
         let privilege = UInt8(truncatingIfNeeded: rights & RVRights.privilegeMask)
         var report = RVWalkReport(space: space ?? present.space, privilege: privilege)
+        let address = access == .fetch ? address : withoutIgnoredBits(address, TLBViewKey(space: report.space, rights: rights))
         if report.space == 0 {
             report.physical = address
         } else if let problem = findLeaf(address, &report) {
@@ -49,16 +50,16 @@ extension RVProcessor {
             return report
         }
         guard let physical = report.physical else { return report }
-        if let leaf = report.leaf, let reason = refusal(leaf, access, rights) {
-            report.fault = access.pageFault
-            report.reason = reason
+        if let leaf = report.leaf, let problem = refusal(leaf, access, rights) {
+            report.fault = problem.isAccess ? access.accessFault : access.pageFault
+            report.reason = problem.reason
         } else if !pmpAllows(physical, size: 1, access, privilege: privilege) {
             report.fault = access.accessFault
             report.reason = "physical memory protection (PMP) does not allow it"
         } else if bus.memory(at: physical) == nil && bus.region(at: physical) == nil {
             report.fault = access.accessFault
             report.reason = "nothing is at that physical address"
-        } else if access == .fetch && bus.memory(at: physical) == nil {
+        } else if access == .fetch && bus.codeMemory(at: physical) == nil {
             report.fault = access.accessFault
             report.reason = "instructions cannot be fetched from a device"
         } else if access == .store, let memory = bus.memory(at: physical), memory.isReadOnly {
@@ -130,25 +131,26 @@ extension RVProcessor {
     }
 
     /// Why a leaf does not allow an access; nil when it does.
-    private func refusal(_ entry: UInt64, _ access: RVAccess, _ rights: UInt64) -> String? {
+    private func refusal(_ entry: UInt64, _ access: RVAccess, _ rights: UInt64) -> Problem? {
         let isUser = rights & RVRights.privilegeMask == UInt64(RVPrivilege.user)
-        if isUser, entry & PTE.user == 0 { return "the page is not U-mode's (U = 0)" }
+        if isUser, entry & PTE.user == 0 { return Problem(reason: "the page is not U-mode's (U = 0)") }
         if !isUser, entry & PTE.user != 0 {
-            if access == .fetch { return "the page is U-mode's (U = 1), from which S-mode never executes" }
-            if rights & RVRights.sum == 0 { return "the page is U-mode's (U = 1) and sstatus.SUM is 0" }
+            if access == .fetch { return Problem(reason: "the page is U-mode's (U = 1), from which S-mode never executes") }
+            if rights & RVRights.sum == 0 { return Problem(reason: "the page is U-mode's (U = 1) and sstatus.SUM is 0") }
         }
         if isShadowStack(entry: entry) {
-            return access == .load ? nil : "the page belongs to a shadow stack (only W is set), which only instructions of Zicfiss may write"
+            if access == .load { return nil }
+            return Problem(reason: "the page belongs to a shadow stack (only W is set), which only instructions of Zicfiss may write", isAccess: true)
         }
         switch access {
-        case .load where entry & PTE.read == 0 && !(rights & RVRights.mxr != 0 && entry & PTE.execute != 0): return "the page is not readable (R = 0)"
-        case .store where entry & PTE.write == 0: return "the page is not writable (W = 0)"
-        case .fetch where entry & PTE.execute == 0: return "the page is not executable (X = 0)"
+        case .load where entry & PTE.read == 0 && !(rights & RVRights.mxr != 0 && entry & PTE.execute != 0): return Problem(reason: "the page is not readable (R = 0)")
+        case .store where entry & PTE.write == 0: return Problem(reason: "the page is not writable (W = 0)")
+        case .fetch where entry & PTE.execute == 0: return Problem(reason: "the page is not executable (X = 0)")
         default: break
         }
         if updatesAccessedBits { return nil }
-        if entry & PTE.accessed == 0 { return "the page is not marked accessed (A = 0), and software is to do that (Svade)" }
-        if access == .store, entry & PTE.dirty == 0 { return "the page is not marked dirty (D = 0), and software is to do that (Svade)" }
+        if entry & PTE.accessed == 0 { return Problem(reason: "the page is not marked accessed (A = 0), and software is to do that (Svade)") }
+        if access == .store, entry & PTE.dirty == 0 { return Problem(reason: "the page is not marked dirty (D = 0), and software is to do that (Svade)") }
         return nil
     }
 

@@ -41,7 +41,8 @@ extension RVProcessor {
         guard translate(pc, 2, .fetch) != nil else { return false }
         guard pc & 3 == 0 else { return raise(RVCause.softwareCheck, Self.landingPadFault) }
         guard let physical = translate(pc, 4, .fetch) else { return false }
-        guard let bits = bus.loadMemory(physical, as: UInt32.self) else { return raise(RVCause.fetchAccess, pc) }
+        guard let memory = bus.codeMemory(at: physical, length: 4) else { return raise(RVCause.fetchAccess, pc) }
+        let bits = (memory.host + Int(physical &- memory.base)).loadUnaligned(as: UInt32.self)
         let label = bits >> 12
         guard bits & 0xfff == 0x017, label == 0 || label == UInt32(truncatingIfNeeded: x[7]) >> 12 else {
             return raise(RVCause.softwareCheck, Self.landingPadFault)

@@ -36,23 +36,28 @@ extension RVProcessor {
             return true
         default:
             guard usesShadowStack else { return true }
-            return op == .sspush ? pushShadowStack(x[Int(r.rs2)]) : popShadowStack(x[Int(r.rs1)])
+            return op == .sspush ? pushShadowStack(r) : popShadowStack(r)
         }
     }
 
-    private func pushShadowStack(_ value: UInt64) -> Bool {
+    private func pushShadowStack(_ r: DecodedOp) -> Bool {
         let top = h.pointee.ssp &- 8
         guard let place = shadowStack(top, 8, .shadowStore) else { return false }
+        let old = place.host.load(as: UInt64.self), value = x[Int(r.rs2)]
         place.host.storeBytes(of: value, as: UInt64.self)
         wroteMemory(place.memory, place.physical, 8, top)
         h.pointee.ssp = top
+        if let watch { report(.write, at: top, place.physical, 8, old: old, new: value, by: r, to: watch) }
         return true
     }
 
-    private func popShadowStack(_ expected: UInt64) -> Bool {
-        guard let place = shadowStack(h.pointee.ssp, 8, .shadowLoad) else { return false }
-        guard place.host.load(as: UInt64.self) == expected else { return raise(RVCause.softwareCheck, Self.shadowStackFault) }
-        h.pointee.ssp &+= 8
+    private func popShadowStack(_ r: DecodedOp) -> Bool {
+        let top = h.pointee.ssp
+        guard let place = shadowStack(top, 8, .shadowLoad) else { return false }
+        let value = place.host.load(as: UInt64.self)
+        guard value == x[Int(r.rs1)] else { return raise(RVCause.softwareCheck, Self.shadowStackFault) }
+        h.pointee.ssp = top &+ 8
+        if let watch { report(.read, at: top, place.physical, 8, old: value, new: value, by: r, to: watch) }
         return true
     }
 
@@ -61,11 +66,23 @@ extension RVProcessor {
         let address = x[Int(r.rs1)], size = MemoryLayout<T>.size
         guard address & UInt64(size - 1) == 0 else { return raise(RVCause.storeMisaligned, address) }
         guard let place = shadowStack(address, UInt64(size), .shadowStore) else { return false }
-        let old = place.host.load(as: T.self)
-        place.host.storeBytes(of: T(truncatingIfNeeded: x[Int(r.rs2)]), as: T.self)
+        let old = place.host.load(as: T.self), new = T(truncatingIfNeeded: x[Int(r.rs2)])
+        place.host.storeBytes(of: new, as: T.self)
         wroteMemory(place.memory, place.physical, size, address)
         x[Int(r.rd)] = size == 4 ? UInt64(old).signExtendedWord : UInt64(old)
+        if let watch { report(.readWrite, at: address, place.physical, UInt64(size), old: UInt64(old), new: UInt64(new), by: r, to: watch) }
         return true
+    }
+
+    /// Tells a debugger that watches the page.
+    private func report(
+        _ kind: HartAccess.Kind, at address: UInt64, _ physical: UInt64, _ size: UInt64, old: UInt64, new: UInt64, by r: DecodedOp, to watch: HartWatch
+    ) {
+        let address = effectiveAddress(address)
+        let space = Self.identity(ofSpace: h.pointee.dataView.pointee.key.space)
+        guard watch.watchesData(page: address & TLBEntry.pageMask, physicalPage: physical & TLBEntry.pageMask, space: space) else { return }
+        report(.access(HartAccess(
+            kind: kind, address: address, physical: physical, size: size, old: old, new: new, pc: h.pointee.blockPC &+ UInt64(r.offset))))
     }
 
     /// Where an aligned access to a shadow stack goes; nil when it traps. Only pages of shadow stacks will do, in memory that may be read and written.
@@ -77,7 +94,7 @@ extension RVProcessor {
         let key = h.pointee.dataView.pointee.key
         let privilege = UInt8(truncatingIfNeeded: key.rights & RVRights.privilegeMask)
         guard address & (size - 1) == 0, key.space != 0, privilege != RVPrivilege.machine else { return fail(RVCause.storeAccess) }
-        let virtual = withoutIgnoredBits(address, key)
+        let virtual = effectiveAddress(address)
         let page: RVPage
         switch walk(virtual, access, rights: key.rights, space: key.space) {
         case .fault(let cause): return fail(cause)
@@ -94,7 +111,7 @@ extension RVProcessor {
     func isShadowStack(_ address: UInt64) -> Bool {
         guard h.pointee.menvcfg & RVEnvironment.sse != 0 else { return false }
         let key = h.pointee.dataView.pointee.key
-        guard key.space != 0, case .page(let page) = walk(withoutIgnoredBits(address, key), .load, rights: key.rights, space: key.space) else { return false }
+        guard key.space != 0, case .page(let page) = walk(effectiveAddress(address), .load, rights: key.rights, space: key.space) else { return false }
         return page.isShadowStack
     }
 }

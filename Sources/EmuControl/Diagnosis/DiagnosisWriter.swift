@@ -193,7 +193,7 @@ struct DiagnosisWriter {
             guard let physical = hart.physical(record.pc) else { continue }
             let who = hart.privilegeName(record.from)
             let page = physical & ~UInt64(GuestRAM.pageSize - 1)
-            guard let start = machine.bus.memoryPointer(page, UInt64(GuestRAM.pageSize)) else {
+            guard let start = machine.bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)).map({ $0.host + Int(page - $0.base) }) else {
                 // A handler that does not exist is told of with the trap loop.
                 if machine.bus.region(at: physical) != nil || record.pc == hart.trapHandler(record.to).address { continue }
                 return .init(name: "empty-stage", lines: ["the guest jumped to \(hexText(record.pc)) in \(who)-mode, where there is no memory" + nearest(physical)])

@@ -16,6 +16,8 @@ struct ExpressionParser {
     private var depth = 0
     /// Deeper nesting is nobody's intention, and would use up the stack.
     private static let depthLimit = 200
+    /// Longer ones make trees as deep as they are long (`1+1+1+…`).
+    private static let lengthLimit = 1000
 
     /// - Throws: `DebugError` that quotes the expression.
     static func parse(_ text: String, allowsAssignment: Bool = false) throws(DebugError) -> Expression {
@@ -71,6 +73,7 @@ struct ExpressionParser {
             } else {
                 throw failure("'\(first)' means nothing here")
             }
+            if tokens.count > Self.lengthLimit { throw DebugError("the expression has more than \(Self.lengthLimit) words and signs") }
         }
     }
 

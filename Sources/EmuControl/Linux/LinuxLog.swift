@@ -47,8 +47,8 @@ extension LinuxGuest {
                     budget -= bytes.count
                     guard budget > 0 else { throw DebugError("the kernel's log is damaged: its messages overlap") }
                     walk.elements.append(LinuxMessage(
-                        sequence: try info.number("seq"), time: try info.number("ts_nsec"), level: Int(try info.number("level")),
-                        facility: Int(try info.number("facility")), lines: GuestText.lines(bytes)))
+                        sequence: try info.number("seq"), time: try info.number("ts_nsec"), level: try info.signed("level"),
+                        facility: try info.signed("facility"), lines: GuestText.lines(bytes)))
                 } catch {
                     walk.problem = error.description
                 }

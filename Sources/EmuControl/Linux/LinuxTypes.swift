@@ -61,7 +61,7 @@ struct LinuxObject {
     /// A member's bytes.
     func bytes(_ path: String) throws(DebugError) -> ArraySlice<UInt8> {
         let field = try types.field(structure, path)
-        guard field.size >= 0, field.offset + field.size <= bytes.count else {
+        guard (0...bytes.count).contains(field.size), field.offset <= bytes.count - field.size else {
             throw DebugError("the kernel's type information (BTF) puts \(structure).\(path) outside of its structure")
         }
         return bytes[field.offset..<field.offset + field.size]

@@ -105,7 +105,9 @@ extension CommandTable {
             if lines.isEmpty { throw DebugError("\(file) ends at line \(next.line - 1)") }
         } else {
             let address = input.text.isEmpty ? session.pc : try session.location(input.text)
-            guard let place = session.symbols?.line(at: address) else { throw DebugError("no line is known for \(session.addressText(address))") }
+            guard let place = session.firstWithLine(address).flatMap({ session.symbols?.line(at: $0) }) else {
+                throw DebugError("no line is known for \(session.addressText(address))")
+            }
             file = place.file
             guard let source = debugger.sources.file(file) else {
                 throw DebugError("\(file), line \(place.line), is not on this machine; say where it is with 'directory'")

@@ -61,8 +61,8 @@ enum InfoTable {
         },
         Topic(names: ["line"], arguments: "PLACE", summary: "the source line of a place") { debugger, words throws(DebugError) in
             let session = debugger.session
-            let address = words.isEmpty ? session.pc : try session.location(words.joined(separator: " "))
-            guard session.symbols?.line(at: address) != nil else { throw DebugError("no line is known for \(session.addressText(address))") }
+            let place = words.isEmpty ? session.pc : try session.location(words.joined(separator: " "))
+            guard let address = session.firstWithLine(place) else { throw DebugError("no line is known for \(session.addressText(place))") }
             return CommandResult(StopReport.placeText(address, session) + "\n", .object(StopReport.placeValue(address, session)))
         },
         Topic(names: ["files", "symbols", "sources"], arguments: "", summary: "symbol files loaded") { debugger, _ throws(DebugError) in

@@ -62,11 +62,25 @@ extension RVDebugHart {
     }
 
     private func external(_ context: Int, _ machine: Machine) -> (canCome: Bool, text: String) {
-        let controllers = machine.regions.compactMap { $0.device as? PLIC }
-        guard let controller = controllers.first else { return (false, "the board has no interrupt controller") }
-        let sources = controller.enabledSources(context: 2 * index + context)
-        guard !sources.isEmpty else { return (false, "no source is enabled in the \(controller.name)") }
-        return (true, "the \(controller.name) lets source\(sources.count == 1 ? "" : "s") \(sources.map(String.init).joined(separator: ", ")) through")
+        let devices = machine.regions.map(\.device)
+        let name: String, sources: [Int]
+        if let plic = devices.lazy.compactMap({ $0 as? PLIC }).first {
+            (name, sources) = (plic.name, plic.enabledSources(context: 2 * index + context))
+        } else if let file = context == 0 ? cpu.machineFile : cpu.supervisorFile {
+            name = "hart's interrupt file"
+            var identities: [Int] = []
+            for word in 0..<4 {
+                let enabled = file.read(0xC0 + 2 * UInt64(word))
+                for bit in 0..<64 where enabled >> UInt64(bit) & 1 != 0 { identities.append(64 * word + bit) }
+            }
+            sources = file.read(0x70) == 1 ? identities : []
+        } else if let aplic = devices.lazy.compactMap({ $0 as? APLIC }).first(where: { ($0.child != nil) == (context == 0) }) {
+            (name, sources) = (aplic.name, aplic.enabledSources(hart: index))
+        } else {
+            return (false, "the board has no interrupt controller")
+        }
+        guard !sources.isEmpty else { return (false, "no source is enabled in the \(name)") }
+        return (true, "the \(name) lets source\(sources.count == 1 ? "" : "s") \(sources.map(String.init).joined(separator: ", ")) through")
     }
 
     /// Interrupt `number` would be taken if it were pending.

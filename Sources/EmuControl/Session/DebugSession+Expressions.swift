@@ -27,6 +27,14 @@ extension DebugSession {
         return try evaluate(trimmed).bits
     }
 
+    /// `address`, or when it is a function's and no line is known for it, the first behind it with a line: compilers leave room for
+    /// patches before a function's first line. Nil when there is none.
+    func firstWithLine(_ address: UInt64) -> UInt64? {
+        guard let symbols else { return nil }
+        let reach: UInt64 = symbols.symbol(at: address)?.offset == 0 ? 16 : 0
+        return stride(from: 0, through: reach, by: 2).lazy.map { address &+ $0 }.first { symbols.line(at: $0) != nil }
+    }
+
     /// Remembers a value for `$`, `$1`, …; returns its number.
     public func record(_ value: ExpressionValue) -> Int {
         history.append(value)

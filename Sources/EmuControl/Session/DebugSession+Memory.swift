@@ -36,9 +36,9 @@ extension DebugSession {
             let here = address &+ UInt64(bytes.count)
             let physical = try resolve(here, kind)
             let left = min(count - bytes.count, 4096 - Int(physical & 0xfff))
-            if let source = machine.bus.memoryPointer(physical, UInt64(left)) {
-                // SAFETY: `memoryPointer` vouches for `left` bytes.
-                bytes += UnsafeRawBufferPointer(start: source, count: left)
+            if let memory = machine.bus.codeMemory(at: physical, length: UInt64(left)) {
+                // SAFETY: `codeMemory` vouches for `left` bytes.
+                bytes += UnsafeRawBufferPointer(start: memory.host + Int(physical - memory.base), count: left)
                 continue
             }
             bytes += try readDevice(physical, min(left, count - bytes.count), here, touchingDevices)

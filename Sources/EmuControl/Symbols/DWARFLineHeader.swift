@@ -150,7 +150,8 @@ final class DWARFLineHeader {
         var path = file.name.string
         if !path.hasPrefix("/") {
             path = SourcePath.join(directory(file.directory), path)
-            if !path.hasPrefix("/") { path = SourcePath.join(compileDirectory, path) }
+            // In version 5 the directories begin with the compiler's own, which may be relative, too.
+            if !path.hasPrefix("/"), version < 5 || directories.isEmpty { path = SourcePath.join(compileDirectory, path) }
         }
         path = SourcePath.normalised(path)
         paths[number] = path

@@ -153,8 +153,8 @@ public final class PCIFunction {
         case .memory32: base = UInt64(config[bar.register, as: UInt32.self] & ~0xf)
         case .memory64: base = config[bar.register, as: UInt64.self] & ~0xf
         }
-        // An address nobody has assigned, and one past the end of the address space while software finds out the size.
-        return base == 0 || base &+ (bar.size - 1) < base ? nil : base
+        // One past the end of the address space while software finds out the size. 0 is an address like others: EDK2 gives it to the first I/O region.
+        return base &+ (bar.size - 1) < base ? nil : base
     }
 
     // MARK: Configuration accesses

@@ -20,8 +20,8 @@ public enum BlockOperation {
 
 /// Where the contents of a virtual disk are kept.
 ///
-/// A backend does each operation at once (`perform`). One that can overlap them with the guest implements `submit` and
-/// `drain` itself; completions run on the machine's thread.
+/// Devices use `submit` and `drain`: completions run on the machine's thread, in any order. `DiskQueue` overlaps operations with the
+/// guest; everything below it (images, what drive properties make of them) just does each at once (`perform`).
 public protocol BlockBackend: AnyObject {
     /// Bytes, a positive multiple of 512. The caller keeps every operation inside.
     var size: UInt64 { get }

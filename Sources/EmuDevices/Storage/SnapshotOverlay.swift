@@ -1,5 +1,6 @@
 import CHost
 import EmuBus
+import Foundation
 import Glibc
 
 /// Writes that vanish at the end of the run (`snapshot=on`): a disk over a read-only image.
@@ -8,8 +9,9 @@ import Glibc
 public final class SnapshotOverlay: BlockBackend {
     public let size: UInt64
     public let isReadOnly = false
-    private let base: RawImage
+    private let base: any DiskImage
     private let file: HostFile
+    private let lock = NSLock()
     private static let clusterSize: UInt64 = 64 << 10
     /// One bit per cluster: set when the overlay, not the base, holds its contents.
     private var present: [UInt64]
@@ -17,7 +19,7 @@ public final class SnapshotOverlay: BlockBackend {
     /// - Parameters:
     ///   - base: read only, whatever it would allow.
     ///   - directory: where changed data goes; default `TMPDIR`, or /var/tmp.
-    public init(over base: RawImage, directory: String? = nil) throws(DiskError) {
+    package init(over base: any DiskImage, directory: String? = nil) throws(DiskError) {
         let place = directory ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
         let descriptor = host_open_anonymous_file(place)
         guard descriptor >= 0 else {
@@ -34,6 +36,8 @@ public final class SnapshotOverlay: BlockBackend {
     private func setPresent(_ cluster: UInt64) { present[Int(cluster / 64)] |= 1 << (cluster % 64) }
 
     public func perform(_ operation: BlockOperation) throws(HostError) {
+        lock.lock()
+        defer { lock.unlock() }
         switch operation {
         case .read(let offset, let buffers):
             try forEachRun(offset, buffers) { isPresent, position, run throws(HostError) in
@@ -59,17 +63,32 @@ public final class SnapshotOverlay: BlockBackend {
     /// Writes everything changed so far to the image; later changes vanish as before.
     /// - Throws: `DiskError` when that fails. The disk reads the same as before in any case.
     public func commit() throws(DiskError) {
-        try base.withWriteAccess { image throws(HostError) in
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(Self.clusterSize), alignment: 4096)
-            defer { buffer.deallocate() }
-            for cluster in 0..<(size + Self.clusterSize - 1) / Self.clusterSize where isPresent(cluster) {
-                let start = cluster * Self.clusterSize
-                let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(min(Self.clusterSize, size - start))])
-                try file.read(at: start, into: [piece])
-                try image.write(at: start, from: [piece])
-            }
+        lock.lock()
+        defer { lock.unlock() }
+        guard let imageFile = base.file as? HostFile else { throw DiskError("disk '\(base.path)' cannot be opened for writing") }
+        try imageFile.withWriteAccess(path: base.path) { writable throws(DiskError) in
+            let image = try base.writable(through: writable)
+            do throws(HostError) {
+                try copyChanges(to: image)
+                try image.close()
+            } catch { throw DiskError("\(error)") }
         }
         present = Array(repeating: 0, count: present.count)
+        try base.reload()
+    }
+
+    private func copyChanges(to image: any DiskImage) throws(HostError) {
+        let buffer = TransferBuffer(Int(Self.clusterSize))
+        for cluster in 0..<(size + Self.clusterSize - 1) / Self.clusterSize where isPresent(cluster) {
+            let start = cluster * Self.clusterSize
+            let piece = buffer.part(0..<Int(min(Self.clusterSize, size - start)))
+            try file.read(at: start, into: [piece])
+            if UnsafeRawBufferPointer(piece).isZero {
+                try image.perform(.writeZeroes(offset: start, length: UInt64(piece.count), mayUnmap: true))
+            } else {
+                try image.perform(.write(offset: start, from: [piece]))
+            }
+        }
     }
 
     /// Makes every cluster of a range the overlay's, copying from the base what the caller will not overwrite.
@@ -85,10 +104,10 @@ public final class SnapshotOverlay: BlockBackend {
     }
 
     private func copyFromBase(_ offset: UInt64, _ length: UInt64) throws(HostError) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(length), alignment: 4096)
-        defer { buffer.deallocate() }
-        try base.perform(.read(offset: offset, into: [buffer]))
-        try file.write(at: offset, from: [buffer])
+        let buffer = TransferBuffer(Int(length))
+        let bytes = buffer.part(0..<Int(length))
+        try base.perform(.read(offset: offset, into: [bytes]))
+        try file.write(at: offset, from: [bytes])
     }
 
     /// Splits a range where it moves between base and overlay.

@@ -1,10 +1,15 @@
 import EmuBus
+import EmuDevices
 
 /// What a board tells the boot loader about itself.
 struct RVBootBoard {
     let ram: GuestRAM
     /// Mask ROM at the reset vector.
     let rom: GuestRAM
+    /// Where software in flash memory starts, if there is any: in supervisor mode, or in machine mode without firmware.
+    var flash: UInt64?
+    /// What software in flash memory is given kernel, initrd and command line through.
+    var fwCfg: FwCfg?
     /// Told while files are read.
     var progress: LoadProgress?
     /// Called when firmware and kernel are in memory: those that are ELF files, kernel first.
@@ -24,6 +29,7 @@ struct RVChosen {
 /// Firmware goes to the start of RAM or, as an ELF file, where it is linked. A raw kernel goes to the next multiple of
 /// 2 MiB after it, an ELF kernel where it is linked and is entered by the firmware at its lowest address. The initrd goes
 /// 512 MiB (at most half the RAM) after the kernel, the device tree to the end of RAM.
+/// Software in flash memory is started in the kernel's place and finds kernel, initrd and command line in fw_cfg.
 struct RVBootLoader {
     private static let alignment: UInt64 = 2 << 20
     private static let initrdDistance: UInt64 = 512 << 20
@@ -33,6 +39,8 @@ struct RVBootLoader {
         var start: UInt64
         var deviceTreeAddress: UInt64
         var deviceTree: [UInt8]
+        /// Harts that do not start at the reset vector, and where.
+        var starts: [(hart: Int, address: UInt64)] = []
     }
 
     private let config: MachineConfig
@@ -48,10 +56,15 @@ struct RVBootLoader {
     mutating func load() throws -> Result {
         try refuseOrphans()
         let firmware = try loadFirmware()
-        let kernel = try loadKernel(after: firmware?.end ?? board.ram.base)
+        var kernel: LoadedImage?
         var chosen = RVChosen()
-        if let append = config.append, !append.isEmpty { chosen.commandLine = append }
-        if let path = config.initrd, let kernel { chosen.initrd = try loadInitrd(path, kernel) }
+        if board.flash != nil {
+            try offerKernel()
+        } else {
+            kernel = try loadKernel(after: firmware?.end ?? board.ram.base)
+            if let append = config.append, !append.isEmpty { chosen.commandLine = append }
+            if let path = config.initrd, let kernel { chosen.initrd = try loadInitrd(path, kernel) }
+        }
         try board.programsLoaded([kernel?.elf, firmware?.elf].compactMap { $0 })
 
         let tree = try FDT.blob(try deviceTree(chosen))
@@ -65,9 +78,13 @@ struct RVBootLoader {
         }
 
         // Without firmware the start does not depend on the kernel's entry: bare-metal programs count on it.
-        let start = firmware?.entry ?? board.ram.base
-        writeROM(start: start, deviceTree: address, kernel: kernel?.start ?? 0)
-        return Result(start: start, deviceTreeAddress: address, deviceTree: tree)
+        let start = firmware?.entry ?? board.flash ?? board.ram.base
+        var starts: [(hart: Int, address: UInt64)] = []
+        for device in config.loads {
+            if let found = try GenericLoader(device, harts: config.harts).run(&loader) { starts.append((found.hart, found.start)) }
+        }
+        writeROM(start: start, deviceTree: address, kernel: board.flash ?? kernel?.start ?? 0)
+        return Result(start: start, deviceTreeAddress: address, deviceTree: tree, starts: starts)
     }
 
     private func refuseOrphans() throws(ConfigError) {
@@ -113,6 +130,34 @@ struct RVBootLoader {
         let address = kernel.start + min(board.ram.size / 2, Self.initrdDistance)
         try loader.loadData(source, option: "-initrd \(path)", at: address)
         return address..<address + source.count
+    }
+
+    /// Puts kernel, initrd and command line into fw_cfg, for software in flash memory.
+    private func offerKernel() throws(ConfigError) {
+        guard let path = config.kernel, let fwCfg = board.fwCfg else { return }
+        let kernel = try contents(path, option: "-kernel", decompress: true)
+        fwCfg.set(FwCfg.Key.kernelSize, UInt32(kernel.count))
+        fwCfg.set(FwCfg.Key.kernelData, kernel)
+        if let path = config.initrd {
+            let initrd = try contents(path, option: "-initrd", decompress: false)
+            fwCfg.set(FwCfg.Key.initrdSize, UInt32(initrd.count))
+            fwCfg.set(FwCfg.Key.initrdData, initrd)
+        }
+        if let append = config.append {
+            let text = Array(append.utf8) + [0]
+            fwCfg.set(FwCfg.Key.commandLineSize, UInt32(text.count))
+            fwCfg.set(FwCfg.Key.commandLineData, text)
+        }
+    }
+
+    private func contents(_ path: String, option: String, decompress: Bool) throws(ConfigError) -> [UInt8] {
+        let source = try loader.open(path, option: option, decompress: decompress)
+        do throws(ImageError) {
+            guard source.count <= UInt64(UInt32.max) else { throw ImageError("it is larger than 4 GiB") }
+            return try source.bytes(at: 0, Int(source.count))
+        } catch {
+            throw ConfigError("\(option) \(path)", error.description)
+        }
     }
 
     // MARK: Device tree

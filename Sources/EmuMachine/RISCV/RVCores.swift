@@ -69,12 +69,20 @@ final class RVCores {
 
     var harts: [any Hart] { processors }
 
+    /// Makes harts start elsewhere than at the reset vector. Only after a reset.
+    func start(_ starts: [(hart: Int, address: UInt64)]) {
+        for start in starts { processors[start.hart].pc = start.address }
+    }
+
     /// Makes `clint` the harts' clock.
     func connect(_ clint: ACLINT) {
         time.clint.pointee?.release()
         time.clint.pointee = .passRetained(clint)
         clint.timeChanged = { [unowned self] in for processor in processors { processor.supervisorTimerChanged() } }
     }
+
+    /// The inputs with a number, of hart 0, 1, …
+    func lines(_ interrupt: Int) -> [InterruptLine] { processors.map { InterruptLine($0, interrupt) } }
 
     /// PLIC contexts in the board's order: machine, then supervisor external interrupt of each hart.
     var plicContexts: [InterruptLine] {

@@ -30,6 +30,7 @@ final class SpikeBoard: Board {
     init(_ context: BoardContext) throws {
         self.context = context
         let config = context.config
+        if config.interrupts != .plic { throw ConfigError("-machine spike,aia=\(config.interrupts.rawValue)", "the spike board has no interrupt controller; -machine virt has") }
         processor = try RVCores.processor(config)
         memory = try GuestMemory.make(at: Map.ram, config)
         rom = try GuestMemory.rom(at: Map.rom.base, size: Map.rom.size)
@@ -59,7 +60,9 @@ final class SpikeBoard: Board {
             programsLoaded: { [unowned self] programs in if htif == nil { try connectHTIF(programs) } },
             deviceTree: { [unowned self] chosen in deviceTree(chosen) })
         var loader = RVBootLoader(context.config, board, memoryIsClear: memoryIsClear)
-        loaded = try loader.load()
+        let result = try loader.load()
+        loaded = result
+        cores.start(result.starts)
     }
 
     /// Finds the mailboxes in the programs just loaded; without them the mailboxes are registers.

@@ -16,12 +16,13 @@ final class VirtBoard: Board {
         /// Room for devices plugged in on the command line; none exist yet.
         static let platformBus: (base: UInt64, size: UInt64) = (0x400_0000, 0x200_0000)
         static let pciIO: (base: UInt64, size: UInt64) = (0x300_0000, 0x1_0000)
-        static let plic: (base: UInt64, size: UInt64) = (0xC00_0000, PLIC.size)
         static let uart: (base: UInt64, size: UInt64) = (0x1000_0000, UART16550.size)
         static let virtio: (base: UInt64, size: UInt64) = (0x1000_1000, VirtioMMIO.slotSize)
         static let fwCfg: (base: UInt64, size: UInt64) = (0x1010_0000, FwCfg.size)
         static let pciECAM: (base: UInt64, size: UInt64) = (0x3000_0000, 0x1000_0000)
         static let pciMemory32: (base: UInt64, size: UInt64) = (0x4000_0000, 0x4000_0000)
+        /// The banks of flash memory follow each other.
+        static let flash: (base: UInt64, size: UInt64) = (0x2000_0000, PFlash.size)
         static let ram: UInt64 = 0x8000_0000
 
         /// Addresses above RAM for large PCI regions: 16 GiB, at a multiple of that.
@@ -31,15 +32,14 @@ final class VirtBoard: Board {
         }
     }
 
-    /// PLIC sources.
+    /// Sources of the interrupt controller.
     enum Source {
         static let virtio = 1, uart = 10, rtc = 11, pci = 32
-        /// `riscv,ndev`.
-        static let count = 95
     }
 
     static let maximumHarts = 512
     static let virtioSlots = 8
+    static let flashBanks = 2
 
     let context: BoardContext
     let processor: RVConfig
@@ -48,11 +48,16 @@ final class VirtBoard: Board {
     private let rom: GuestRAM
     let clint: ACLINT
     let sswi: ACLINTSSWI?
-    let plic: PLIC
+    /// All there is of `clint` where IMSICs take interprocessor interrupts, with `aclint=on`.
+    let timer: ACLINTTimer?
+    let interrupts: VirtInterrupts
     let uart: UART16550
     let rtc: GoldfishRTC
     let finisher: TestFinisher
     let fwCfg: FwCfg
+    let flash: [PFlash]
+    /// Software in the first bank is started instead of a kernel.
+    private let startsInFlash: Bool
     let transports: [VirtioMMIO]
     let pci: PCIHost
     private let peripherals: PeripheralAssembly
@@ -62,17 +67,19 @@ final class VirtBoard: Board {
     init(_ context: BoardContext) throws {
         self.context = context
         let config = context.config
-        processor = try RVCores.processor(config)
+        processor = try Self.processor(config)
         memory = try GuestMemory.make(at: Map.ram, config)
         rom = try GuestMemory.rom(at: Map.rom.base, size: Map.rom.size)
         cores = try RVCores(context, processor, maximum: Self.maximumHarts, board: config.board)
         clint = ACLINT(events: context.events, harts: cores.harts)
         cores.connect(clint)
-        sswi = config.hasACLINT ? ACLINTSSWI(harts: cores.harts) : nil
-        plic = PLIC(sources: Source.count, contexts: cores.plicContexts)
-        uart = UART16550(events: context.events, interrupt: InterruptLine(plic, Source.uart))
+        let hasFiles = config.interrupts == .imsic
+        sswi = config.hasACLINT && !hasFiles ? ACLINTSSWI(harts: cores.harts) : nil
+        timer = config.hasACLINT && hasFiles ? ACLINTTimer(clint) : nil
+        interrupts = VirtInterrupts(config, cores)
+        uart = UART16550(events: context.events, interrupt: InterruptLine(interrupts.sink, Source.uart))
         rtc = GoldfishRTC(
-            events: context.events, interrupt: InterruptLine(plic, Source.rtc), wallClock: config.wallClock(context.events))
+            events: context.events, interrupt: InterruptLine(interrupts.sink, Source.rtc), wallClock: config.wallClock(context.events))
         finisher = TestFinisher { [unowned context] in context.request($0) }
         fwCfg = FwCfg(bus: context.bus, events: context.events)
         fwCfg.set(FwCfg.Key.cpuCount, UInt16(config.harts))
@@ -80,14 +87,33 @@ final class VirtBoard: Board {
         // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.
         if config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
         if let line = config.serial.first { uart.backend = try peripherals.characterBackend(line) }
-        pci = Self.makePCIHost(context, plic)
+        let images = try peripherals.flashImages(banks: Self.flashBanks)
+        startsInFlash = images[0] != nil
+        flash = try images.enumerated().map { bank, image in
+            try FlashMemory.make(name: "pflash\(bank)", at: Self.flashBase(bank), image, context)
+        }
+        pci = Self.makePCIHost(context, interrupts)
         let placements = try peripherals.makeDevices()
-        transports = try Self.makeTransports(
-            context, plic, placements.compactMap { if case .virtio(let placement) = $0 { placement } else { nil } })
+        let slots = try Self.assignSlots(placements.compactMap { if case .virtio(let placement) = $0 { placement } else { nil } })
+        transports = Self.makeTransports(context, interrupts.sink, slots)
         var assembly = PCIAssembly(pci)
         for case .pci(let placement) in placements { try assembly.plug(placement) }
         seedSource = config.entropySource(stream: .max)
         try map()
+        try fillFirmwareConfiguration(slots)
+    }
+
+    /// The processor `-cpu` describes, with what belongs to the interrupt controllers.
+    private static func processor(_ config: MachineConfig) throws -> RVConfig {
+        if config.guestFiles > 0, config.interrupts != .imsic {
+            throw ConfigError("-machine aia-guests=\(config.guestFiles)", "only IMSICs have files for guests; add aia=aplic-imsic")
+        }
+        var processor = try RVCores.processor(config)
+        if config.interrupts == .imsic {
+            processor.extensions.insert(.smaia)
+            processor.extensions.insert(.ssaia)
+        }
+        return processor
     }
 
     private func map() throws {
@@ -96,28 +122,67 @@ final class VirtBoard: Board {
         try bus.map(rom, name: "boot ROM")
         try bus.map(finisher, at: Map.finisher.base, size: Map.finisher.size, sizes: TestFinisher.accessSizes)
         try bus.map(rtc, at: Map.rtc.base, size: Map.rtc.size, sizes: GoldfishRTC.accessSizes)
-        try bus.map(clint, at: Map.clint.base, size: Map.clint.size, sizes: ACLINT.accessSizes)
+        if let timer {
+            try bus.map(timer, at: Map.clint.base, size: ACLINTTimer.size, sizes: ACLINT.accessSizes)
+        } else {
+            try bus.map(clint, at: Map.clint.base, size: Map.clint.size, sizes: ACLINT.accessSizes)
+        }
         if let sswi { try bus.map(sswi, at: Map.sswi.base, size: Map.sswi.size, sizes: ACLINTSSWI.accessSizes) }
-        try bus.map(plic, at: Map.plic.base, size: Map.plic.size, sizes: PLIC.accessSizes)
+        try interrupts.map(bus)
         try bus.map(uart, at: Map.uart.base, size: Map.uart.size, sizes: UART16550.accessSizes)
         try bus.map(fwCfg, at: Map.fwCfg.base, size: Map.fwCfg.size, sizes: FwCfg.accessSizes)
+        for (bank, each) in flash.enumerated() {
+            try bus.map(each, at: Self.flashBase(bank), size: Map.flash.size, sizes: PFlash.accessSizes, code: each.contents)
+        }
         for (slot, transport) in transports.enumerated() {
             try bus.map(transport, at: Self.virtioBase(slot), size: VirtioMMIO.decodedSize)
         }
         try pci.map()
     }
 
-    private static func makePCIHost(_ context: BoardContext, _ plic: PLIC) -> PCIHost {
+    private static func makePCIHost(_ context: BoardContext, _ interrupts: VirtInterrupts) -> PCIHost {
         let layout = PCIHost.Layout(
             ecam: Map.pciECAM, io: Map.pciIO, memory32: Map.pciMemory32, memory64: Map.pciMemory64(ramSize: context.config.memory))
-        return PCIHost(
-            memory: context.bus, layout: layout, lines: (0..<PCIHost.interruptLines).map { InterruptLine(plic, Source.pci + $0) })
+        let host = PCIHost(
+            memory: context.bus, layout: layout, lines: (0..<PCIHost.interruptLines).map { InterruptLine(interrupts.sink, Source.pci + $0) })
+        host.messageTargets = [interrupts]
+        return host
     }
+
+    static func flashBase(_ bank: Int) -> UInt64 { Map.flash.base + UInt64(bank) * Map.flash.size }
 
     static func virtioBase(_ slot: Int) -> UInt64 { Map.virtio.base + UInt64(slot) * Map.virtio.size }
 
+    /// What firmware finds in fw_cfg.
+    private func fillFirmwareConfiguration(_ slots: [VirtioPlacement?]) throws {
+        let config = context.config
+        let configuration = FirmwareConfiguration(fwCfg: fwCfg, config: config)
+        if try hasACPI() { try configuration.add(acpiTables().files) }
+        let family64: UInt16 = 0x201
+        try configuration.addSMBIOS(
+            SMBIOSTables.Machine(harts: config.harts, memory: memory.size, memoryBase: memory.base, product: "RISC-V virt", processorFamily: family64))
+        let places = slots.enumerated().compactMap { slot, placement in placement?.boot.map { (slot: slot, boot: $0) } }
+        try configuration.addBoot(order: places.sorted { $0.boot.index < $1.boot.index }.map { Self.bootPath($0.slot) + "/" + $0.boot.node })
+        try configuration.addGivenFiles()
+    }
+
+    /// Whether there are ACPI tables, which know a PLIC only.
+    private func hasACPI() throws(ConfigError) -> Bool {
+        guard let asked = context.config.hasACPI else { return interrupts.plic != nil }
+        if asked, interrupts.plic == nil {
+            throw ConfigError("-machine acpi=on", "the ACPI tables know no APLIC; leave out aia= or use acpi=off, by which guests get the device tree")
+        }
+        return asked
+    }
+
+    /// The Open Firmware path of a slot.
+    private static func bootPath(_ slot: Int) -> String {
+        let address = String(virtioBase(slot), radix: 16)
+        return "/virtio-mmio@" + String(repeating: "0", count: 16 - address.count) + address
+    }
+
     /// Fills the slots: those asked for by number first, the others from the highest free one downwards, as QEMU does.
-    private static func makeTransports(_ context: BoardContext, _ plic: PLIC, _ placements: [VirtioPlacement]) throws -> [VirtioMMIO] {
+    private static func assignSlots(_ placements: [VirtioPlacement]) throws -> [VirtioPlacement?] {
         var slots = [VirtioPlacement?](repeating: nil, count: virtioSlots)
         for placement in placements {
             guard let slot = placement.slot else { continue }
@@ -132,10 +197,14 @@ final class VirtBoard: Board {
             }
             slots[free] = placement
         }
-        return slots.enumerated().map { slot, placement in
+        return slots
+    }
+
+    private static func makeTransports(_ context: BoardContext, _ interrupts: any InterruptSink, _ slots: [VirtioPlacement?]) -> [VirtioMMIO] {
+        slots.enumerated().map { slot, placement in
             VirtioMMIO(
                 name: "virtio-mmio\(slot)", device: placement?.device, memory: context.bus, events: context.events,
-                line: InterruptLine(plic, Source.virtio + slot), isLegacy: context.config.forcesLegacyVirtio,
+                line: InterruptLine(interrupts, Source.virtio + slot), isLegacy: context.config.forcesLegacyVirtio,
                 options: placement?.options ?? VirtioOptions())
         }
     }
@@ -144,10 +213,12 @@ final class VirtBoard: Board {
 
     var harts: [any Hart] { cores.harts }
     var devices: [any MMIODevice] {
-        [finisher, rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any MMIODevice } + pci.windows + [sswi].compactMap { $0 }
+        [finisher, rtc, clint, uart, fwCfg] + interrupts.devices + flash.map { $0 as any MMIODevice } + transports.map { $0 as any MMIODevice } + pci.windows
+            + [sswi].compactMap { $0 }
     }
     var saveableParts: [any Saveable] {
-        [rtc, clint, plic, uart, fwCfg] + transports.map { $0 as any Saveable } + pci.devices.map { $0 as any Saveable }
+        [rtc, clint, uart, fwCfg] + interrupts.saveableParts + flash.map { $0 as any Saveable } + transports.map { $0 as any Saveable }
+            + pci.devices.map { $0 as any Saveable }
     }
 
     func loadImages(memoryIsClear: Bool) throws {
@@ -155,9 +226,11 @@ final class VirtBoard: Board {
         guard seed.withUnsafeMutableBytes({ seedSource.fill($0) }) == seed.count else {
             throw HostError("reading random numbers", errno)
         }
-        let board = RVBootBoard(ram: memory, rom: rom, progress: context.host.loadProgress, deviceTree: { [unowned self] chosen in deviceTree(chosen, seed: seed) })
+        let board = RVBootBoard(ram: memory, rom: rom, flash: startsInFlash ? Map.flash.base : nil, fwCfg: fwCfg, progress: context.host.loadProgress, deviceTree: { [unowned self] chosen in deviceTree(chosen, seed: seed) })
         var loader = RVBootLoader(context.config, board, memoryIsClear: memoryIsClear)
-        loaded = try loader.load()
+        let result = try loader.load()
+        loaded = result
+        cores.start(result.starts)
     }
 
     func deviceTreeBlob() -> [UInt8] { loaded?.deviceTree ?? [] }

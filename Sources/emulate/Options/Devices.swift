@@ -37,6 +37,7 @@ package enum Devices {
         Property("disable-legacy", .choice(["on", "off", "auto"]), "leave out the legacy interface; auto: behind a pcie-root-port (default: auto)"),
         Property("vectors", .number(0...2048), "MSI-X vectors; 0 for none (default: one for each queue and one more)"),
     ] + virtio
+    private static let bootIndex = Property("bootindex", .number(0...0x7fff_ffff), "place among what firmware tries to boot from, the lowest first")
 
     private static let port = [
         id,
@@ -52,7 +53,10 @@ package enum Devices {
 
     /// Virtio device types: the part of the names that the transports share, and what they have of their own.
     private static let virtioTypes: [(stem: String, summary: String, properties: [Property], required: [String])] = [
-        ("virtio-blk", "virtio disk", disk, ["drive"]),
+        (
+            "virtio-blk", "virtio disk",
+            disk + [Property("num-queues", .number(1...64), "request queues; one for each hart lets them work at once (default: 1)")], ["drive"]
+        ),
         (
             "virtio-net", "virtio network card",
             [
@@ -77,12 +81,26 @@ package enum Devices {
 
     /// Every driver, in the order of `-device help`.
     package static let all: [DeviceDescription] =
-        virtioTypes.map { DeviceDescription(name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio, required: $0.required) }
+        virtioTypes.map {
+            let isBootable = ["virtio-blk", "virtio-net"].contains($0.stem)
+            return DeviceDescription(
+                name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio + (isBootable ? [bootIndex] : []), required: $0.required)
+        }
         + virtioTypes.map {
             DeviceDescription(name: $0.stem + "-pci", summary: $0.summary + ", on PCI", properties: $0.properties + virtioPCI, required: $0.required)
         } + [
             DeviceDescription(name: "virtconsole", summary: "console on a virtio-serial device", properties: port, required: []),
             DeviceDescription(name: "virtserialport", summary: "byte channel on a virtio-serial device", properties: port, required: []),
+            DeviceDescription(
+                name: "loader", summary: "no device: a file or a number in memory, or where a hart starts",
+                properties: [
+                    Property("file", .text, "ELF file, or any with addr="), Property("addr", .text, "address of the file or number, or where the hart starts"),
+                    Property("cpu-num", .number(0...511), "hart that starts there, or at the entry of the ELF file"),
+                    Property("force-raw", .bool, "load an ELF file as it is (default: off)"),
+                    Property("data", .text, "number to store at addr"), Property("data-len", .number(1...8), "its bytes"),
+                    Property("data-be", .bool, "most significant byte first (default: off)"),
+                ],
+                required: []),
             DeviceDescription(
                 name: "nvme", summary: "NVMe disk, on PCI",
                 properties: disk + [

@@ -29,13 +29,26 @@ extension RunOptions {
     }
 
     private mutating func addDisk(_ path: String, _ what: String) throws(ImageError) {
-        guard config.kernel != nil || isForeignFirmware else {
-            throw ImageError(
-                "it is \(what), and nothing here can boot a disk by itself: "
-                    + "add a kernel (-kernel Image -append root=/dev/vda) or a boot loader (-kernel u-boot.bin)")
+        let drive = DriveConfig(file: path)
+        if config.kernel == nil, !isForeignFirmware, !config.startsInFlash {
+            guard let firmware = findFirmware() else {
+                throw ImageError(
+                    "it is \(what), and \(UEFIFirmware.advice); or add a kernel (-kernel Image -append root=/dev/vda) or a boot loader (-kernel u-boot.bin)")
+            }
+            start(firmware, forDisk: drive)
         }
-        config.drives.insert(DriveConfig(file: path), at: 0)
+        config.drives.insert(drive, at: 0)
     }
+
+    /// Boots `disk` as an installed system is booted.
+    private mutating func start(_ firmware: UEFIFirmware, forDisk disk: DriveConfig) {
+        let kept = firmware.keepingVariables(besideDisk: disk.file, isWritable: !disk.isReadOnly && !disk.isSnapshot && !config.snapshotsDrives)
+        config.drives += [kept.code, kept.variables]
+        if !isMemoryGiven { config.memory = Self.systemMemory }
+    }
+
+    /// Bytes of RAM of a machine for an installed system: the board's default is for kernels with their own small root.
+    private static let systemMemory: UInt64 = 2 << 30
 
     private var isForeignFirmware: Bool {
         if case .file = config.firmware { true } else { false }
@@ -43,7 +56,7 @@ extension RunOptions {
 
     /// A machine without software would run into empty memory and stay there silently.
     package func refuseNothingToRun() throws(CommandEnd) {
-        guard config.kernel == nil, !isForeignFirmware, config.deviceTreeDump == nil else { return }
+        guard config.kernel == nil, !isForeignFirmware, !config.startsInFlash, config.deviceTreeDump == nil else { return }
         throw .failed("-kernel", "there is nothing to run: give a file (emulate Image), -kernel FILE or -bios FILE; 'emulate -h' shows all options")
     }
 }

@@ -22,6 +22,8 @@ package struct RunOptions {
     package var gdb: SocketAddress?
     /// `-S`.
     package var startsPaused = false
+    /// Where UEFI firmware comes from for a disk that is given alone.
+    package var findFirmware: @Sendable () -> UEFIFirmware? = { UEFIFirmware.find() }
     /// The word that is no option: a program, kernel or disk to find out about.
     package var path: String?
 
@@ -29,11 +31,14 @@ package struct RunOptions {
     var serialTargets: [CharacterOptions.Target] = []
     var monitorTarget: CharacterOptions.Target?
     var monitorChardevs: [String] = []
+    /// `-blockdev`, in order.
+    var blockdevs: [BlockdevNode] = []
     var isNoGraphic = false
     var hasNoDefaults = false
     var nicCount = 0
     var isFirmwareGiven = false
     var isBoardGiven = false
+    var isMemoryGiven = false
 
     package init() {}
 
@@ -52,6 +57,7 @@ package struct RunOptions {
     mutating func finish() throws(CommandEnd) {
         try resolveMonitorChardevs()
         try resolveSerial()
+        config.drives += try BlockdevNode.drives(blockdevs)
         try checkReferences()
     }
 
@@ -114,6 +120,9 @@ package struct RunOptions {
         for capture in config.captures where !config.netdevs.contains(where: { $0.id == capture.netdev }) {
             throw .failed(
                 "-object", "filter-dump: there is no -netdev with id '\(capture.netdev)'" + didYouMean(capture.netdev, among: config.netdevs.map(\.id)))
+        }
+        for (bank, id) in config.flashDrives.sorted(by: { $0.key < $1.key }) where !config.drives.contains(where: { $0.id == id }) {
+            throw .failed("-machine", "pflash\(bank)=\(id): there is no -drive with id '\(id)'" + didYouMean(id, among: config.drives.compactMap(\.id)))
         }
         for device in config.devices {
             try check(device, "drive", "-drive", config.drives.compactMap(\.id))

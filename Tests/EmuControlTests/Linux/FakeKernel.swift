@@ -28,7 +28,7 @@ final class FakeKernel {
     /// The part of physical memory that tests may damage.
     private(set) var damageable: Range<UInt64> = 0..<0
 
-    init(order: KallsymsBuilder.Order = .present, hasTypes: Bool = true, hasSymbols: Bool = true) throws {
+    init(order: KallsymsBuilder.Order = .present, hasTypes: Bool = true, hasSymbols: Bool = true, hasWideLevel: Bool = false) throws {
         guest = try DebugGuest([RVAssembly.jump(0)])
         try guest.begin()
         debugger = Debugger(guest.session)
@@ -36,7 +36,7 @@ final class FakeKernel {
         makeCode()
         makeData()
         if hasTypes {
-            defineTypes()
+            defineTypes(hasWideLevel)
             let types = bytes.bytes
             symbols["__start_BTF"] = place(types)
             symbols["__stop_BTF"] = symbols["__start_BTF"].map { $0 + UInt64(types.count) }
@@ -272,7 +272,7 @@ final class FakeKernel {
 
     // MARK: Types
 
-    private func defineTypes() {
+    private func defineTypes(_ hasWideLevel: Bool) {
         let u8 = bytes.integer(1), u16 = bytes.integer(2), u32 = bytes.integer(4), u64 = bytes.integer(8), pointer = bytes.pointer()
         typealias Member = BTFBuilder.Member
         func array(_ element: UInt32, _ count: UInt32) -> UInt32 { bytes.array(element, count) }
@@ -299,7 +299,8 @@ final class FakeKernel {
         define("prb_desc", 24, [("state_var", atomic, 0), ("text_blk_lpos", define("prb_data_blk_lpos", 16, [("begin", u64, 0), ("next", u64, 8)]), 8)])
         _ = bytes.structure("printk_info", 88, [
             Member(name: "seq", type: u64, offset: 0), Member(name: "ts_nsec", type: u64, offset: 8), Member(name: "text_len", type: u16, offset: 16),
-            Member(name: "facility", type: u8, offset: 18), Member(name: "flags", type: u8, offset: 19 * 8, bits: 5), Member(name: "level", type: u8, offset: 19 * 8 + 5, bits: 3),
+            Member(name: "facility", type: u8, offset: 18), Member(name: "flags", type: u8, offset: 19 * 8, bits: 5),
+            hasWideLevel ? Member(name: "level", type: u64, offset: 80) : Member(name: "level", type: u8, offset: 19 * 8 + 5, bits: 3),
         ])
         let part = define("module_memory", 16, [("base", pointer, 0), ("size", u32, 8)])
         define("module", 256, [

@@ -245,6 +245,27 @@ import Testing
         }
     }
 
+    @Test("types that say what no kernel's would end in an answer or an error, too", arguments: 0..<8)
+    func randomTypes(seed: UInt64) throws {
+        var random = SplitMix(seed: seed)
+        for _ in 0..<12 {
+            let kernel = try FakeKernel()
+            let length = kernel["__stop_BTF"] - kernel["__start_BTF"]
+            for _ in 0..<(1 << (random.next() % 6)) {
+                let values: [UInt32] = [UInt32(truncatingIfNeeded: random.next()), .max, 8 << 24, UInt32(random.next() % 64), UInt32(random.next() % 64) << 3]
+                kernel.write(kernel["__start_BTF"] + 24 + random.next() % (length - 28) & ~3, littleEndian(values[Int(random.next() % 5)]))
+            }
+            for line in Self.looks { _ = (try? kernel.run(line)) ?? kernel.failure(line) }
+        }
+    }
+
+    @Test("a number that types make wider than any kernel has it is cut")
+    func wideLevel() throws {
+        let kernel = try FakeKernel(hasWideLevel: true)
+        kernel.write(kernel["infos"] + 88 + 80, ~0 as UInt64)
+        #expect(try kernel.run("guest dmesg").contains("lines"))
+    }
+
     private func spaces(_ count: Int) -> String { String(repeating: " ", count: count) }
     private func text(_ address: UInt64) -> String { "0x" + String(address, radix: 16) }
 }

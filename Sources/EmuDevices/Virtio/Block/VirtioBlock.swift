@@ -10,28 +10,30 @@ public final class VirtioBlock: VirtioDevice {
     public let stateName: String
     public let deviceID = VirtioDeviceID.block
     public let deviceFeatures: UInt64
-    public let queueSizes = [VirtioBlockConfig.queueSize]
+    public let queueSizes: [UInt16]
     public weak var core: VirtioCore?
     public var state = State()
     /// Told of every operation the host failed, after the guest got its I/O error. A full disk ends up here.
     public var hostErrorHandler: ((HostError) -> Void)?
     private let disk: any BlockBackend
     private let serial: [UInt8]
-    /// True while requests are being taken: completions then need not signal, the end of the round does.
-    private var isServing = false
+    /// The queue requests are being taken from: its completions then need not signal, the end of the round does.
+    private var servedQueue: Int?
 
     /// - Parameters:
     ///   - name: unique on the board ("virtio-blk0").
     ///   - serial: what the guest sees as the disk's serial number; at most 20 bytes of it.
-    public init(name: String, disk: any BlockBackend, serial: String = "") {
+    ///   - queues: request queues, at least 1; a driver with several harts uses one for each.
+    public init(name: String, disk: any BlockBackend, serial: String = "", queues: Int = 1) {
         stateName = name
         self.disk = disk
         self.serial = Array(serial.utf8).fitted(to: VirtioBlockRequest.serialSize, filler: 0)
-        deviceFeatures = VirtioBlockConfig.features(isReadOnly: disk.isReadOnly)
+        queueSizes = Array(repeating: VirtioBlockConfig.queueSize, count: max(1, queues))
+        deviceFeatures = VirtioBlockConfig.features(isReadOnly: disk.isReadOnly, queues: queues)
     }
 
     public var configSpace: [UInt8] {
-        VirtioBlockConfig.bytes(sectors: disk.size / 512, writeback: writeback)
+        VirtioBlockConfig.bytes(sectors: disk.size / 512, writeback: writeback, queues: queueSizes.count)
     }
 
     public func writeConfig(offset: Int, bytes: [UInt8]) {
@@ -57,33 +59,33 @@ public final class VirtioBlock: VirtioDevice {
     }
 
     public func process(queue index: Int) {
-        isServing = true
+        servedQueue = index
         core?.serve(index) { chain in
-            start(chain)
+            start(chain, index)
             return nil
         }
-        isServing = false
+        servedQueue = nil
     }
 
-    private func start(_ chain: DescriptorChain) {
+    private func start(_ chain: DescriptorChain, _ queue: Int) {
         guard let request = VirtioBlockRequest(chain, disk: disk, offersRanges: !disk.isReadOnly) else {
             core?.fail("block request without header or status")
             return
         }
         switch request.action {
         case .refuse(let status):
-            complete(request, status)
+            complete(request, status, queue)
         case .identify(let target):
             target.copyIn(serial)
-            complete(request, .ok)
+            complete(request, .ok, queue)
         case .disk(let operation, let filled):
             core?.spend(Self.cost(operation))
             disk.submit(operation) { [self] error in
                 filled?.didWrite()
                 if error == nil, isWritethrough, Self.changesDisk(operation) {
-                    disk.submit(.flush) { [self] error in finish(request, error) }
+                    disk.submit(.flush) { [self] error in finish(request, error, queue) }
                 } else {
-                    finish(request, error)
+                    finish(request, error, queue)
                 }
             }
         }
@@ -105,14 +107,14 @@ public final class VirtioBlock: VirtioDevice {
         }
     }
 
-    private func finish(_ request: VirtioBlockRequest, _ error: HostError?) {
-        complete(request, error == nil ? .ok : .ioError)
+    private func finish(_ request: VirtioBlockRequest, _ error: HostError?, _ queue: Int) {
+        complete(request, error == nil ? .ok : .ioError, queue)
         if let error { hostErrorHandler?(error) }
     }
 
-    private func complete(_ request: VirtioBlockRequest, _ status: VirtioBlockRequest.Status) {
-        core?.giveBack(0, [(request.chain, request.finish(status))])
-        if !isServing { core?.signal(0) }
+    private func complete(_ request: VirtioBlockRequest, _ status: VirtioBlockRequest.Status, _ queue: Int) {
+        core?.giveBack(queue, [(request.chain, request.finish(status))])
+        if servedQueue != queue { core?.signal(queue) }
     }
 
     public func quiesce(queue index: Int) { disk.drain() }

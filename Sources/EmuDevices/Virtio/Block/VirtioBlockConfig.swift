@@ -11,6 +11,7 @@ enum VirtioBlockConfig {
         static let flush: UInt64 = 1 << 9
         static let topology: UInt64 = 1 << 10
         static let configWCE: UInt64 = 1 << 11
+        static let multiQueue: UInt64 = 1 << 12
         static let discard: UInt64 = 1 << 13
         static let writeZeroes: UInt64 = 1 << 14
     }
@@ -26,15 +27,16 @@ enum VirtioBlockConfig {
     /// Offset of the one field a driver may write.
     static let writebackOffset = 32
 
-    static func features(isReadOnly: Bool) -> UInt64 {
+    static func features(isReadOnly: Bool, queues: Int) -> UInt64 {
         var bits = Feature.sizeMax | Feature.segMax | Feature.geometry | Feature.blockSize | Feature.flush | Feature.topology
             | Feature.configWCE
         bits |= isReadOnly ? Feature.readOnly : Feature.discard | Feature.writeZeroes
+        if queues > 1 { bits |= Feature.multiQueue }
         return bits
     }
 
     /// - Parameter sectors: capacity in units of 512 bytes.
-    static func bytes(sectors: UInt64, writeback: Bool) -> [UInt8] {
+    static func bytes(sectors: UInt64, writeback: Bool, queues: Int) -> [UInt8] {
         var space = ConfigWriter()
         space.put(sectors)
         space.put(sizeMax)
@@ -51,7 +53,7 @@ enum VirtioBlockConfig {
         space.put(UInt32(0))
         space.put(UInt8(writeback ? 1 : 0))
         space.put(UInt8(0))
-        space.put(UInt16(1))
+        space.put(UInt16(queues))
         space.put(maxDiscardSectors)
         space.put(UInt32(1))
         space.put(UInt32(1))

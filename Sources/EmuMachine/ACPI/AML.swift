@@ -1,0 +1,105 @@
+import EmuBus
+
+/// Writes ACPI Machine Language, as far as boards need it to name their devices (ACPI Specification 6.6, chapter 20).
+///
+/// Each function returns the encoding of one term.
+enum AML {
+    // MARK: Values
+
+    /// The shortest encoding of a number.
+    static func integer(_ value: UInt64) -> [UInt8] {
+        switch value {
+        case 0, 1: [UInt8(value)]
+        case ...0xff: [0x0a] + little(UInt8(value))
+        case ...0xffff: [0x0b] + little(UInt16(value))
+        case ...0xffff_ffff: [0x0c] + little(UInt32(value))
+        default: [0x0e] + little(value)
+        }
+    }
+
+    static func string(_ text: String) -> [UInt8] { [0x0d] + Array(text.utf8) + [0] }
+
+    /// - Parameter elements: at most 255.
+    static func package(_ elements: [[UInt8]]) -> [UInt8] { [0x12] + counted([UInt8(elements.count)] + elements.joined()) }
+
+    static func buffer(_ contents: [UInt8]) -> [UInt8] { [0x11] + counted(integer(UInt64(contents.count)) + contents) }
+
+    /// A universally unique identifier, "daffd814-6eba-4d8c-8a91-bc9bbf4aa301", as the buffer `ToUUID` makes.
+    static func uuid(_ text: String) -> [UInt8] {
+        let digits = Array(text.utf8.filter { $0 != UInt8(ascii: "-") })
+        let bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16) ?? 0 }
+        return buffer(bytes[0..<4].reversed() + bytes[4..<6].reversed() + bytes[6..<8].reversed() + bytes[8...])
+    }
+
+    // MARK: Names
+
+    /// - Parameter name: at most four characters.
+    static func named(_ name: String, _ value: [UInt8]) -> [UInt8] { [0x08] + segment(name) + value }
+
+    static func named(_ name: String, _ value: UInt64) -> [UInt8] { named(name, integer(value)) }
+
+    static func named(_ name: String, _ value: String) -> [UInt8] { named(name, string(value)) }
+
+    /// What is below the system bus, `\_SB`.
+    static func systemBus(_ terms: [[UInt8]]) -> [UInt8] { [0x10] + counted([UInt8(ascii: "\\")] + segment("_SB") + terms.joined()) }
+
+    static func device(_ name: String, _ terms: [[UInt8]]) -> [UInt8] { [0x5b, 0x82] + counted(segment(name) + terms.joined()) }
+
+    /// A method without arguments that returns a value.
+    static func method(_ name: String, returning value: [UInt8]) -> [UInt8] { [0x14] + counted(segment(name) + [0, 0xa4] + value) }
+
+    /// Properties of a device (`_DSD`) in the form of the device-properties UUID.
+    static func properties(_ values: [(String, UInt64)]) -> [UInt8] {
+        named("_DSD", package([
+            uuid("daffd814-6eba-4d8c-8a91-bc9bbf4aa301"), package(values.map { package([string($0.0), integer($0.1)]) }),
+        ]))
+    }
+
+    private static func segment(_ name: String) -> [UInt8] {
+        precondition((1...4).contains(name.utf8.count))
+        return Array(name.utf8) + Array(repeating: UInt8(ascii: "_"), count: 4 - name.utf8.count)
+    }
+
+    /// Puts the length in front, which counts itself.
+    private static func counted(_ contents: [UInt8]) -> [UInt8] {
+        if contents.count + 1 < 0x40 { return [UInt8(contents.count + 1)] + contents }
+        // The first byte has the low four bits and the number of the others.
+        let others = contents.count + 2 < 1 << 12 ? 1 : contents.count + 3 < 1 << 20 ? 2 : 3
+        let length = contents.count + 1 + others
+        return [UInt8(others << 6 | length & 0xf)] + (0..<others).map { UInt8(truncatingIfNeeded: length >> (4 + 8 * $0)) } + contents
+    }
+
+    private static func little<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+
+    // MARK: Resources
+
+    /// The device's resources (`_CRS`; section 6.4).
+    static func resources(_ descriptors: [[UInt8]]) -> [UInt8] { named("_CRS", buffer(descriptors.joined() + [0x79, 0])) }
+
+    /// Registers below 4 GiB.
+    static func memory(_ base: UInt64, _ size: UInt64) -> [UInt8] {
+        [0x86, 9, 0, 1] + little(UInt32(truncatingIfNeeded: base)) + little(UInt32(truncatingIfNeeded: size))
+    }
+
+    /// A level-triggered, active-high interrupt.
+    static func interrupt(_ number: Int) -> [UInt8] { [0x89, 6, 0, 1, 1] + little(UInt32(truncatingIfNeeded: number)) }
+
+    /// Bus numbers a bridge passes on.
+    static func busNumbers(_ range: ClosedRange<UInt16>) -> [UInt8] {
+        [0x88, 13, 0, 2, produced, 0] + little(UInt16(0)) + little(range.lowerBound) + little(range.upperBound) + little(UInt16(0))
+            + little(UInt16(range.count))
+    }
+
+    /// Memory addresses a bridge passes on, below 4 GiB and anywhere.
+    static func memoryWindow32(_ base: UInt64, _ size: UInt64) -> [UInt8] { window(0x87, UInt32(base), UInt32(size)) }
+
+    static func memoryWindow64(_ base: UInt64, _ size: UInt64) -> [UInt8] { window(0x8a, base, size) }
+
+    /// Flags of a bridge's window: both ends fixed.
+    private static let produced: UInt8 = 0x0c
+
+    private static func window<T: FixedWidthInteger & UnsignedInteger>(_ kind: UInt8, _ base: T, _ size: T) -> [UInt8] {
+        let numbers = [0, base, base + (size - 1), 0, size].flatMap { little($0) }
+        return [kind] + little(UInt16(3 + numbers.count)) + [0, produced, 1] + numbers
+    }
+}

@@ -1,0 +1,73 @@
+import EmuDevices
+
+/// The `virt` board's ACPI tables: what its device tree says, for operating systems that UEFI firmware starts. They know a PLIC only.
+extension VirtBoard {
+    func acpiTables() -> ACPITables {
+        let parts = RVACPITables(processor: processor, harts: context.config.harts)
+        let plic = RVACPITables.InterruptController(
+            base: VirtInterrupts.Map.plic, size: PLIC.size, sources: VirtInterrupts.plicSources, priorities: 7)
+        let port = RVACPITables.SerialPort(base: Map.uart.base, interrupt: Source.uart, clock: UInt32(UART16550.clockFrequency))
+        let dsdt = ACPITable("DSDT", revision: 2) { body in
+            body.add(
+                AML.systemBus(
+                    parts.hartDevices() + [parts.plicDevice(plic), parts.serialDevice(port, size: Map.uart.size), Self.firmwareConfiguration]
+                        + transports.indices.map(Self.virtioDevice) + [hostBridge, Self.configurationSpace]))
+        }
+        return ACPITables([dsdt, parts.fadt(), parts.madt(plic), parts.rhct(), parts.pptt(), parts.spcr(port), Self.mcfg])
+    }
+
+    // MARK: PCI Express
+
+    /// Where the configuration space is (MCFG; PCI Firmware Specification, section 4.1.2).
+    private static var mcfg: ACPITable {
+        ACPITable("MCFG", revision: 1) { body in
+            body.addZeros(8)
+            body.add(Map.pciECAM.base)
+            let segment: UInt16 = 0
+            body.add(segment)
+            body.add([0, 255])
+            body.addZeros(4)
+        }
+    }
+
+    /// The host bridge: what it passes on, and the interrupt each pin of each device leads to. There is no I/O window, as the boot requirements ask.
+    private var hostBridge: [UInt8] {
+        let lines = PCIHost.interruptLines
+        let routes = (0..<32).flatMap { slot in
+            (0..<lines).map { pin in
+                AML.package([
+                    AML.integer(UInt64(slot) << 16 | 0xffff), AML.integer(UInt64(pin)), AML.integer(0), AML.integer(UInt64(Source.pci + (slot + pin) % lines)),
+                ])
+            }
+        }
+        let layout = pci.layout
+        return AML.device("PCI0", [
+            AML.named("_HID", "PNP0A08"), AML.named("_CID", "PNP0A03"), AML.named("_SEG", 0), AML.named("_BBN", 0), AML.named("_UID", 0), AML.named("_CCA", 1),
+            AML.resources([
+                AML.busNumbers(0...255), AML.memoryWindow32(layout.memory32.base, layout.memory32.size),
+                AML.memoryWindow64(layout.memory64.base, layout.memory64.size),
+            ]),
+            AML.named("_PRT", AML.package(routes)),
+        ])
+    }
+
+    /// Keeps the configuration space from being given to others.
+    private static var configurationSpace: [UInt8] {
+        AML.device("RES0", [AML.named("_HID", "PNP0C02"), AML.named("_UID", 0), AML.resources([AML.memory(Map.pciECAM.base, Map.pciECAM.size)])])
+    }
+
+    // MARK: Other devices
+
+    private static var firmwareConfiguration: [UInt8] {
+        AML.device("FWCF", [
+            AML.named("_HID", "QEMU0002"), AML.named("_STA", 0xb), AML.named("_CCA", 1), AML.resources([AML.memory(Map.fwCfg.base, Map.fwCfg.size)]),
+        ])
+    }
+
+    private static func virtioDevice(_ slot: Int) -> [UInt8] {
+        AML.device("VR" + RVACPITables.hexadecimal(slot, digits: 2), [
+            AML.named("_HID", "LNRO0005"), AML.named("_UID", UInt64(slot)), AML.named("_CCA", 1),
+            AML.resources([AML.memory(virtioBase(slot), Map.virtio.size), AML.interrupt(Source.virtio + slot)]),
+        ])
+    }
+}
