@@ -70,6 +70,8 @@ enum EnvironmentConfig {
     static let stimecmp: UInt64 = 1 << 63
     static let pageBasedMemoryTypes: UInt64 = 1 << 62
     static let hardwareAccessedDirty: UInt64 = 1 << 61
+    /// Smcdeleg: S mode uses the counters that mcounteren shows it.
+    static let counterDelegation: UInt64 = 1 << 60
     static let cacheBlockZero: UInt64 = 1 << 7
     static let cacheBlockClean: UInt64 = 1 << 6
     static let cacheBlockInvalidate: UInt64 = 3 << 4
@@ -77,7 +79,7 @@ enum EnvironmentConfig {
     /// What S mode is given. Hardware updating of A and D bits stays off unless the device tree promises it
     /// (`Platform.hardwareUpdatesAccessedDirty`).
     static var supervisor: UInt64 {
-        var value = stimecmp | pageBasedMemoryTypes | cacheBlockZero | cacheBlockClean | cacheBlockInvalidate
+        var value = stimecmp | pageBasedMemoryTypes | counterDelegation | cacheBlockZero | cacheBlockClean | cacheBlockInvalidate
         if platform.pointee.hardwareUpdatesAccessedDirty { value |= hardwareAccessedDirty }
         return value
     }

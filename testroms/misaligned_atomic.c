@@ -1,4 +1,4 @@
-// Atomics need natural alignment: LR traps as a load, SC and AMOs as a store; nothing is changed
+// Without Zama16b atomics need natural alignment: LR traps as a load, SC and AMOs as a store; nothing is changed
 // (unprivileged manual, "A" extension: "address-misaligned or access-fault exception").
 #include "rom.h"
 

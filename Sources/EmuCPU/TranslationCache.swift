@@ -32,6 +32,8 @@ package struct Block {
     var loops: UInt8 = 0
     /// A computed jump from its own page, not a return, has led here.
     var isJumpTarget = false
+    /// What the code was decoded for, where the architecture has several ways: blocks of one mode never meet those of another.
+    let mode: UInt8
     /// Physical page of the last instruction's second half when it straddles two pages, else 0.
     let secondPage: UInt64
     /// Blocks of the same page this one continues with: at its jump's target, and after its end.
@@ -213,11 +215,11 @@ public final class TranslationCache {
         Int((address >> 1 ^ address >> 14) & UInt64(bucketCount - 1))
     }
 
-    /// The valid block that starts at a physical address. A block straddling pages counts only with the same second page.
-    package func find(_ address: UInt64, secondPage: (() -> UInt64?)) -> UnsafeMutablePointer<Block>? {
+    /// The valid block of a mode that starts at a physical address. A block straddling pages counts only with the same second page.
+    package func find(_ address: UInt64, mode: UInt8, secondPage: (() -> UInt64?)) -> UnsafeMutablePointer<Block>? {
         var block = buckets[Self.bucket(address)]
         while let candidate = block {
-            if candidate.pointee.physicalPC == address,
+            if candidate.pointee.physicalPC == address, candidate.pointee.mode == mode,
                 !candidate.pointee.crossesPage || secondPage() == candidate.pointee.secondPage { return candidate }
             block = candidate.pointee.hashNext
         }
@@ -228,9 +230,9 @@ public final class TranslationCache {
     package var isFull: Bool { progress.pointee.isNearlyFull && progress.pointee.opsUsed + 512 > Self.chunkOps }
 
     /// Adds a block. `ops` must end in `blockEnd`, which is not counted.
-    package func insert(_ address: UInt64, _ ops: UnsafeBufferPointer<DecodedOp>, byteLength: Int, secondPage: UInt64) -> UnsafeMutablePointer<Block> {
+    package func insert(_ address: UInt64, mode: UInt8, _ ops: UnsafeBufferPointer<DecodedOp>, byteLength: Int, secondPage: UInt64) -> UnsafeMutablePointer<Block> {
         let block = newBlock()
-        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: progress.pointee.threshold, secondPage: secondPage))
+        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: progress.pointee.threshold, mode: mode, secondPage: secondPage))
         if hasBoundaries { block.pointee.isWatched = boundaries.contains(address) }
         if watchesEverything { block.pointee.isWatched = true }
         let bucket = Self.bucket(address)

@@ -33,7 +33,7 @@ struct FuzzGenerator {
     /// Registers that are worth reading and writing; writing others would take the code's handlers or the whole memory away.
     private static let csrs: [RVCSR] = RVCSR.allCases.filter {
         switch $0 {
-        case .mtvec, .stvec, .mscratch, .sscratch, .satp, .pmpcfg0, .pmpcfg2, .medeleg: false
+        case .mtvec, .stvec, .mscratch, .sscratch, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .medeleg, .seed: false
         default: !(RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= $0.rawValue)
         }
     }

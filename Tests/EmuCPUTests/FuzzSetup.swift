@@ -36,6 +36,10 @@ extension FuzzCase {
         (valid | readable | writable | user | used, FuzzMap.rom), (valid | readable | writable | user | used, 0x2000_0000),
         (valid | readable | user | used, FuzzMap.data + 0x2000),
     ]
+    /// Behind the window: pages of shadow stacks, which are reserved without them.
+    private static let shadowStacks: [(flags: UInt64, page: UInt64)] = [
+        (valid | writable | used, FuzzMap.data + 0x3000), (valid | writable | user | used, FuzzMap.data + 0x1000), (valid | writable | user, FuzzMap.device),
+    ]
 
     func loadPageTables(_ machine: FuzzMachine) {
         let root = FuzzMap.tables
@@ -66,7 +70,7 @@ extension FuzzCase {
         }
         for page in [FuzzMap.supervisorHandler, FuzzMap.supervisorSave] { map(page, page, all) }
         for page in 0..<UInt64(FuzzMap.dataPages) { map(FuzzMap.data + page << 12, FuzzMap.data + page << 12, all) }
-        for (index, each) in Self.window.enumerated() where each.flags != 0 { map(FuzzMap.window + UInt64(index) << 12, each.page, each.flags) }
+        for (index, each) in (Self.window + Self.shadowStacks).enumerated() where each.flags != 0 { map(FuzzMap.window + UInt64(index) << 12, each.page, each.flags) }
     }
 
     // MARK: Trap handlers
@@ -149,8 +153,13 @@ extension FuzzCase {
         machine[.mie] = random.below(2) == 0 ? 0 : .max
         machine[.mcounteren] = .max
         machine[.scounteren] = .max
-        machine[.menvcfg] = random.below(4) == 0 ? random.next() : .max
-        machine[.senvcfg] = .max
+        // Landing pads, shadow stacks and pointer masking now and then, each by itself. Drawn apart: saved cases keep their registers.
+        var rare = SplitMix(seed: seed ^ 0x2f1a_55)
+        func environment() -> UInt64 { ([1 << 2, 1 << 3, 3 << 32] as [UInt64]).reduce(UInt64.max) { rare.below(8) == 0 ? $0 : $0 & ~$1 } }
+        machine[.menvcfg] = (random.below(4) == 0 ? random.next() : .max) & environment()
+        machine[.senvcfg] = environment()
+        machine[.mseccfg] = environment() & (3 << 32) | (rare.below(8) == 0 ? 1 << 10 : 0)
+        machine[.ssp] = FuzzMap.window + UInt64(Self.window.count + rare.below(Self.shadowStacks.count)) << 12 + 0x800
         var status: UInt64 = random.below(16) == 0 ? UInt64(random.below(4)) << 13 : 3 << 13
         // MIE, SIE, SUM, MXR; translated data accesses from M-mode.
         status |= random.next() & (1 << 3 | 1 << 1 | 1 << 18 | 1 << 19)

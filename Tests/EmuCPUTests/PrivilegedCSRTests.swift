@@ -6,26 +6,29 @@ import Testing
     /// What every writable CSR of the processor with everything holds after writing all ones, and after writing zeros.
     /// Derived from the privileged manual's field descriptions.
     static let legal: [Rule] = [
+        Rule(.ssp, ones: .max - 7),
         Rule(.fflags, ones: 0x1f), Rule(.frm, ones: 7), Rule(.fcsr, ones: 0xff),
         Rule(.vstart, ones: 0xff), Rule(.vxsat, ones: 1), Rule(.vxrm, ones: 3), Rule(.vcsr, ones: 7),
-        // SD | UXL=64 | MXR SUM | FS VS | SPP SPIE SIE
-        Rule(.sstatus, ones: 0x8000_0002_000c_6722, zeros: 0x2_0000_0000),
-        // SD | SXL UXL | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
-        Rule(.mstatus, ones: 0x8000_000a_007e_7faa, zeros: 0xa_0000_0000),
+        // SD | UXL=64 | SPELP | MXR SUM | FS VS | SPP SPIE SIE
+        Rule(.sstatus, ones: 0x8000_0002_008c_6722, zeros: 0x2_0000_0000),
+        // SD | MPELP | SXL UXL | SPELP | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
+        Rule(.mstatus, ones: 0x8000_020a_00fe_7faa, zeros: 0xa_0000_0000),
         Rule(.stvec, .mtvec, ones: .max - 2),
         Rule(.scounteren, .mcounteren, ones: 0xffff_ffff),
-        Rule(.senvcfg, ones: 0xf1),
-        Rule(.menvcfg, ones: 0xe000_0000_0000_00f1),
+        Rule(.senvcfg, ones: 0x3_0000_00f5),
+        Rule(.menvcfg, ones: 0xf800_0003_0000_00fd),
         Rule(.sstateen0, .sstateen1, .sstateen2, .sstateen3, ones: 0),
-        Rule(.mstateen0, ones: 0xd800_0000_0000_0000),
+        Rule(.mstateen0, ones: 0xd880_0000_0000_0000),
         Rule(.mstateen1, .mstateen2, .mstateen3, ones: 0x8000_0000_0000_0000),
         Rule(.sscratch, .mscratch, .scause, .mcause, .stval, .mtval, .stimecmp, ones: .max),
         Rule(.sepc, .mepc, ones: .max - 1),
         // No delegation of misaligned jumps (they cannot happen with C), M-mode calls and reserved causes.
-        Rule(.medeleg, ones: 0xb3fe),
+        Rule(.medeleg, ones: 0x4_b3fe),
         Rule(.mideleg, ones: 0x2222), Rule(.mie, ones: 0x2aaa), Rule(.mip, ones: 0x2222),
-        Rule(.miselect, ones: 0xff), Rule(.siselect, ones: 0x1ff), Rule(.mvien, ones: 0x2202), Rule(.mvip, ones: 0x2222),
+        Rule(.mvien, ones: 0x2202), Rule(.mvip, ones: 0x2222),
         Rule(.mcountinhibit, ones: 0xffff_fffd),
+        Rule(.mcyclecfg, .minstretcfg, ones: 0x7000_0000_0000_0000),
+        Rule(.siselect, .miselect, ones: 0xfff), Rule(.srmcfg, ones: 0x0fff_0fff), Rule(.mtval2, ones: .max),
         Rule(.mcycle, .minstret, ones: .max),
         Rule(all: numbered(.mhpmcounter3, 29), ones: .max),
         Rule(all: numbered(.mhpmevent3, 29), ones: 0xf000_0000_0000_0000),
@@ -52,8 +55,12 @@ import Testing
         (0..<count).compactMap { RVCSR(rawValue: first.rawValue + $0) }
     }
 
-    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), what leads to interrupt files.
-    static let elsewhere: [RVCSR] = [.pmpcfg0, .satp, .sie, .sip, .misa, .mireg, .sireg, .mtopei, .stopei]
+    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), mseccfg (sticky), seed, aliases,
+    /// and what leads to interrupt files.
+    static let elsewhere: [RVCSR] = [
+        .pmpcfg0, .satp, .sie, .sip, .misa, .mseccfg, .seed, .scountinhibit, .mtopei, .stopei,
+        .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6,
+    ]
 
     /// An interrupt file that holds nothing.
     private final class EmptyFile: InterruptFile {
@@ -115,14 +122,16 @@ import Testing
         hart[.mstateen2] = .max
         hart[.mstateen3] = .max
         hart[.menvcfg] = .max
-        // Interrupt files, and a register of them selected.
+        hart[.senvcfg] = .max
+        // Interrupt files, and a register of them selected, to which one alias of each kind leads.
         (hart.cpu.machineFile, hart.cpu.supervisorFile) = (EmptyFile(), EmptyFile())
         hart[.mstateen0] = .max
         (hart[.miselect], hart[.siselect]) = (0x70, 0x70)
+        let hidden: [RVCSR] = [.seed, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6]
         for number in 0..<4096 as Range<UInt16> {
             for mode in Mode.all {
                 hart.cpu.privilege = mode
-                let exists = RVCSR(rawValue: number) != nil && mode >= UInt8(number >> 8 & 3)
+                let exists = RVCSR(rawValue: number).map { !hidden.contains($0) } ?? false && mode >= UInt8(number >> 8 & 3)
                 #expect((hart.csr(.csrrs, number) != nil) == exists, "\(String(number, radix: 16)) in mode \(mode)")
             }
         }
@@ -130,7 +139,9 @@ import Testing
 
     @Test(arguments: [
         ("f=off", [.fflags, .frm, .fcsr]), ("zicntr=off", [.cycle, .time, .instret]), ("zihpm=off", numbered(.hpmcounter3, 29)),
-        ("sstc=off", [.stimecmp]), ("ssaia=off", [.siselect, .sireg, .stopei, .stopi, .miselect, .mireg, .mtopei, .mtopi, .mvien, .mvip]),
+        ("sstc=off", [.stimecmp]), ("ssaia=off", [.stopei, .stopi, .mtopei, .mtopi, .mvien, .mvip]),
+        ("ssaia=off,sscsrind=off", [.siselect, .sireg, .sireg2, .miselect, .mireg, .mireg2]), ("ssccfg=off", [.scountinhibit]), ("ssqosid=off", [.srmcfg]),
+        ("smcntrpmf=off", [.mcyclecfg, .minstretcfg]), ("ssdbltrp=off", [.mtval2]), ("zicfiss=off", [.ssp]), ("zkr=off", [.seed]),
         ("sscofpmf=off", [.scountovf]), ("smstateen=off", numbered(.mstateen0, 4)),
         ("ssstateen=off", numbered(.mstateen0, 4) + numbered(.sstateen0, 4)),
     ] as [(String, [RVCSR])])
@@ -141,7 +152,7 @@ import Testing
     }
 
     @Test func absentExtensionsLeaveTheirFieldsZero() throws {
-        let plain = try TestHart("rv64,f=off,mmu=off,zicbom=off,zicboz=off,zicntr=off,zihpm=off,sstc=off")
+        let plain = try TestHart("rv64,ssdbltrp=off,smcdeleg=off,zicfilp=off,zicfiss=off,smnpm=off,ssnpm=off,f=off,mmu=off,zicbom=off,zicboz=off,zicntr=off,zihpm=off,sstc=off")
         for csr in [RVCSR.mstatus, .menvcfg, .senvcfg, .mcounteren, .mcountinhibit, .medeleg, .mideleg, .mhpmevent3, .mhpmcounter3] {
             plain.csr(.csrrw, csr, .max)
         }

@@ -33,11 +33,11 @@ import Testing
 
     @Test func isaStringNamesThePartsOfV() throws {
         let config = try RVConfig.parse("max,vlen=512")
-        #expect(config.isaString.hasPrefix("rv64imafdcv_zicbom_"))
-        #expect(config.isaString.contains("_zbs_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smaia_smstateen_"))
+        #expect(config.isaString.hasPrefix("rv64imafdcv_zic64b_"))
+        #expect(config.isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smaia_smcdeleg_"))
         #expect(config.misa >> 21 & 1 == 1)
         #expect(try RVConfig.parse("rv64").misa >> 21 & 1 == 0)
-        #expect(try RVConfig.parse("rv64,v=on,vlen=128").isaString.contains("_zbs_zve32f_zve32x_zve64d_zve64f_zve64x_zvl32b_zvl64b_zvl128b_smstateen_"))
+        #expect(try RVConfig.parse("rv64,v=on,vlen=128").isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvl32b_zvl64b_zvl128b_smcdeleg_"))
     }
 
     @Test func switchesTakeAnyCaseAndSpelling() throws {
@@ -64,6 +64,7 @@ import Testing
         #expect(Self.message("rv64,sv57=on,sv39=off").contains("sv57 needs sv48") || Self.message("rv64,sv57=on,sv39=off").contains("sv48 needs sv39"))
         #expect(Self.message("rv64,a=off,zacas=on").contains("zacas needs zaamo"))
         #expect(Self.message("rv64,c=on,zcd=off").contains("c needs zcd"))
+        #expect(Self.message("rva22s64,smstateen=on").contains("smstateen needs ssstateen"))
         #expect(Self.message("rv64,zicsr=off").contains("zicsr cannot be switched off"))
     }
 
@@ -77,12 +78,54 @@ import Testing
         #expect(Self.message("").contains("-cpu help") && Self.message("rv64,").contains("needs a value"))
     }
 
+    @Test func groupsStandForTheirMembers() throws {
+        let suites: [(String, [RVExtension])] = [
+            ("zkn", [.zbkb, .zbkc, .zbkx, .zknd, .zkne, .zknh]), ("zks", [.zbkb, .zbkc, .zbkx, .zksed, .zksh]),
+            ("zk", [.zbkb, .zbkc, .zbkx, .zknd, .zkne, .zknh, .zkr, .zkt]),
+        ]
+        for (group, members) in suites {
+            let without = try RVConfig.parse("rv64,\(group)=off").extensions
+            #expect(without.members == RVConfig.standard.extensions.members.filter { !members.contains($0) }, "\(group)")
+            let with = try RVConfig.parse("rva22s64,\(group)=on").extensions
+            #expect(members.allSatisfy(with.contains), "\(group)")
+        }
+    }
+
+    /// "RVA22S64 Profile": what is mandatory, and nothing else.
+    @Test func profileModelsHaveExactlyWhatIsMandatory() throws {
+        let rva22 = try RVConfig.parse("rva22s64")
+        let names =
+            "i m a f d c zic64b zicbom zicbop zicboz ziccamoa ziccif zicclsm ziccrse zicntr zicsr zifencei zihintpause zihpm "
+            + "za64rs zaamo zalrsc zfhmin zca zcd zba zbb zbs zkt ssccptr sscounterenw sstvala sstvecd svade svbare svinval svpbmt"
+        #expect(rva22.isaExtensions == names.split(separator: " ").map(String.init))
+        #expect(rva22.mmuType == "riscv,sv39")
+        #expect(try Self.has("rva22s64,sstc=on,sv48=on", .sstc, .sv48, .sscofpmf) == [true, true, false])
+        #expect(Self.message("rva23s64") == "" || Self.message("rva23s64").contains("rva23s64 needs extensions this version does not have: "))
+    }
+
+    @Test func extensionsOf32BitProcessorsSayWhatReplacesThem() {
+        #expect(Self.message("rv64,zilsd=on").contains("zilsd is for 32-bit processors; on this one ld and sd"))
+        #expect(Self.message("rv64,Zclsd=off").contains("c.ld and c.sd are in zca"))
+    }
+
+    /// More than one word of extensions: the last ones are as good as the first.
+    @Test func setsHoldEveryExtension() {
+        for each in RVExtension.allCases {
+            var set = RVExtensionSet([each])
+            #expect(set.members == [each] && set.isSubset(of: RVExtensionSet(RVExtension.allCases)))
+            #expect(!set.isSubset(of: RVExtensionSet(RVExtension.allCases.filter { $0 != each })))
+            set.remove(each)
+            #expect(set == RVExtensionSet())
+        }
+    }
+
     @Test func isaStringIsCanonical() throws {
         let config = try RVConfig.parse("rv64")
-        #expect(config.isaString.hasPrefix("rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_"))
-        #expect(config.isaString.hasSuffix("_svadu_svinval_svnapot_svpbmt"))
+        #expect(config.isaString.hasPrefix("rv64imafdc_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_"))
+        #expect(config.isaString.contains("_zbb_zbc_zbkb_zbkc_zbkx_zbs_zknd_zkne_zknh_zkr_zksed_zksh_zkt_ztso_smcdeleg_"))
+        #expect(config.isaString.hasSuffix("_svadu_svbare_svinval_svnapot_svpbmt_svrsw60t59b_svvptc"))
         #expect(config.isaExtensions.first == "i" && !config.isaExtensions.contains("sv39"))
-        #expect(try RVConfig.parse("rv64,f=off,a=off,c=off,zca=on").isaString.hasPrefix("rv64im_zicbom"))
+        #expect(try RVConfig.parse("rv64,f=off,a=off,c=off,zca=on").isaString.hasPrefix("rv64im_zic64b_zicbom"))
     }
 
     @Test func memoryManagementTypeIsTheDeepest() throws {

@@ -82,6 +82,20 @@ import Testing
         #expect(Self.fault(Self.walk(hart, 3 * size, mode: mode)) == 13)
     }
 
+    @Test("bits 60 and 59 are reserved without Svrsw60t59b and the software's with it, at every level", arguments: [59, 60] as [UInt64])
+    func bitsForSoftware(bit: UInt64) throws {
+        for (cpu, isFree) in [("rv64", true), ("rv64,svrsw60t59b=off", false)] {
+            let hart = try TestHart(cpu)
+            let good = Self.entry(0x8008_0000, Self.all)
+            let leaf = Self.map(hart, 0x40_0000, leaf: good | 1 << bit)
+            #expect((Self.page(Self.walk(hart, 0x40_0000))?.physicalPage == 0x8008_0000) == isFree, "\(cpu)")
+            hart.store(leaf, good)
+            hart.store(Self.root, try #require(hart.load(Self.root)) | 1 << bit)
+            hart.cpu.views.flush()
+            #expect((Self.page(Self.walk(hart, 0x40_0000)) != nil) == isFree, "\(cpu), pointer")
+        }
+    }
+
     @Test func malformedEntriesFault() throws {
         let hart = try TestHart()
         let leaf = Self.map(hart, 0x40_0000, leaf: 0)
@@ -89,7 +103,7 @@ import Testing
         let bad: [UInt64] = [
             good & ~1,  // not valid
             good & ~2, good & ~0xa,  // writable but not readable
-            good | 1 << 54, good | 1 << 57, good | 1 << 60,  // reserved bits
+            good | 1 << 54, good | 1 << 57, good | 1 << 58,  // reserved bits
             good | 3 << 61,  // reserved memory type
             good & ~0xe,  // a pointer at the last level
         ]
@@ -205,7 +219,7 @@ import Testing
         let hart = try TestHart()
         let leaf = Self.map(hart, 0x1000, leaf: Self.entry(0x8008_0000, 0x0f))
         let ops = [DecodedOp(.addi), DecodedOp(.blockEnd)]
-        _ = ops.withUnsafeBufferPointer { hart.cache.insert(leaf & ~7, $0, byteLength: 4, secondPage: 0) }
+        _ = ops.withUnsafeBufferPointer { hart.cache.insert(leaf & ~7, mode: 0, $0, byteLength: 4, secondPage: 0) }
         _ = Self.walk(hart, 0x1000)
         #expect(hart.cache.blocksInvalidated == 1)
     }

@@ -17,6 +17,8 @@ import Testing
     private static let excluded: Set<RVOp> = jumps.union([
         .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
         .fence_i, .illegal, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .sc_w, .sc_d,
+        // Nothing is a shadow stack to M-mode.
+        .ssamoswap_w, .ssamoswap_d,
     ])
     private static let bodyRows = RVTable.all.filter { !excluded.contains($0.op) && !$0.op.isVector }
     private static let jumpRows = RVTable.all.filter { jumps.contains($0.op) }

@@ -14,9 +14,11 @@ import Testing
         .amoswap_b, .amoadd_b, .amoxor_b, .amoand_b, .amoor_b, .amomin_b, .amomax_b, .amominu_b, .amomaxu_b, .amocas_b,
         .amoswap_h, .amoadd_h, .amoxor_h, .amoand_h, .amoor_h, .amomin_h, .amomax_h, .amominu_h, .amomaxu_h, .amocas_h,
         .amocas_w, .amocas_d, .amocas_q, .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero,
+        .brev8, .xperm4, .xperm8, .aes64es, .aes64esm, .aes64ds, .aes64dsm, .aes64im, .aes64ks1i, .aes64ks2, .sm4ed, .sm4ks,
         // Unsigned conversions have no counterpart on every host.
         .fcvt_wu_s, .fcvt_lu_s, .fcvt_s_lu, .fcvt_wu_d, .fcvt_lu_d, .fcvt_d_lu,
         .fclass_s, .fclass_d,
+        .sspush, .sspopchk, .ssrdp, .ssamoswap_w, .ssamoswap_d, .fcvt_bf16_s, .fcvt_s_bf16,
         .fmadd_h, .fmsub_h, .fnmsub_h, .fnmadd_h, .fadd_h, .fsub_h, .fmul_h, .fdiv_h, .fsqrt_h, .fsgnj_h, .fsgnjn_h,
         .fsgnjx_h, .fmin_h, .fmax_h, .feq_h, .flt_h, .fle_h, .fclass_h, .fcvt_w_h, .fcvt_wu_h, .fcvt_l_h, .fcvt_lu_h, .fcvt_h_w,
         .fcvt_h_wu, .fcvt_h_l, .fcvt_h_lu, .fmv_x_h, .fmv_h_x, .fcvt_s_h, .fcvt_h_s, .fcvt_d_h, .fcvt_h_d,
@@ -26,7 +28,7 @@ import Testing
 
     /// Operations that end a block and are left to the interpreter.
     private static let interpretedLast: Set<RVOp> = [
-        .ecall, .ebreak, .fence_i, .wrs_nto, .wrs_sto, .mret, .sret, .wfi, .sfence_vma, .sinval_vma, .sfence_w_inval,
+        .jalr_lp, .ecall, .ebreak, .fence_i, .wrs_nto, .wrs_sto, .mret, .sret, .wfi, .sfence_vma, .sinval_vma, .sfence_w_inval,
         .sfence_inval_ir, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .pause, .illegal,
     ]
 

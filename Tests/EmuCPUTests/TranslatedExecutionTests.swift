@@ -105,15 +105,31 @@ import Testing
         #expect(machine[.mepc] == Self.code + 8)
     }
 
-    @Test("an atomic operation on a misaligned address traps, whatever the page is", arguments: [1, 2, 3, 4, 5, 7] as [UInt64])
+    @Test("an atomic operation that crosses 16 bytes traps, whatever the page is", arguments: [1, 2, 3, 4, 5, 7] as [UInt64])
     func misalignedAtomic(offset: UInt64) throws {
         for page in [FuzzMap.device, FuzzMap.rom, FuzzMap.data, Self.code] {
+            let address = page + 8 + offset
             let machine = try compare(
                 [RVAssembly.addImmediate(5, 5, 1), RVAssembly.loadByte(7, 8, 0), RVAssembly.atomicAdd(6, 5, 8), RVAssembly.addImmediate(5, 5, 16)], slices: [4, 1]
-            ) { $0.cpu.x[8] = page + offset }
-            #expect(machine[.mcause] == 6 && machine[.mtval] == page + offset)
+            ) { $0.cpu.x[8] = address }
+            #expect(machine[.mcause] == 6 && machine[.mtval] == address)
             #expect(machine.cpu.x[5] == 1)
         }
+    }
+
+    @Test("a misaligned atomic operation inside 16 bytes works (Zama16b)", arguments: 0...8 as ClosedRange<UInt64>)
+    func atomicInGranule(offset: UInt64) throws {
+        let address = FuzzMap.data + 0x40 + offset
+        let machine = try compare(
+            [RVAssembly.addImmediate(5, 5, 1), RVAssembly.atomicAdd(6, 5, 8), RVAssembly.loadDouble(7, 8, 0), RVAssembly.jump(-12)], slices: [40, 4001]
+        ) {
+            $0.cpu.x[8] = address
+            $0.store(address, 0x1122_3344_5566_7788)
+        }
+        // Every round but an unfinished one has added one more than the one before.
+        let rounds = machine.cpu.x[5]
+        #expect(rounds > 900 && machine.cpu.x[7] == 0x1122_3344_5566_7788 + rounds * (rounds + 1) / 2 || machine.cpu.x[7] < machine.cpu.x[6] &+ rounds + 1)
+        #expect(machine.cpu.x[6] &- 0x1122_3344_5566_7788 == (rounds - 1) * rounds / 2)
     }
 
     // MARK: Code that changes

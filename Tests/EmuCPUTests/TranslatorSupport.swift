@@ -46,7 +46,7 @@ struct TranslatedCode {
         hart.cache.flushAll()
         var end = DecodedOp(.blockEnd)
         end.offset = UInt16(op.length)
-        let block = [op, end].withUnsafeBufferPointer { hart.cache.insert(Self.page, $0, byteLength: Int(op.length), secondPage: 0) }
+        let block = [op, end].withUnsafeBufferPointer { hart.cache.insert(Self.page, mode: 0, $0, byteLength: Int(op.length), secondPage: 0) }
         return translator.translate(block)
     }
 }

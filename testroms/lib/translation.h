@@ -32,8 +32,12 @@ static void check_level(u64 base, unsigned level, u64 *cell) {
     expect_page_faults(address, pte(physical, good & ~PTE_V), level);
     expect_page_faults(address, pte(physical, PTE_V | PTE_W | PTE_AD), level);
     expect_page_faults(address, pte(physical, PTE_V | PTE_W | PTE_X | PTE_AD), level);
-    // Reserved bits at the top.
-    for (unsigned bit = 54; bit < 61; bit++) expect_page_faults(address, pte(physical, good) | BIT(bit), level);
+    // Reserved bits at the top; the two above them are the software's (Svrsw60t59b).
+    for (unsigned bit = 54; bit < 59; bit++) expect_page_faults(address, pte(physical, good) | BIT(bit), level);
+    map(address, physical, good, level);
+    *pte_of(address, level) |= BIT(59) | BIT(60);
+    sfence();
+    check(load64_in(MODE_S, address), 0x8067);
     // A superpage that is not aligned to its size.
     for (unsigned bit = 12; bit < 12 + 9 * level; bit += 4) expect_page_faults(address, pte(physical | BIT(bit), good), level);
     // A pointer with reserved bits, or a pointer where no table can follow.

@@ -4,7 +4,7 @@
 /// What IEEE 754 leaves open is settled as RISC-V does: every NaN result is the canonical NaN, tininess is detected after rounding.
 /// Operations take the flags accrued so far and add to them; flags once set are never cleared.
 ///
-/// The functions are generic over the format and specialised for the three below, so its constants fold away.
+/// The functions are generic over the format and specialised for those below, so its constants fold away.
 package protocol SoftFormat {
     /// Width of the exponent field.
     static var exponentBits: Int { get }
@@ -22,16 +22,15 @@ package protocol SoftFormat {
 }
 
 /// Half precision (binary16, RISC-V fmt H).
-package enum Binary16: SoftFormat {
+package enum Binary16: SoftwareOnlyFormat {
     package static var exponentBits: Int { 5 }
     package static var fractionBits: Int { 10 }
-    package static var isHostFormat: Bool { false }
+}
 
-    package static func hostAdd(_ a: UInt64, _ b: UInt64) -> UInt64 { canonicalNaN }
-    package static func hostMultiply(_ a: UInt64, _ b: UInt64) -> UInt64 { canonicalNaN }
-    package static func hostDivide(_ a: UInt64, _ b: UInt64) -> UInt64 { canonicalNaN }
-    package static func hostSquareRoot(_ a: UInt64) -> UInt64 { canonicalNaN }
-    package static func hostMultiplyAdd(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> UInt64 { canonicalNaN }
+/// BF16: the exponent of single precision with 7 bits of its fraction (unprivileged manual, "BF16 Number Format").
+package enum BFloat16: SoftwareOnlyFormat {
+    package static var exponentBits: Int { 8 }
+    package static var fractionBits: Int { 7 }
 }
 
 /// Single precision (binary32, RISC-V fmt S).
@@ -78,6 +77,19 @@ package enum Binary64: SoftFormat {
     package static func hostMultiplyAdd(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> UInt64 {
         host(c).addingProduct(host(a), host(b)).bitPattern
     }
+}
+
+/// A format the host does not compute in.
+package protocol SoftwareOnlyFormat: SoftFormat {}
+
+extension SoftwareOnlyFormat {
+    package static var isHostFormat: Bool { false }
+
+    package static func hostAdd(_ a: UInt64, _ b: UInt64) -> UInt64 { canonicalNaN }
+    package static func hostMultiply(_ a: UInt64, _ b: UInt64) -> UInt64 { canonicalNaN }
+    package static func hostDivide(_ a: UInt64, _ b: UInt64) -> UInt64 { canonicalNaN }
+    package static func hostSquareRoot(_ a: UInt64) -> UInt64 { canonicalNaN }
+    package static func hostMultiplyAdd(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> UInt64 { canonicalNaN }
 }
 
 // MARK: Constants and fields of a format

@@ -37,8 +37,8 @@ extension RVTable {
 
 extension RVProcessor {
     /// LR, SC and AMO. Where harts take turns on one thread, a load followed by a store is indivisible and sequentially
-    /// consistent, at least what any combination of aq and rl asks for; among harts on threads so is a host atomic. Misaligned addresses
-    /// trap; so does what is not RAM.
+    /// consistent, at least what any combination of aq and rl asks for; among harts on threads so is a host atomic. Misaligned addresses trap,
+    /// but not those of AMOs inside 16 bytes with Zama16b; so does what is not RAM.
     func executeAtomic(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let address = x[Int(r.rs1)]
         let operand = x[Int(r.rs2)]
@@ -107,9 +107,12 @@ extension RVProcessor {
 
     @inline(__always)
     private func atomic<T: AtomicCell>(_ op: RVOp, _ r: DecodedOp, _ address: UInt64, _ operand: T) -> Bool {
-        guard let host = atomicPointer(address, UInt64(MemoryLayout<T>.size), .store) else { return false }
-        var old = host.load(as: T.self)
+        let size = UInt64(MemoryLayout<T>.size)
+        let isInGranule = config.extensions.contains(.zama16b) && address & 15 &+ size <= 16
+        guard let host = atomicPointer(address, size, .store, mayBeMisaligned: isInGranule) else { return false }
+        var old = host.loadUnaligned(as: T.self)
         if h.pointee.isShared {
+            // Hosts, too, can do it at any address inside 16 bytes: x86 always could, AArch64 can since LSE2.
             while true {
                 let (exchanged, original) = T.compareExchange(host, old, updated(op, r, old, operand))
                 if exchanged { break }

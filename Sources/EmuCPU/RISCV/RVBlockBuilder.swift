@@ -18,9 +18,10 @@ extension RVProcessor {
         if cache.isFull, comparison?.journal.isRecording != true { cache.flushAll() }
         guard let physical = translate(pc, 2, .fetch) else { return nil }
         let view = h.pointee.fetchView
+        let mode = blockMode
         let isChecked = view.pointee.fetches.entry(pc).pointee.tag & TLBEntry.checked != 0
         if Log.isEnabled(.execution, at: pc) { Log.write(.execution, "hart \(index): block \(hex(pc))") }
-        if let block = cache.find(physical, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
+        if let block = cache.find(physical, mode: mode, secondPage: { self.translate((pc | 0xfff) &+ 1, 2, .fetch).map { $0 & TLBEntry.pageMask } }) {
             if isChecked {
                 // Links made before memory protection cut through the page know nothing of it.
                 block.pointee.taken = nil
@@ -28,7 +29,7 @@ extension RVProcessor {
             }
             if !isChecked || mayFetch(pc, Int(block.pointee.byteLength)) { remember(block, pc, !isChecked); return block }
         }
-        guard let block = build(pc, physical, limit: isChecked ? 1 : Self.maximumBlock) else { return nil }
+        guard let block = build(pc, physical, mode: mode, limit: isChecked ? 1 : Self.maximumBlock) else { return nil }
         remember(block, pc, !isChecked)
         return block
     }
@@ -48,14 +49,14 @@ extension RVProcessor {
     }
 
     /// Decodes from `physical` up to a jump, the end of the page or `limit` instructions.
-    private func build(_ pc: UInt64, _ physical: UInt64, limit: Int) -> UnsafeMutablePointer<Block>? {
+    private func build(_ pc: UInt64, _ physical: UInt64, mode: UInt8, limit: Int) -> UnsafeMutablePointer<Block>? {
         while true {
             cache.willDecode(physical)
-            guard let decoded = decode(pc, physical, limit: limit) else { return nil }
+            guard let decoded = decode(pc, physical, mode: mode, limit: limit) else { return nil }
             // Another hart may have written there meanwhile.
             guard cache.confirms(physical, decoded.byteLength, secondPage: decoded.secondPage), !cache.isShared || isStill(physical, decoded) else { continue }
             return cache.insert(
-                physical, UnsafeBufferPointer(start: scratch, count: decoded.count + 1), byteLength: decoded.byteLength, secondPage: decoded.secondPage)
+                physical, mode: mode, UnsafeBufferPointer(start: scratch, count: decoded.count + 1), byteLength: decoded.byteLength, secondPage: decoded.secondPage)
         }
     }
 
@@ -84,7 +85,7 @@ extension RVProcessor {
         return true
     }
 
-    private func decode(_ pc: UInt64, _ physical: UInt64, limit: Int) -> Decoded? {
+    private func decode(_ pc: UInt64, _ physical: UInt64, mode: UInt8, limit: Int) -> Decoded? {
         let page = physical & TLBEntry.pageMask
         guard let memory = bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)) else {
             Log.write(.guestErrors, "hart \(index): instruction fetch from \(hex(physical)), which is not memory")
@@ -134,6 +135,7 @@ extension RVProcessor {
             case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .auipc: op.imm &+= Int32(truncatingIfNeeded: offset)
             default: break
             }
+            if mode != 0, Self.expectsLandingPad(op) { op.op = RVOp.jalr_lp.rawValue }
             scratch[count] = op
             count += 1
             position += Int(op.length)
@@ -148,7 +150,7 @@ extension RVProcessor {
     /// True for instructions after which the next one cannot simply follow.
     static func endsBlock(_ op: DecodedOp) -> Bool {
         switch op.rv {
-        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
+        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .jalr_lp, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
             .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal:
             return true
         case .csrrw, .csrrwi:

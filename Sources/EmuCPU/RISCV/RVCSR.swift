@@ -1,7 +1,7 @@
 /// Every control and status register this processor can have, with its number (privileged manual, "CSR Listing").
 ///
 /// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it.
-/// Absent on purpose, so illegal: the RV32 high halves, hypervisor registers, `mseccfg`, the trigger registers
+/// Absent on purpose, so illegal: the RV32 high halves, hypervisor registers, the trigger registers
 /// (`tselect` …), the debug-mode registers, and PMP entries beyond 16.
 public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Floating point
@@ -10,6 +10,10 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case vstart = 0x008, vxsat, vxrm
     case vcsr = 0x00F
     case vl = 0xC20, vtype, vlenb
+    // Shadow stack pointer
+    case ssp = 0x011
+    // Entropy source
+    case seed = 0x015
     // User-level shadows of the counters
     case cycle = 0xC00, time, instret
     case hpmcounter3 = 0xC03, hpmcounter4, hpmcounter5, hpmcounter6, hpmcounter7, hpmcounter8, hpmcounter9, hpmcounter10
@@ -23,8 +27,12 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case sstateen0 = 0x10C, sstateen1, sstateen2, sstateen3
     case sscratch = 0x140, sepc, scause, stval, sip
     case stimecmp = 0x14D
-    case siselect = 0x150, sireg
+    // Indirect access
+    case siselect = 0x150, sireg, sireg2, sireg3
+    case sireg4 = 0x155, sireg5, sireg6
     case stopei = 0x15C
+    case scountinhibit = 0x120
+    case srmcfg = 0x181
     case satp = 0x180
     case scountovf = 0xDA0
     case stopi = 0xDB0
@@ -35,13 +43,16 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case mvien = 0x308, mvip
     case menvcfg = 0x30A
     case mstateen0 = 0x30C, mstateen1, mstateen2, mstateen3
-    case mcountinhibit = 0x320
+    case mseccfg = 0x747
+    case mcountinhibit = 0x320, mcyclecfg, minstretcfg
     case mhpmevent3 = 0x323, mhpmevent4, mhpmevent5, mhpmevent6, mhpmevent7, mhpmevent8, mhpmevent9, mhpmevent10
     case mhpmevent11, mhpmevent12, mhpmevent13, mhpmevent14, mhpmevent15, mhpmevent16, mhpmevent17, mhpmevent18
     case mhpmevent19, mhpmevent20, mhpmevent21, mhpmevent22, mhpmevent23, mhpmevent24, mhpmevent25, mhpmevent26
     case mhpmevent27, mhpmevent28, mhpmevent29, mhpmevent30, mhpmevent31
     case mscratch = 0x340, mepc, mcause, mtval, mip
-    case miselect = 0x350, mireg
+    case mtval2 = 0x34B
+    case miselect = 0x350, mireg, mireg2, mireg3
+    case mireg4 = 0x355, mireg5, mireg6
     case mtopei = 0x35C
     case pmpcfg0 = 0x3A0
     case pmpcfg2 = 0x3A2
@@ -71,8 +82,8 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     /// Lowest privilege that may access the register: 0 = U, 1 = S, 3 = M.
     public var privilege: UInt8 { UInt8(rawValue >> 8 & 3) }
 
-    /// The extension that brings the register; nil for those every hart has.
-    public var requirement: RVExtension? {
+    /// The extension that brings the register; nil for those every hart has, and those several extensions bring.
+    private var requirement: RVExtension? {
         switch self {
         case .fflags, .frm, .fcsr: .f
         case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb: .v
@@ -80,8 +91,16 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3: .ssstateen
         case .mstateen0, .mstateen1, .mstateen2, .mstateen3: .smstateen
         case .stimecmp: .sstc
-        case .siselect, .sireg, .stopei, .stopi: .ssaia
-        case .mvien, .mvip, .miselect, .mireg, .mtopei, .mtopi: .smaia
+        case .seed: .zkr
+        case .sireg2, .sireg3, .sireg4, .sireg5, .sireg6: .sscsrind
+        case .mireg2, .mireg3, .mireg4, .mireg5, .mireg6: .smcsrind
+        case .stopei, .stopi: .ssaia
+        case .mvien, .mvip, .mtopei, .mtopi: .smaia
+        case .scountinhibit: .ssccfg
+        case .srmcfg: .ssqosid
+        case .mcyclecfg, .minstretcfg: .smcntrpmf
+        case .mtval2: .ssdbltrp
+        case .ssp: .zicfiss
         case .scountovf: .sscofpmf
         default: rawValue >> 5 == RVCSR.cycle.rawValue >> 5 ? .zihpm : nil
         }
@@ -89,6 +108,12 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
 
     /// True on a hart with `extensions`.
     public func exists(in extensions: RVExtensionSet) -> Bool {
+        switch self {
+        case .mseccfg: return RVConfig(extensions: extensions).securityMask != 0
+        case .siselect, .sireg: return extensions.contains(.sscsrind) || extensions.contains(.ssaia)
+        case .miselect, .mireg: return extensions.contains(.smcsrind) || extensions.contains(.smaia)
+        default: break
+        }
         guard let requirement else { return true }
         return extensions.contains(requirement)
     }

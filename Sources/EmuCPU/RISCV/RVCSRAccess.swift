@@ -22,7 +22,7 @@ extension RVProcessor {
 
     /// Reads `csr` and, if there is an operand, changes it as `op` does; returns what was read.
     private func access(_ csr: RVCSR, _ op: RVOp, _ operand: UInt64?) -> UInt64 {
-        let old = read(csr)
+        let old = csr == .seed ? pollSeed() : read(csr)
         guard let operand else { return old }
         switch op {
         case .csrrw, .csrrwi: write(csr, operand)
@@ -60,6 +60,10 @@ extension RVProcessor {
             return h.pointee.mstatus & RVStatus.fs != 0 ? csr : nil
         case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb:
             return h.pointee.mstatus & RVStatus.vs != 0 ? csr : nil
+        case .ssp:
+            return privilege == RVPrivilege.machine || usesShadowStack ? csr : nil
+        case .seed:
+            return seedIsAccessible(writing: writing) ? csr : nil
         case .satp:
             return privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.tvm != 0 ? nil : csr
         case .stimecmp:
@@ -70,8 +74,14 @@ extension RVProcessor {
             return stateEnabled(0, RVStateEnable.environment) ? csr : nil
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3:
             return stateEnabled(Int(number & 3), RVStateEnable.stateEnable) ? csr : nil
-        case .siselect, .sireg, .stopei, .stopi, .mireg, .mtopei:
+        case .siselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
+            return indirectRegisterIsAccessible(csr) ? csr : nil
+        case .stopei, .stopi, .mtopei:
             return interruptRegisterIsAccessible(csr) ? csr : nil
+        case .srmcfg:
+            return stateEnabled(0, RVStateEnable.resources) ? csr : nil
+        case .scountinhibit:
+            return h.pointee.menvcfg & RVEnvironment.cde != 0 ? csr : nil
         default:
             let isShadow = number >> 5 == RVCSR.cycle.rawValue >> 5
             return isShadow && !counterEnabled(csr.counterIndex) ? nil : csr
@@ -129,8 +139,16 @@ extension RVProcessor {
         case .stimecmp: return state.pointee.stimecmp
         case .satp: return state.pointee.satp
         case .scountovf: return overflowBits
-        case .siselect, .sireg, .stopei, .stopi, .mvien, .mvip, .miselect, .mireg, .mtopei, .mtopi: return readInterruptRegister(csr)
+        case .siselect, .miselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
+            return readIndirectRegister(csr)
+        case .stopei, .stopi, .mvien, .mvip, .mtopei, .mtopi: return readInterruptRegister(csr)
+        case .scountinhibit: return state.pointee.mcountinhibit & state.pointee.mcounteren
+        case .srmcfg: return state.pointee.srmcfg
 
+        case .ssp: return state.pointee.ssp
+        // Only instructions that poll get anything.
+        case .seed: return 0
+        case .mseccfg: return state.pointee.mseccfg
         // Not a registered implementation: all zero, as the manual provides for.
         case .mvendorid, .marchid, .mimpid, .mconfigptr: return 0
         case .mhartid: return UInt64(index)
@@ -148,6 +166,9 @@ extension RVProcessor {
         case .mstateen2: return state.pointee.mstateen[2]
         case .mstateen3: return state.pointee.mstateen[3]
         case .mcountinhibit: return state.pointee.mcountinhibit
+        case .mcyclecfg: return state.pointee.mhpmevent[0]
+        case .minstretcfg: return state.pointee.mhpmevent[2]
+        case .mtval2: return state.pointee.mtval2
         case .mscratch: return state.pointee.mscratch
         case .mepc: return state.pointee.mepc
         case .mcause: return state.pointee.mcause
@@ -179,7 +200,7 @@ extension RVProcessor {
     /// Fields of mstatus that sstatus shows.
     var sstatusMask: UInt64 {
         RVStatus.sie | RVStatus.spie | RVStatus.ube | RVStatus.spp | RVStatus.vs | RVStatus.fs | RVStatus.xs | RVStatus.sum | RVStatus.mxr
-            | RVStatus.uxl | RVStatus.sd
+            | RVStatus.spelp | RVStatus.sdt | RVStatus.uxl | RVStatus.sd
     }
 
     /// mip with STIP compared anew, so that a guest polling `time` and `sip` sees them agree.

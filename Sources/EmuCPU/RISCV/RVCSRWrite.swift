@@ -10,6 +10,7 @@ extension RVProcessor {
         let state = h
         switch csr {
         case .fflags: writeFloatingPointStatus(flags: value, rounding: nil)
+        case .ssp: state.pointee.ssp = value & ~7
         case .frm: writeFloatingPointStatus(flags: nil, rounding: value)
         case .fcsr: writeFloatingPointStatus(flags: value, rounding: value >> 5)
 
@@ -25,7 +26,7 @@ extension RVProcessor {
             writeInterruptPending(value, writable: writable & state.pointee.mideleg)
         case .stvec: state.pointee.stvec = value & ~2
         case .scounteren: state.pointee.scounteren = value & counterEnableMask
-        case .senvcfg: state.pointee.senvcfg = environment(value, state.pointee.senvcfg, mask: senvcfgMask)
+        case .senvcfg: writeSupervisorEnvironment(value)
         case .sscratch: state.pointee.sscratch = value
         case .sepc: state.pointee.sepc = value & instructionAddressMask
         case .scause: state.pointee.scause = value
@@ -34,7 +35,12 @@ extension RVProcessor {
             state.pointee.stimecmp = value
             supervisorTimerChanged()
         case .satp: writeAddressTranslation(value)
-        case .siselect, .sireg, .stopei, .mvien, .mvip, .miselect, .mireg, .mtopei: writeInterruptRegister(csr, value)
+        case .siselect, .miselect, .sireg, .sireg2, .mireg: writeIndirectRegister(csr, value)
+        case .stopei, .mvien, .mvip, .mtopei: writeInterruptRegister(csr, value)
+        case .scountinhibit:
+            let delegated = state.pointee.mcounteren
+            writeCounterInhibit(state.pointee.mcountinhibit & ~delegated | value & delegated)
+        case .srmcfg: state.pointee.srmcfg = value & RVResources.mask
 
         case .mstatus: writeStatus(value, writable: mstatusMask)
         case .medeleg: state.pointee.medeleg = value & delegatableExceptions
@@ -46,11 +52,15 @@ extension RVProcessor {
         case .mtvec: state.pointee.mtvec = value & ~2
         case .mcounteren: state.pointee.mcounteren = value & counterEnableMask
         case .menvcfg: writeMachineEnvironment(value)
+        case .mseccfg: writeSecurity(value)
         case .mstateen0: writeStateEnable(0, value)
         case .mstateen1: writeStateEnable(1, value)
         case .mstateen2: writeStateEnable(2, value)
         case .mstateen3: writeStateEnable(3, value)
         case .mcountinhibit: writeCounterInhibit(value)
+        case .mcyclecfg: writeCounterFilter(0, value)
+        case .minstretcfg: writeCounterFilter(2, value)
+        case .mtval2: state.pointee.mtval2 = value
         case .mcycle: setCycleCounter(value)
         case .minstret: setRetiredCounter(value)
         case .mscratch: state.pointee.mscratch = value
@@ -63,7 +73,7 @@ extension RVProcessor {
         }
     }
 
-    /// misa (all bits fixed), sstateen (all bits zero) and read-only numbers fall through without effect.
+    /// misa (all bits fixed), sstateen (all bits zero), seed (what is written means nothing) and read-only numbers fall through without effect.
     private func writeNumberedCSR(_ csr: RVCSR, _ value: UInt64) {
         switch csr.rawValue {
         case RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue: writePMPAddress(value, entry: Int(csr.rawValue & 15))
@@ -86,6 +96,8 @@ extension RVProcessor {
             | RVStatus.tsr
         if config.extensions.contains(.f) { mask |= RVStatus.fs }
         if config.extensions.contains(.v) { mask |= RVStatus.vs }
+        if config.extensions.contains(.zicfilp) { mask |= RVStatus.spelp | RVStatus.mpelp }
+        if config.extensions.contains(.ssdbltrp), h.pointee.menvcfg & RVEnvironment.dte != 0 { mask |= RVStatus.sdt }
         if config.extensions.contains(.sv39) { mask |= RVStatus.sum | RVStatus.mxr | RVStatus.tvm }
         return mask
     }
@@ -99,6 +111,7 @@ extension RVProcessor {
         ] { mask |= 1 << cause }
         if config.extensions.contains(.sv39) { mask |= 1 << RVCause.fetchPage | 1 << RVCause.loadPage | 1 << RVCause.storePage }
         if !config.extensions.contains(.zca) { mask |= 1 << RVCause.fetchMisaligned }
+        if config.extensions.contains(.zicfilp) || config.extensions.contains(.zicfiss) { mask |= 1 << RVCause.softwareCheck }
         return mask
     }
 
@@ -126,23 +139,38 @@ extension RVProcessor {
         return mask
     }
 
-    private var senvcfgMask: UInt64 {
+    /// Fields that menvcfg has for S-mode and senvcfg for U-mode.
+    private var environmentMask: UInt64 {
         var mask = RVEnvironment.fiom
+        if config.extensions.contains(.zicfilp) { mask |= RVEnvironment.lpe }
+        if config.extensions.contains(.zicfiss) { mask |= RVEnvironment.sse }
         if config.extensions.contains(.zicbom) { mask |= RVEnvironment.cbie | RVEnvironment.cbcfe }
         if config.extensions.contains(.zicboz) { mask |= RVEnvironment.cbze }
         return mask
     }
 
-    private var menvcfgMask: UInt64 {
-        var mask = senvcfgMask
-        if config.extensions.contains(.svpbmt) { mask |= RVEnvironment.pbmte }
-        if config.extensions.contains(.svadu) { mask |= RVEnvironment.adue }
-        if config.extensions.contains(.sstc) { mask |= RVEnvironment.stce }
+    private var senvcfgMask: UInt64 {
+        var mask = environmentMask
+        if config.extensions.contains(.ssnpm) { mask |= RVEnvironment.pmm }
+        // Read-only zero where M-mode keeps shadow stacks from S-mode.
+        if h.pointee.menvcfg & RVEnvironment.sse == 0 { mask &= ~RVEnvironment.sse }
         return mask
     }
 
-    /// The legal menvcfg or senvcfg nearest to `value`: the reserved CBIE encoding 10 leaves the field as it is.
+    private var menvcfgMask: UInt64 {
+        var mask = environmentMask
+        if config.extensions.contains(.smnpm) { mask |= RVEnvironment.pmm }
+        if config.extensions.contains(.svpbmt) { mask |= RVEnvironment.pbmte }
+        if config.extensions.contains(.svadu) { mask |= RVEnvironment.adue }
+        if config.extensions.contains(.sstc) { mask |= RVEnvironment.stce }
+        if config.extensions.contains(.smcdeleg) { mask |= RVEnvironment.cde }
+        if config.extensions.contains(.ssdbltrp) { mask |= RVEnvironment.dte }
+        return mask
+    }
+
+    /// The legal menvcfg or senvcfg nearest to `value`: the reserved encodings of CBIE (10) and PMM (01) leave the field as it is.
     private func environment(_ value: UInt64, _ old: UInt64, mask: UInt64) -> UInt64 {
+        let value = RVEnvironment.withLegalMask(value, old)
         guard value & RVEnvironment.cbie == RVEnvironment.cbieReserved else { return value & mask }
         return (value & ~RVEnvironment.cbie | old & RVEnvironment.cbie) & mask
     }
@@ -172,6 +200,8 @@ extension RVProcessor {
         var new = old & ~writable | value & writable
         // MPP holds U, S or M; the encoding between them is illegal and leaves the field as it was.
         if new & RVStatus.mpp == RVStatus.mppReserved { new = new & ~RVStatus.mpp | old & RVStatus.mpp }
+        // A handler that cannot be trapped again cannot be interrupted either.
+        if new & RVStatus.sdt != 0 { new &= ~RVStatus.sie }
         h.pointee.mstatus = new
         if (old ^ new) & (RVStatus.mprv | RVStatus.mpp | RVStatus.sum | RVStatus.mxr) != 0 { viewChanged() }
         updateInterruptRequest()
@@ -198,12 +228,21 @@ extension RVProcessor {
         viewChanged()
     }
 
+    private func writeSupervisorEnvironment(_ value: UInt64) {
+        h.pointee.senvcfg = environment(value, h.pointee.senvcfg, mask: senvcfgMask)
+        modeRightsChanged()
+    }
+
     private func writeMachineEnvironment(_ value: UInt64) {
         let old = h.pointee.menvcfg
         let new = environment(value, old, mask: menvcfgMask)
         h.pointee.menvcfg = new
-        // Page-table entries mean something else now. The manual leaves flushing to software; doing it here is simply exact.
-        if (old ^ new) & (RVEnvironment.pbmte | RVEnvironment.adue) != 0 { views.flush() }
+        // Page-table entries mean something else now. For SSE that counts at once; for the others the manual leaves flushing to
+        // software, and doing it here is simply exact.
+        if (old ^ new) & (RVEnvironment.pbmte | RVEnvironment.adue | RVEnvironment.sse) != 0 { views.flush() }
+        if new & RVEnvironment.sse == 0 { h.pointee.senvcfg &= ~RVEnvironment.sse }
+        if new & RVEnvironment.dte == 0 { h.pointee.mstatus &= ~RVStatus.sdt }
+        modeRightsChanged()
         if (old ^ new) & RVEnvironment.stce != 0 { supervisorTimerChanged() }
     }
 }
@@ -211,11 +250,24 @@ extension RVProcessor {
 /// Fields of menvcfg and senvcfg (privileged manual, "Machine Environment Configuration (menvcfg) Register").
 enum RVEnvironment {
     static let fiom: UInt64 = 1 << 0
+    static let lpe: UInt64 = 1 << 2
+    static let sse: UInt64 = 1 << 3
     static let cbie: UInt64 = 3 << 4
     static let cbieReserved: UInt64 = 2 << 4
     static let cbcfe: UInt64 = 1 << 6
     static let cbze: UInt64 = 1 << 7
+    /// Also of mseccfg.
+    static let pmm: UInt64 = 3 << 32
+    static let pmmShift: UInt64 = 32
+    static let pmmReserved: UInt64 = 1 << 32
+    static let dte: UInt64 = 1 << 59
+    static let cde: UInt64 = 1 << 60
     static let adue: UInt64 = 1 << 61
     static let pbmte: UInt64 = 1 << 62
     static let stce: UInt64 = 1 << 63
+
+    /// `value` with PMM as it was in `old` where it is reserved.
+    static func withLegalMask(_ value: UInt64, _ old: UInt64) -> UInt64 {
+        value & pmm == pmmReserved ? value & ~pmm | old & pmm : value
+    }
 }

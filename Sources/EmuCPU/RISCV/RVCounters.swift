@@ -1,6 +1,7 @@
-/// Hardware performance counters (privileged manual, "Hardware Performance Monitor"; Zicntr, Zihpm, Sscofpmf).
+/// Hardware performance counters (privileged manual, "Hardware Performance Monitor"; Zicntr, Zihpm, Sscofpmf, Smcntrpmf).
 ///
-/// mcycle and minstret are offsets to totals that run anyway. mhpmcounter3…31 are brought up to date from the same totals
+/// mcycle and minstret are offsets to totals that run anyway, unless mcountinhibit stops them or mcyclecfg or minstretcfg, which stand in
+/// `mhpmevent[0]` and `[2]`, keep them from counting in some modes; then they are plain values, and a filtered one runs with the others. mhpmcounter3…31 are brought up to date from the same totals
 /// whenever somebody looks, an event changes, or the privilege does (their counting may be limited to some modes).
 enum RVCounterEvent {
     /// Events mhpmevent can choose, numbered as the SBI numbers the general hardware events; 0 counts nothing.
@@ -12,6 +13,7 @@ enum RVCounterEvent {
     static let inhibitMachine: UInt64 = 1 << 62
     static let inhibitSupervisor: UInt64 = 1 << 61
     static let inhibitUser: UInt64 = 1 << 60
+    static let filters = inhibitMachine | inhibitSupervisor | inhibitUser
 }
 
 extension RVProcessor {
@@ -23,40 +25,51 @@ extension RVProcessor {
     // MARK: mcycle and minstret
 
     var cycleCounter: UInt64 {
-        h.pointee.mcountinhibit & Self.inhibitCycle != 0 ? h.pointee.mcycleOffset : h.pointee.totalCycles &+ h.pointee.mcycleOffset
+        guard isPlain(0) else { return h.pointee.totalCycles &+ h.pointee.mcycleOffset }
+        synchroniseCounters()
+        return h.pointee.mcycleOffset
     }
 
     var retiredCounter: UInt64 {
-        h.pointee.mcountinhibit & Self.inhibitRetired != 0 ? h.pointee.minstretOffset : retiredTotal &+ h.pointee.minstretOffset
+        guard isPlain(2) else { return retiredTotal &+ h.pointee.minstretOffset }
+        synchroniseCounters()
+        return h.pointee.minstretOffset
     }
 
     /// A write takes effect after the writing instruction, which is therefore not counted on top.
     func setCycleCounter(_ value: UInt64) {
-        let isStopped = h.pointee.mcountinhibit & Self.inhibitCycle != 0
-        h.pointee.mcycleOffset = isStopped ? value : value &- (h.pointee.totalCycles &+ 1)
+        synchroniseCounters(including: 1)
+        h.pointee.mcycleOffset = isPlain(0) ? value : value &- (h.pointee.totalCycles &+ 1)
     }
 
     func setRetiredCounter(_ value: UInt64) {
-        let isStopped = h.pointee.mcountinhibit & Self.inhibitRetired != 0
-        h.pointee.minstretOffset = isStopped ? value : value &- (retiredTotal &+ 1)
+        synchroniseCounters(including: 1)
+        h.pointee.minstretOffset = isPlain(2) ? value : value &- (retiredTotal &+ 1)
+    }
+
+    /// mcycle (0) or minstret (2) is kept as a value, not as an offset: it is stopped, or filtered by privilege mode.
+    private func isPlain(_ index: Int) -> Bool { h.pointee.mcountinhibit >> UInt64(index) & 1 != 0 || h.pointee.mhpmevent[index] != 0 }
+
+    /// Makes a change that may turn mcycle and minstret into values or back; the writing instruction still counts in the old way.
+    private func changingCounters(_ change: () -> Void) {
+        synchroniseCounters(including: 1)
+        let old = (isPlain(0), isPlain(2))
+        change()
+        let (cycles, retired) = (h.pointee.totalCycles &+ 1, retiredTotal &+ 1)
+        if old.0 != isPlain(0) { h.pointee.mcycleOffset = old.0 ? h.pointee.mcycleOffset &- cycles : h.pointee.mcycleOffset &+ cycles }
+        if old.1 != isPlain(2) { h.pointee.minstretOffset = old.1 ? h.pointee.minstretOffset &- retired : h.pointee.minstretOffset &+ retired }
+        findActiveCounters()
+        overflowDeadlineChanged()
+    }
+
+    /// mcyclecfg (0) and minstretcfg (2).
+    func writeCounterFilter(_ index: Int, _ value: UInt64) {
+        changingCounters { h.pointee.mhpmevent[index] = value & RVCounterEvent.filters }
     }
 
     func writeCounterInhibit(_ value: UInt64) {
-        synchroniseCounters(including: 1)
-        let old = h.pointee.mcountinhibit
-        let new = value & (config.extensions.contains(.zihpm) ? 0xffff_fffd : Self.inhibitCycle | Self.inhibitRetired)
-        // A stopped counter is kept as a value, a running one as an offset; the writing instruction still counts in the old way.
-        if (old ^ new) & Self.inhibitCycle != 0 {
-            let total = h.pointee.totalCycles &+ 1
-            h.pointee.mcycleOffset = new & Self.inhibitCycle != 0 ? h.pointee.mcycleOffset &+ total : h.pointee.mcycleOffset &- total
-        }
-        if (old ^ new) & Self.inhibitRetired != 0 {
-            let total = retiredTotal &+ 1
-            h.pointee.minstretOffset = new & Self.inhibitRetired != 0 ? h.pointee.minstretOffset &+ total : h.pointee.minstretOffset &- total
-        }
-        h.pointee.mcountinhibit = new
-        findActiveCounters()
-        overflowDeadlineChanged()
+        let writable = config.extensions.contains(.zihpm) ? 0xffff_fffd : Self.inhibitCycle | Self.inhibitRetired
+        changingCounters { h.pointee.mcountinhibit = value & writable }
     }
 
     // MARK: mhpmcounter and mhpmevent
@@ -97,14 +110,22 @@ extension RVProcessor {
             rest &= rest &- 1
             let event = h.pointee.mhpmevent[index]
             if event & inhibitingBit != 0 { continue }
-            let old = h.pointee.mhpmcounter[index]
-            let new = old &+ (event & RVCounterEvent.selector == RVCounterEvent.cycles ? cycles : retired)
-            h.pointee.mhpmcounter[index] = new
-            if new < old { counterOverflowed(index) }
+            switch index {
+            case 0: h.pointee.mcycleOffset &+= cycles
+            case 2: h.pointee.minstretOffset &+= retired
+            default: advance(index, by: event & RVCounterEvent.selector == RVCounterEvent.cycles ? cycles : retired)
+            }
         }
     }
 
-    /// The Sscofpmf bit that stops counting in the present privilege mode.
+    private func advance(_ index: Int, by count: UInt64) {
+        let old = h.pointee.mhpmcounter[index]
+        let new = old &+ count
+        h.pointee.mhpmcounter[index] = new
+        if new < old { counterOverflowed(index) }
+    }
+
+    /// The bit of Sscofpmf and Smcntrpmf that stops counting in the present privilege mode.
     private var inhibitingBit: UInt64 {
         switch h.pointee.privilege {
         case RVPrivilege.machine: RVCounterEvent.inhibitMachine
@@ -121,7 +142,7 @@ extension RVProcessor {
     }
 
     func findActiveCounters() {
-        var active: UInt32 = 0
+        var active: UInt32 = (h.pointee.mhpmevent[0] != 0 ? 1 : 0) | (h.pointee.mhpmevent[2] != 0 ? 4 : 0)
         for index in 3..<32 where h.pointee.mhpmevent[index] & RVCounterEvent.selector != 0 { active |= 1 << UInt32(index) }
         h.pointee.activeCounters = active & ~UInt32(truncatingIfNeeded: h.pointee.mcountinhibit)
     }

@@ -25,7 +25,7 @@ public struct RVDisassembler: Sendable {
         let byRow = Dictionary(grouping: RVAlias.all, by: \.row)
         self.aliases = RVTable.all.map { byRow[$0.name] ?? [] }
         let full = Dictionary(
-            RVTable.all.filter { $0.length == 4 && $0.refines.isEmpty }.map { ($0.op, $0) }, uniquingKeysWith: { first, _ in first })
+            RVTable.all.filter { $0.length == 4 && $0.op != .hint }.map { ($0.op, $0) }, uniquingKeysWith: { first, _ in first })
         expansions = RVTable.all.map { $0.length == 2 ? full[$0.op] : nil }
     }
 
@@ -85,6 +85,7 @@ private struct RVOperandWriter {
         case .immediate: return String(op.imm)
         case .amount: return hex(UInt64(UInt32(bitPattern: op.imm)))
         case .upper: return hex(UInt64(UInt32(bitPattern: op.imm) >> 12))
+        case .label: return String(UInt32(bitPattern: op.imm) >> 12)
         case .memory: return "\(op.imm)(\(base))"
         case .address: return "(\(base))"
         case .target:

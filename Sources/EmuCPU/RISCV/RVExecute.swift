@@ -182,12 +182,52 @@ extension RVProcessor: Hart {
             .amocas_w, .amocas_d, .amocas_q:
             if h.pointee.isShared, !mayExecuteAmongOthers(r, ip) { return .exclusive }
             return after(watch == nil ? executeAtomic(r.rv, r) : executeAtomicWatched(r, ip))
+        case .jalr_lp:
+            return executeGuardedJump(r) ? .leave : .trap
+        case .sspush, .sspopchk, .ssrdp, .ssamoswap_w, .ssamoswap_d:
+            return after(executeShadowStack(r.rv, r))
+        case .pack, .packh, .packw, .brev8, .xperm4, .xperm8, .aes64es, .aes64esm, .aes64ds, .aes64dsm, .aes64im, .aes64ks1i, .aes64ks2,
+            .sha256sum0, .sha256sum1, .sha256sig0, .sha256sig1, .sha512sum0, .sha512sum1, .sha512sig0, .sha512sig1,
+            .sm4ed, .sm4ks, .sm3p0, .sm3p1:
+            x[Int(r.rd)] = Self.cryptography(r.rv, x[Int(r.rs1)], x[Int(r.rs2)], r.imm)
+            return .next
         case _ where r.rv.isVector:
             return after(executeVector(ip))
         default:
             // Everything else but `illegal` the loop handles itself.
             _ = illegal(r)
             return .trap
+        }
+    }
+
+    /// The result of an instruction of Zbk, Zkn or Zks with `a` in rs1 and `b` in rs2.
+    private static func cryptography(_ op: RVOp, _ a: UInt64, _ b: UInt64, _ immediate: Int32) -> UInt64 {
+        switch op {
+        case .pack: RVZbk.pack(a, b)
+        case .packh: RVZbk.packh(a, b)
+        case .packw: RVZbk.packw(a, b)
+        case .brev8: RVZbk.brev8(a)
+        case .xperm4: RVZbk.xperm4(a, b)
+        case .xperm8: RVZbk.xperm8(a, b)
+        case .aes64es: RVAES.aes64es(a, b)
+        case .aes64esm: RVAES.aes64esm(a, b)
+        case .aes64ds: RVAES.aes64ds(a, b)
+        case .aes64dsm: RVAES.aes64dsm(a, b)
+        case .aes64im: RVAES.aes64im(a)
+        case .aes64ks1i: RVAES.aes64ks1i(a, round: UInt64(truncatingIfNeeded: immediate))
+        case .aes64ks2: RVAES.aes64ks2(a, b)
+        case .sha256sum0: RVSHA.sha256sum0(a)
+        case .sha256sum1: RVSHA.sha256sum1(a)
+        case .sha256sig0: RVSHA.sha256sig0(a)
+        case .sha256sig1: RVSHA.sha256sig1(a)
+        case .sha512sum0: RVSHA.sha512sum0(a)
+        case .sha512sum1: RVSHA.sha512sum1(a)
+        case .sha512sig0: RVSHA.sha512sig0(a)
+        case .sha512sig1: RVSHA.sha512sig1(a)
+        case .sm4ed: RVShangMi.sm4ed(a, b, byte: UInt32(truncatingIfNeeded: immediate))
+        case .sm4ks: RVShangMi.sm4ks(a, b, byte: UInt32(truncatingIfNeeded: immediate))
+        case .sm3p0: RVShangMi.sm3p0(a)
+        default: RVShangMi.sm3p1(a)
         }
     }
 

@@ -3,7 +3,7 @@
 import EmuIR
 
 extension RVOp {
-    /// An operation of F, D, Zfh or Zfa.
+    /// An operation of F, D, Zfh, Zfbfmin or Zfa.
     @inline(__always)
     var isFloatingPoint: Bool { rawValue &- RVOp.flw.rawValue <= RVOp.fcvtmod_w_d.rawValue - RVOp.flw.rawValue }
 }
@@ -13,10 +13,11 @@ extension RVProcessor {
     /// - Returns: false if it raised a trap.
     package func executeFloat(_ op: RVOp, _ r: DecodedOp) -> Bool {
         if h.pointee.mstatus & RVStatus.fs == 0 { return illegal(r) }
-        // The opcodes of an extension are consecutive in RVOp, which declares F, D, Zfh and Zfa in this order.
+        // The opcodes of an extension are consecutive in RVOp, which declares F, D, Zfh, Zfbfmin and Zfa in this order.
         if op.rawValue <= RVOp.fmv_w_x.rawValue { return executeF(op, r) }
         if op.rawValue <= RVOp.fcvt_d_s.rawValue { return executeD(op, r) }
         if op.rawValue <= RVOp.fcvt_h_d.rawValue { return executeZfh(op, r) }
+        if op.rawValue <= RVOp.fcvt_s_bf16.rawValue { return executeZfbfmin(op, r) }
         return executeZfa(op, r)
     }
 

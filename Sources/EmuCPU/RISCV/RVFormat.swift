@@ -26,6 +26,10 @@ package enum RVLayout: UInt8, Sendable {
     case j
     /// rd, rs1, imm: shift amount, bits 25:20.
     case shift
+    /// rd, rs1, imm: round of a key schedule, bits 23:20.
+    case round
+    /// rd, rs1, rs2, imm: number of a byte, bits 31:30.
+    case byteSelect
     /// rd, rs1 (register or 5-bit immediate), imm: CSR number.
     case csr
     /// imm: fm, pred, succ.
@@ -75,6 +79,8 @@ package enum RVLayout: UInt8, Sendable {
     case cLoadWordStack, cLoadDoubleStack
     /// sp, rs2, imm.
     case cStoreWordStack, cStoreDoubleStack
+    /// ra as rs2; t0 as rs1.
+    case cPushLink, cPopLink
     /// x0, rs1, 0.
     case cJumpRegister
     /// ra, rs1, 0.
@@ -98,10 +104,10 @@ package enum RVOperand: UInt8, Sendable {
     case rd, rs1, rs2, fd, fs1, fs2, fs3
     /// Signed decimal.
     case immediate
-    /// Hexadecimal shift amount.
+    /// Hexadecimal shift amount, round or byte.
     case amount
-    /// Hexadecimal bits 31:12.
-    case upper
+    /// Hexadecimal bits 31:12; decimal ones.
+    case upper, label
     /// `imm(rs1)`; `(rs1)` of instructions that take no offset.
     case memory, address
     case target
@@ -147,7 +153,15 @@ package struct RVFormat: Sendable {
     static let branch = RVFormat(.b, .rs1, .rs2, .target)
     static let upper = RVFormat(.u, .rd, .upper)
     static let jump = RVFormat(.j, .rd, .target)
+    static let landingPad = RVFormat(.u, .label)
+    static let link1 = RVFormat(.unary, .rs1)
+    static let link2 = RVFormat(.r, .rs2)
+    static let readPointer = RVFormat(.unary, .rd)
+    static let cPushLink = RVFormat(.cPushLink, .rs2)
+    static let cPopLink = RVFormat(.cPopLink, .rs1)
     static let shift = RVFormat(.shift, .rd, .rs1, .amount)
+    static let round = RVFormat(.round, .rd, .rs1, .amount)
+    static let byteSelect = RVFormat(.byteSelect, .rd, .rs1, .rs2, .amount)
     static let fence = RVFormat(.fence, .fence)
     static let hintAdd = RVFormat(.r)
     static let fenceFull = RVFormat(.fence)

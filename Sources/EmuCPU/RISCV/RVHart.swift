@@ -51,7 +51,7 @@ package struct RVHart {
     var stval: UInt64 = 0
     var satp: UInt64 = 0
     var stimecmp = UInt64.max
-    // Advanced interrupt architecture: selectors, virtual interrupts, and sie's bits for those that are not delegated.
+    // Selectors of indirect access; the advanced interrupt architecture's virtual interrupts, and sie's bits for those that are not delegated.
     var miselect: UInt64 = 0
     var siselect: UInt64 = 0
     var mvien: UInt64 = 0
@@ -60,6 +60,15 @@ package struct RVHart {
     // Physical memory protection: 16 entries, one configuration byte each.
     var pmpcfg = InlineArray<16, UInt8>(repeating: 0)
     var pmpaddr = InlineArray<16, UInt64>(repeating: 0)
+    var mseccfg: UInt64 = 0
+    /// State of the generator behind `seed` when its values must repeat.
+    var entropy: UInt64 = 0
+    /// Shadow stack pointer.
+    var ssp: UInt64 = 0
+    /// Zicfilp's ELP: 1 when the next instruction must be a landing pad.
+    var expectedLandingPad: UInt64 = 0
+    var mtval2: UInt64 = 0
+    var srmcfg: UInt64 = 0
     // Vector extension
     /// v0…v31 one after the other, each VLEN/8 bytes; what is left behind them is zero.
     var v = InlineArray<512, UInt64>(repeating: 0)
@@ -74,8 +83,8 @@ package struct RVHart {
     var vxsat: UInt8 = 0
     /// Fills the gap, too.
     var vectorPadding = InlineArray<6, UInt8>(repeating: 0)
-    // Counters 3…31; mhpmevent holds the event and the Sscofpmf bits. mcycle/minstret are kept as offsets to the totals below,
-    // and as plain values while mcountinhibit stops them.
+    // Counters 3…31; mhpmevent holds the event and the Sscofpmf bits, and those of Smcntrpmf for mcycle (0) and minstret (2). mcycle and
+    // minstret are kept as offsets to the totals below, and as plain values while mcountinhibit stops them or they are filtered.
     var mhpmevent = InlineArray<32, UInt64>(repeating: 0)
     var mhpmcounter = InlineArray<32, UInt64>(repeating: 0)
     var mcycleOffset: UInt64 = 0
@@ -108,6 +117,8 @@ package struct RVHart {
     /// Guest address of the block in hand, and the `blockEnd` record that closes it.
     var blockPC: UInt64 = 0
     var blockEnd: UnsafeMutablePointer<DecodedOp>
+    /// What a privilege's configuration adds to the rights of its views: see `RVRights`.
+    var modeRights = InlineArray<4, UInt64>(repeating: 0)
     /// `AddressSpace.foreignWrites` when the reservation was made.
     var reservedWrites: UInt64 = 0
     /// mhpmcounters that count something: an event is chosen and mcountinhibit lets them.
@@ -218,6 +229,8 @@ enum RVRequest {
     static let exit: UInt32 = 2
     /// The block in hand must not run on: it rewrote code or changed what it runs under.
     static let leaveBlock: UInt32 = 4
+    /// The next instruction must be a landing pad.
+    static let landingPad: UInt32 = 8
 }
 
 /// Privilege levels as encoded in `RVHart.privilege`.
@@ -243,6 +256,9 @@ enum RVStatus {
     static let mprv: UInt64 = 1 << 17
     static let sum: UInt64 = 1 << 18
     static let mxr: UInt64 = 1 << 19
+    static let spelp: UInt64 = 1 << 23
+    static let sdt: UInt64 = 1 << 24
+    static let mpelp: UInt64 = 1 << 41
     static let tvm: UInt64 = 1 << 20
     static let tw: UInt64 = 1 << 21
     static let tsr: UInt64 = 1 << 22
@@ -267,6 +283,8 @@ package enum RVCause {
     static let fetchPage: UInt64 = 12
     static let loadPage: UInt64 = 13
     static let storePage: UInt64 = 15
+    static let doubleTrap: UInt64 = 16
+    static let softwareCheck: UInt64 = 18
     static let interrupt: UInt64 = 1 << 63
 }
 

@@ -61,6 +61,14 @@ extension RVProcessor {
                     return .requested
                 }
                 pc = h.pointee.pc
+                if h.pointee.request & RVRequest.landingPad != 0, remaining > 0, !landsOnPad(pc) {
+                    remaining &-= 1
+                    countCycles(remaining)
+                    h.pointee.nonRetired &+= 1
+                    takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: pc)
+                    pc = h.pointee.pc
+                    continue dispatch
+                }
             }
             if remaining <= 0 {
                 h.pointee.pc = pc

@@ -54,13 +54,12 @@ extension RVProcessor {
     /// Whether the present privilege may access one of the registers that depend on more than their number.
     func interruptRegisterIsAccessible(_ csr: RVCSR) -> Bool {
         switch csr {
-        case .siselect: return stateEnabled(0, RVStateEnable.indirect)
         case .stopi: return stateEnabled(0, RVStateEnable.interrupts)
         case .stopei: return supervisorFile != nil && mayUseSupervisorFile
         case .sireg:
-            guard stateEnabled(0, RVStateEnable.indirect), exists(h.pointee.siselect, supervisorFile) else { return false }
+            guard exists(h.pointee.siselect, supervisorFile, .ssaia) else { return false }
             return Selector.file.contains(h.pointee.siselect) ? mayUseSupervisorFile : stateEnabled(0, RVStateEnable.interrupts)
-        case .mireg: return exists(h.pointee.miselect, machineFile)
+        case .mireg: return exists(h.pointee.miselect, machineFile, .smaia)
         default: return machineFile != nil
         }
     }
@@ -71,8 +70,8 @@ extension RVProcessor {
     }
 
     /// A selector means a register.
-    private func exists(_ selector: UInt64, _ file: (any InterruptFile)?) -> Bool {
-        if Selector.priorities.contains(selector) { return selector & 1 == 0 }
+    private func exists(_ selector: UInt64, _ file: (any InterruptFile)?, _ requirement: RVExtension) -> Bool {
+        if Selector.priorities.contains(selector) { return selector & 1 == 0 && config.extensions.contains(requirement) }
         return file != nil && Selector.file.contains(selector) && (selector < Selector.arrays || selector & 1 == 0)
     }
 
@@ -80,8 +79,6 @@ extension RVProcessor {
 
     func readInterruptRegister(_ csr: RVCSR) -> UInt64 {
         switch csr {
-        case .miselect: h.pointee.miselect
-        case .siselect: h.pointee.siselect
         case .mireg: readIndirect(h.pointee.miselect, machineFile)
         case .sireg: readIndirect(h.pointee.siselect, supervisorFile)
         case .mtopei: Self.top(machineFile)
@@ -95,8 +92,6 @@ extension RVProcessor {
 
     func writeInterruptRegister(_ csr: RVCSR, _ value: UInt64) {
         switch csr {
-        case .miselect: h.pointee.miselect = value & 0xff
-        case .siselect: h.pointee.siselect = value & 0x1ff
         case .mireg: if Selector.file.contains(h.pointee.miselect) { machineFile?.write(h.pointee.miselect, value) }
         case .sireg: if Selector.file.contains(h.pointee.siselect) { supervisorFile?.write(h.pointee.siselect, value) }
         case .mtopei: machineFile?.claim()

@@ -66,7 +66,7 @@ package final class RVLockstep {
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
-            case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2: return true
+            case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
             // Interrupt files are outside of the hart's state.
             case .mireg, .sireg, .mtopei, .stopei, .mtopi, .stopi: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
@@ -323,7 +323,7 @@ package enum RVStateFields {
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
-        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("stvec", \.stvec),
+        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("mseccfg", \.mseccfg), field("ssp", \.ssp), field("expected landing pad", \.expectedLandingPad), field("stvec", \.stvec),
         field("scounteren", \.scounteren), field("senvcfg", \.senvcfg), field("sscratch", \.sscratch), field("sepc", \.sepc),
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
         field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),

@@ -12,7 +12,8 @@ extension RVProcessor {
         cache.counts.pointee.tlbFills &+= 1
         let key = view.pointee.key
         let page: RVPage
-        switch walk(address, access, rights: key.rights, space: key.space) {
+        let target = access == .fetch ? address : withoutIgnoredBits(address, key)
+        switch walk(target, access, rights: key.rights, space: key.space) {
         case .fault(let cause): return raise(cause, address)
         case .page(let found): page = found
         }
@@ -28,7 +29,7 @@ extension RVProcessor {
         if !protection.uniform { entry.tag |= TLBEntry.slow | TLBEntry.checked }
         if let watch {
             let space = Self.identity(ofSpace: key.space)
-            if watch.watchesData(page: tag, physicalPage: page.physicalPage, space: space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
+            if watch.watchesData(page: target & TLBEntry.pageMask, physicalPage: page.physicalPage, space: space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
             if access == .fetch { watch.markCode(page: tag, physicalPage: page.physicalPage, space: space) }
         }
         if let memory = memory(at: page.physicalPage, for: access) {
@@ -47,8 +48,8 @@ extension RVProcessor {
         }
         if let comparison { comparison.journal.willFill(self.entry(view, access, address), physicalPlace(view, access, address)) }
         switch access {
-        case .load: view.pointee.loads.fill(address, entry, physicalPage: page.physicalPage)
-        case .store: view.pointee.stores.fill(address, entry, physicalPage: page.physicalPage)
+        case .load, .shadowLoad: view.pointee.loads.fill(address, entry, physicalPage: page.physicalPage)
+        case .store, .shadowStore: view.pointee.stores.fill(address, entry, physicalPage: page.physicalPage)
         case .fetch: view.pointee.fetches.fill(address, entry, physicalPage: page.physicalPage)
         }
         return true
@@ -58,8 +59,8 @@ extension RVProcessor {
     private func memory(at page: UInt64, for access: RVAccess) -> MappedMemory? {
         let size = UInt64(GuestRAM.pageSize)
         return switch access {
-        case .load: bus.loadMemory(at: page, length: size)
-        case .store: bus.memory(at: page, length: size)
+        case .load, .shadowLoad: bus.loadMemory(at: page, length: size)
+        case .store, .shadowStore: bus.memory(at: page, length: size)
         case .fetch: bus.codeMemory(at: page, length: size)
         }
     }
@@ -86,8 +87,8 @@ extension RVProcessor {
     @inline(__always)
     private func entry(_ view: UnsafeMutablePointer<TLBView>, _ access: RVAccess, _ address: UInt64) -> UnsafeMutablePointer<TLBEntry> {
         switch access {
-        case .load: view.pointee.loads.entry(address)
-        case .store: view.pointee.stores.entry(address)
+        case .load, .shadowLoad: view.pointee.loads.entry(address)
+        case .store, .shadowStore: view.pointee.stores.entry(address)
         case .fetch: view.pointee.fetches.entry(address)
         }
     }
@@ -96,16 +97,16 @@ extension RVProcessor {
     @inline(__always)
     func physicalPage(_ view: UnsafeMutablePointer<TLBView>, _ access: RVAccess, _ address: UInt64) -> UInt64 {
         switch access {
-        case .load: view.pointee.loads.physicalPage(address)
-        case .store: view.pointee.stores.physicalPage(address)
+        case .load, .shadowLoad: view.pointee.loads.physicalPage(address)
+        case .store, .shadowStore: view.pointee.stores.physicalPage(address)
         case .fetch: view.pointee.fetches.physicalPage(address)
         }
     }
 
     private func physicalPlace(_ view: UnsafeMutablePointer<TLBView>, _ access: RVAccess, _ address: UInt64) -> UnsafeMutablePointer<UInt64> {
         switch access {
-        case .load: view.pointee.loads.physicalPlace(address)
-        case .store: view.pointee.stores.physicalPlace(address)
+        case .load, .shadowLoad: view.pointee.loads.physicalPlace(address)
+        case .store, .shadowStore: view.pointee.stores.physicalPlace(address)
         case .fetch: view.pointee.fetches.physicalPlace(address)
         }
     }
@@ -277,9 +278,11 @@ extension RVProcessor {
     }
 
     /// Host pointer for an atomic access of `size` aligned bytes; nil when it traps (misaligned, fault, not RAM).
-    /// - Parameter access: `.load` for LR, `.store` for everything that writes.
-    func atomicPointer(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> UnsafeMutableRawPointer? {
-        guard address & (size &- 1) == 0 else {
+    /// - Parameters:
+    ///   - access: `.load` for LR, `.store` for everything that writes.
+    ///   - mayBeMisaligned: the access lies in one page all the same.
+    func atomicPointer(_ address: UInt64, _ size: UInt64, _ access: RVAccess, mayBeMisaligned: Bool = false) -> UnsafeMutableRawPointer? {
+        guard mayBeMisaligned || address & (size &- 1) == 0 else {
             _ = raise(access == .load ? RVCause.loadMisaligned : RVCause.storeMisaligned, address)
             return nil
         }
@@ -316,6 +319,7 @@ extension RVProcessor {
             wroteMemory(memory, physical, Int(Self.cacheBlock), block)
             return true
         }
+        if isShadowStack(address) { return raise(RVCause.storeAccess, address) }
         // Either a load or a store right is enough; what is reported is always a store fault.
         guard let physical = translate(block, Self.cacheBlock, .load) ?? translateReporting(address, at: block, .store) else { return false }
         guard bus.memory(at: physical) != nil || bus.region(at: physical) != nil else { return raise(RVCause.storeAccess, address) }
@@ -325,7 +329,7 @@ extension RVProcessor {
     /// Like `translate`, but a fault names `address` (the operand) instead of the block's start.
     private func translateReporting(_ address: UInt64, at block: UInt64, _ access: RVAccess) -> UInt64? {
         if let physical = translate(block, Self.cacheBlock, access) { return physical }
-        h.pointee.trapValue = address
+        h.pointee.trapValue = reported(h.pointee.trapCause, address)
         return nil
     }
 }

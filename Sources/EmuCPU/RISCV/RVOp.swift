@@ -8,6 +8,7 @@
 /// - CSR instructions: `imm` = CSR number (0…4095), `rs1` = register or 5-bit immediate.
 /// - Floating point with rounding: `imm` = rm field. Atomics: `imm` bit 0 = rl, bit 1 = aq. `fence`: imm = fm|pred|succ (12 bits).
 /// - Vectors: `rd` = vd, `rs1` = vs1, rs1 or five bits of immediate, `rs2` = vs2, `rs3` = a store's data; `imm` = vm; vtype for `vset…`.
+/// - `aes64ks1i`: `imm` = round; `sm4ed`, `sm4ks`: `imm` = byte.
 /// - `fli`: `rs1` = constant index. `mop`: only `rd` counts. `illegal`: `raw` is what `mtval` reports.
 public enum RVOp: UInt16, CaseIterable, Sendable {
     // RV64I
@@ -35,6 +36,10 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     case cbo_clean, cbo_flush, cbo_inval, cbo_zero
     // Zimop, Zcmop: may-be-operations that write zero; c.mop.N writes nothing and decodes to hint
     case mop
+    // Zicfilp: `jalr` where landing pads are expected, which blocks hold instead of it
+    case jalr_lp
+    // Zicfiss
+    case sspush, sspopchk, ssrdp, ssamoswap_w, ssamoswap_d
     // Hints and instructions without effect on this machine (pause is separate: it yields)
     case hint, pause
     // Zba
@@ -44,6 +49,13 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     case rori, rolw, rorw, roriw, orc_b, rev8
     // Zbc
     case clmul, clmulh, clmulr
+    // Zbkb, Zbkx
+    case pack, packh, packw, brev8, xperm4, xperm8
+    // Zkne, Zknd, Zknh
+    case aes64es, aes64esm, aes64ds, aes64dsm, aes64im, aes64ks1i, aes64ks2
+    case sha256sum0, sha256sum1, sha256sig0, sha256sig1, sha512sum0, sha512sum1, sha512sig0, sha512sig1
+    // Zksed, Zksh
+    case sm4ed, sm4ks, sm3p0, sm3p1
     // Zbs
     case bclr, bext, binv, bset, bclri, bexti, binvi, bseti
     // Zicond
@@ -60,6 +72,8 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     case flh, fsh, fmadd_h, fmsub_h, fnmsub_h, fnmadd_h, fadd_h, fsub_h, fmul_h, fdiv_h, fsqrt_h, fsgnj_h, fsgnjn_h
     case fsgnjx_h, fmin_h, fmax_h, feq_h, flt_h, fle_h, fclass_h, fcvt_w_h, fcvt_wu_h, fcvt_l_h, fcvt_lu_h, fcvt_h_w
     case fcvt_h_wu, fcvt_h_l, fcvt_h_lu, fmv_x_h, fmv_h_x, fcvt_s_h, fcvt_h_s, fcvt_d_h, fcvt_h_d
+    // Zfbfmin
+    case fcvt_bf16_s, fcvt_s_bf16
     // Zfa
     case fli_s, fminm_s, fmaxm_s, fround_s, froundnx_s, fleq_s, fltq_s, fli_d, fminm_d, fmaxm_d, fround_d
     case froundnx_d, fleq_d, fltq_d, fli_h, fminm_h, fmaxm_h, fround_h, froundnx_h, fleq_h, fltq_h, fcvtmod_w_d

@@ -20,6 +20,8 @@ extension RVLayout {
             let offset = bits.signed(31, 1) << 20 | bits.at(12, 8) << 12 | bits.at(20, 1) << 11 | bits.at(21, 10) << 1
             return DecodedOp(op: 0, rd: bits.rd, imm: offset)
         case .shift: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, imm: bits.at(20, 6))
+        case .round: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, imm: bits.at(20, 4))
+        case .byteSelect: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, rs2: bits.rs2, imm: bits.at(30, 2))
         case .csr: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, imm: bits.at(20, 12))
         case .fence: return DecodedOp(op: 0, imm: bits.at(20, 12))
         case .atomic: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, rs2: bits.rs2, imm: bits.at(25, 2))
@@ -68,6 +70,8 @@ extension RVLayout {
             return DecodedOp(op: 0, rs1: 2, rs2: bits.field(2, 5), imm: bits.at(7, 2) << 6 | bits.at(9, 4) << 2)
         case .cStoreDoubleStack:
             return DecodedOp(op: 0, rs1: 2, rs2: bits.field(2, 5), imm: bits.at(7, 3) << 6 | bits.at(10, 3) << 3)
+        case .cPushLink: return DecodedOp(op: 0, rs2: 1)
+        case .cPopLink: return DecodedOp(op: 0, rs1: 5)
         case .cJumpRegister: return DecodedOp(op: 0, rs1: bits.rd)
         case .cCallRegister: return DecodedOp(op: 0, rd: 1, rs1: bits.rd)
         case .cMove: return DecodedOp(op: 0, rd: bits.rd, rs2: bits.field(2, 5))

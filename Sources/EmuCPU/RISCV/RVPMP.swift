@@ -1,4 +1,5 @@
-/// Physical memory protection (privileged manual, "Physical Memory Protection"): 16 entries, 4-byte grain, OFF, TOR, NA4, NAPOT, locking.
+/// Physical memory protection (privileged manual, "Physical Memory Protection"): 16 entries, 4-byte grain, OFF, TOR, NA4, NAPOT, locking,
+/// and Smepmp, which lets mseccfg bind M-mode too.
 ///
 /// The lowest-numbered entry that matches any byte of an access decides it. Entries are kept as address ranges beside the CSRs.
 enum RVPMPFlag {
@@ -33,8 +34,7 @@ extension RVProcessor {
             let flags = effectiveFlags(entry, privilege)
             return (flags & RVPMPFlag.read != 0, flags & RVPMPFlag.write != 0, flags & RVPMPFlag.execute != 0, true)
         }
-        let allowed = privilege == RVPrivilege.machine
-        return (allowed, allowed, allowed, true)
+        return (isOpen(.load, privilege), isOpen(.store, privilege), isOpen(.fetch, privilege), true)
     }
 
     /// True when all `size` bytes (at least 1) at physical `address` may be accessed.
@@ -49,19 +49,53 @@ extension RVProcessor {
             guard low <= address && last <= high else { return false }
             let flags = effectiveFlags(entry, privilege)
             switch access {
-            case .load: return flags & RVPMPFlag.read != 0
-            case .store: return flags & RVPMPFlag.write != 0
+            case .load, .shadowLoad: return flags & RVPMPFlag.read != 0
+            case .store, .shadowStore: return flags & RVPMPFlag.write != 0
             case .fetch: return flags & RVPMPFlag.execute != 0
             }
         }
-        return privilege == RVPrivilege.machine
+        return isOpen(access, privilege)
     }
 
-    /// M-mode is bound only by locked entries.
+    /// An access that no entry matches is allowed.
+    private func isOpen(_ access: RVAccess, _ privilege: UInt8) -> Bool {
+        guard privilege == RVPrivilege.machine else { return false }
+        return h.pointee.mseccfg & (access == .fetch ? RVSecurity.allowlist | RVSecurity.lockdown : RVSecurity.allowlist) == 0
+    }
+
+    /// What an entry allows. M-mode is bound only by locked entries, until mseccfg.MML divides entries between it and the others.
     private func effectiveFlags(_ entry: Int, _ privilege: UInt8) -> UInt8 {
         let flags = h.pointee.pmpcfg[entry]
+        if h.pointee.mseccfg & RVSecurity.lockdown != 0 { return lockdownFlags(flags, isMachine: privilege == RVPrivilege.machine) }
         return privilege == RVPrivilege.machine && flags & RVPMPFlag.lock == 0 ? .max : flags
     }
+
+    /// The truth table of "Smepmp Physical Memory Protection Rules".
+    private func lockdownFlags(_ flags: UInt8, isMachine: Bool) -> UInt8 {
+        let rights = flags & (RVPMPFlag.read | RVPMPFlag.write | RVPMPFlag.execute)
+        let isLocked = flags & RVPMPFlag.lock != 0
+        switch rights {
+        case RVPMPFlag.write:
+            // Shared: data that only M-mode writes, or code that nobody reads.
+            return isLocked ? RVPMPFlag.execute : isMachine ? RVPMPFlag.read | RVPMPFlag.write : RVPMPFlag.read
+        case RVPMPFlag.write | RVPMPFlag.execute:
+            // Shared: data that both write, or code that M-mode reads.
+            if isLocked { return isMachine ? RVPMPFlag.read | RVPMPFlag.execute : RVPMPFlag.execute }
+            return RVPMPFlag.read | RVPMPFlag.write
+        case RVPMPFlag.read | RVPMPFlag.write | RVPMPFlag.execute where isLocked:
+            return RVPMPFlag.read
+        default:
+            return isLocked == isMachine ? rights : 0
+        }
+    }
+
+    /// The rule would let M-mode execute.
+    private func executesInMachineMode(_ flags: UInt8) -> Bool {
+        flags & RVPMPFlag.mode != 0 && flags & RVPMPFlag.lock != 0 && lockdownFlags(flags, isMachine: true) & RVPMPFlag.execute != 0
+    }
+
+    /// The entry cannot be changed.
+    private func isLocked(_ flags: UInt8) -> Bool { flags & RVPMPFlag.lock != 0 && h.pointee.mseccfg & RVSecurity.bypass == 0 }
 
     // MARK: CSRs
 
@@ -73,27 +107,30 @@ extension RVProcessor {
     }
 
     func writePMPConfiguration(_ value: UInt64, firstEntry: Int) {
-        for byte in 0..<8 where h.pointee.pmpcfg[firstEntry + byte] & RVPMPFlag.lock == 0 {
+        let hasLockdown = h.pointee.mseccfg & RVSecurity.lockdown != 0
+        for byte in 0..<8 where !isLocked(h.pointee.pmpcfg[firstEntry + byte]) {
             var flags = UInt8(truncatingIfNeeded: value >> UInt64(8 * byte)) & 0x9f
-            // Write without read is reserved.
-            if flags & (RVPMPFlag.read | RVPMPFlag.write) == RVPMPFlag.write { flags &= ~RVPMPFlag.write }
+            // Code for M-mode is fixed before lockdown, or under its bypass.
+            if hasLockdown, h.pointee.mseccfg & RVSecurity.bypass == 0, executesInMachineMode(flags) { continue }
+            // Write without read is reserved, or means that the region is shared.
+            if !hasLockdown, flags & (RVPMPFlag.read | RVPMPFlag.write) == RVPMPFlag.write { flags &= ~RVPMPFlag.write }
             h.pointee.pmpcfg[firstEntry + byte] = flags
         }
         pmpChanged()
     }
 
     func writePMPAddress(_ value: UInt64, entry: Int) {
-        guard h.pointee.pmpcfg[entry] & RVPMPFlag.lock == 0 else { return }
+        guard !isLocked(h.pointee.pmpcfg[entry]) else { return }
         if entry + 1 < Self.pmpEntries {
             // The address is also the bottom of a locked TOR entry above.
             let above = h.pointee.pmpcfg[entry + 1]
-            if above & RVPMPFlag.lock != 0 && above & RVPMPFlag.mode == RVPMPFlag.topOfRange { return }
+            if isLocked(above) && above & RVPMPFlag.mode == RVPMPFlag.topOfRange { return }
         }
         h.pointee.pmpaddr[entry] = value & Self.addressMask
         pmpChanged()
     }
 
-    private func pmpChanged() {
+    func pmpChanged() {
         rebuildPMPRanges()
         views.flush()
     }
@@ -115,7 +152,7 @@ extension RVProcessor {
         h.pointee.pmpOpenCount = 0
         let all = RVPMPFlag.read | RVPMPFlag.write | RVPMPFlag.execute
         let entry = h.pointee.pmpCount - 1
-        guard entry >= 0, h.pointee.pmpcfg[entry] & all == all else { return }
+        guard entry >= 0, h.pointee.pmpcfg[entry] & all == all, h.pointee.mseccfg & RVSecurity.lockdown == 0 else { return }
         var first = h.pointee.pmpFirst[entry]
         let last = h.pointee.pmpLast[entry]
         for before in 0..<entry where h.pointee.pmpFirst[before] <= h.pointee.pmpLast[before] && h.pointee.pmpLast[before] >= first {

@@ -4,12 +4,15 @@ import Synchronization
 /// What an access to memory wants.
 package enum RVAccess {
     case load, store, fetch
+    /// By an instruction of Zicfiss.
+    case shadowLoad, shadowStore
 
     /// Cause when translation refuses.
     var pageFault: UInt64 {
         switch self {
         case .load: RVCause.loadPage
-        case .store: RVCause.storePage
+        // What reads a shadow stack counts as a store all the same.
+        case .store, .shadowLoad, .shadowStore: RVCause.storePage
         case .fetch: RVCause.fetchPage
         }
     }
@@ -18,7 +21,7 @@ package enum RVAccess {
     var accessFault: UInt64 {
         switch self {
         case .load: RVCause.loadAccess
-        case .store: RVCause.storeAccess
+        case .store, .shadowLoad, .shadowStore: RVCause.storeAccess
         case .fetch: RVCause.fetchAccess
         }
     }
@@ -34,6 +37,8 @@ package struct RVPage {
     package var executable = true
     /// Part of a larger leaf, so that one leaf stands behind several TLB entries.
     package var superpage = false
+    /// Only instructions of Zicfiss may write it.
+    package var isShadowStack = false
 }
 
 /// The outcome of a page-table walk.
@@ -53,6 +58,8 @@ enum PTE {
     static let accessed: UInt64 = 1 << 6
     static let dirty: UInt64 = 1 << 7
     static let reserved: UInt64 = 0x7f << 54
+    /// Bits 60 and 59, which Svrsw60t59b leaves to software.
+    static let forSoftware: UInt64 = 3 << 59
     static let memoryType: UInt64 = 3 << 61
     static let napot: UInt64 = 1 << 63
     static let pageNumberMask: UInt64 = 1 << 44 - 1
@@ -97,7 +104,7 @@ extension RVProcessor {
             let position = table | (address >> UInt64(12 + 9 * level) & 0x1ff) << 3
             guard let entry = pageTableEntry(position) else { return .fault(access.accessFault) }
             guard isWellFormed(entry) else { return .fault(access.pageFault) }
-            if entry & (PTE.read | PTE.execute) != 0 {
+            if entry & (PTE.read | PTE.write | PTE.execute) != 0 {
                 if let result = leaf(entry, at: position, level, address, access, rights) { return result }
                 // The entry changed under the update of its A and D bits: look at it again.
                 continue
@@ -119,8 +126,15 @@ extension RVProcessor {
 
     /// Valid, and free of encodings reserved at every level.
     private func isWellFormed(_ entry: UInt64) -> Bool {
-        entry & PTE.valid != 0 && entry & (PTE.read | PTE.write) != PTE.write && entry & PTE.reserved == 0
+        entry & PTE.valid != 0 && (entry & (PTE.read | PTE.write) != PTE.write || isShadowStack(entry: entry)) && entry & reservedBits == 0
     }
+
+    /// A leaf that is writable and nothing else, which is reserved while menvcfg.SSE is clear.
+    func isShadowStack(entry: UInt64) -> Bool {
+        entry & (PTE.read | PTE.write | PTE.execute) == PTE.write && h.pointee.menvcfg & RVEnvironment.sse != 0
+    }
+
+    var reservedBits: UInt64 { config.extensions.contains(.svrsw60t59b) ? PTE.reserved & ~PTE.forSoftware : PTE.reserved }
 
     /// Judges a leaf; nil when it must be read again.
     private func leaf(
@@ -143,12 +157,20 @@ extension RVProcessor {
         var page = permissions(entry, rights)
         switch access {
         case .load: guard page.readable else { return fault }
-        case .store: guard page.writable else { return fault }
-        case .fetch: guard page.executable else { return fault }
+        case .store:
+            if page.isShadowStack && page.readable { return .fault(access.accessFault) }
+            guard page.writable else { return fault }
+        case .fetch:
+            if page.isShadowStack { return .fault(access.accessFault) }
+            guard page.executable else { return fault }
+        case .shadowLoad, .shadowStore:
+            // A read-only page may be one that was shared, and is to be copied; any other is a mistake.
+            if !mayReachData(entry, rights) || entry & (PTE.read | PTE.write | PTE.execute) == PTE.read { return fault }
+            guard page.isShadowStack else { return .fault(access.accessFault) }
         }
 
         var marked = entry | PTE.accessed
-        if access == .store { marked |= PTE.dirty }
+        if access == .store || access == .shadowStore { marked |= PTE.dirty }
         if marked != entry {
             guard updatesAccessedBits else { return fault }
             guard pmpAllows(position, size: 8, .store, privilege: RVPrivilege.supervisor),
@@ -174,12 +196,19 @@ extension RVProcessor {
     private func permissions(_ entry: UInt64, _ rights: UInt64) -> RVPage {
         let isUserPage = entry & PTE.user != 0
         let isUser = rights & RVRights.privilegeMask == UInt64(RVPrivilege.user)
-        let data = isUser == isUserPage || !isUser && rights & RVRights.sum != 0
-        let readable = entry & PTE.read != 0 || rights & RVRights.mxr != 0 && entry & PTE.execute != 0
+        let data = mayReachData(entry, rights)
+        let isShadowStack = isShadowStack(entry: entry)
+        let readable = entry & PTE.read != 0 || isShadowStack || rights & RVRights.mxr != 0 && entry & PTE.execute != 0
         return RVPage(
-            physicalPage: 0, readable: data && readable, writable: data && entry & PTE.write != 0,
+            physicalPage: 0, readable: data && readable, writable: data && entry & PTE.write != 0 && !isShadowStack,
             // SUM never lets S-mode execute user pages.
-            executable: isUser == isUserPage && entry & PTE.execute != 0)
+            executable: isUser == isUserPage && entry & PTE.execute != 0, isShadowStack: isShadowStack)
+    }
+
+    /// U against privilege and SUM.
+    private func mayReachData(_ entry: UInt64, _ rights: UInt64) -> Bool {
+        let isUser = rights & RVRights.privilegeMask == UInt64(RVPrivilege.user)
+        return isUser == (entry & PTE.user != 0) || !isUser && rights & RVRights.sum != 0
     }
 
     /// Hardware updates A and D: with Svadu when menvcfg.ADUE says so, else unless Svade asks for faults.

@@ -67,7 +67,7 @@ extension RVProcessor {
         let previous = UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11)
         returned(
             to: previous, at: h.pointee.mepc,
-            status: status & ~(RVStatus.mie | RVStatus.mpp) | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
+            landingPad: RVStatus.mpelp, status: status & ~(RVStatus.mie | RVStatus.mpp) | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
     }
 
     private func returnFromSupervisor(_ r: DecodedOp) {
@@ -75,10 +75,14 @@ extension RVProcessor {
         let previous = status & RVStatus.spp != 0 ? RVPrivilege.supervisor : RVPrivilege.user
         returned(
             to: previous, at: h.pointee.sepc,
-            status: status & ~(RVStatus.sie | RVStatus.spp) | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie, by: r)
+            landingPad: RVStatus.spelp, status: status & ~(RVStatus.sie | RVStatus.spp | RVStatus.sdt) | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie, by: r)
     }
 
-    private func returned(to privilege: UInt8, at pc: UInt64, status: UInt64, by r: DecodedOp) {
+    /// - Parameter landingPad: the bit of `status` that says whether the place returned to must be a landing pad.
+    private func returned(to privilege: UInt8, at pc: UInt64, landingPad: UInt64, status: UInt64, by r: DecodedOp) {
+        if status & landingPad != 0 && h.pointee.modeRights[Int(privilege)] & RVRights.landingPads != 0 { expectLandingPad(true) }
+        // Whoever returns to U-mode has dealt with S-mode's trap.
+        let status = status & ~(privilege == RVPrivilege.user ? landingPad | RVStatus.sdt : landingPad)
         if h.pointee.activeCounters != 0 { synchroniseCounters(including: 1) }
         let from = h.pointee.privilege
         h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv

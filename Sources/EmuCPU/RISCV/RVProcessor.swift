@@ -10,6 +10,8 @@ public struct RVConfig: Sendable {
     public var timebase: UInt64 = 10_000_000
     /// Bits of a vector register (VLEN): a power of two, 128…1024.
     public var vectorLength = 256
+    /// Makes what `seed` returns repeatable; nil for the host's random numbers.
+    public var entropySeed: UInt64?
     /// Where a hart starts after reset.
     public var resetVector: UInt64 = 0x1000
 
@@ -106,6 +108,7 @@ public final class RVProcessor {
         h.pointee.processor = Unmanaged.passUnretained(self).toOpaque()
         cache.register(views)
         supervisorTimer = events.makeTimer("stimecmp\(index)") { [unowned self] in self.supervisorTimerDue() }
+        h.pointee.entropy = (config.entropySeed ?? 0) &+ UInt64(truncatingIfNeeded: index) &* 0xD1B5_4A32_D192_ED03
         reset()
     }
 
@@ -146,7 +149,7 @@ public final class RVProcessor {
     @inline(never)
     func raise(_ cause: UInt64, _ value: UInt64) -> Bool {
         h.pointee.trapCause = cause
-        h.pointee.trapValue = value
+        h.pointee.trapValue = reported(cause, value)
         return false
     }
 

@@ -173,7 +173,7 @@ extension RVProcessor {
 /// An unsigned integer that the host reads and writes in guest memory at once.
 protocol AtomicCell: FixedWidthInteger, UnsignedInteger {
     /// Stores `desired` if memory holds `expected`.
-    /// SAFETY: `place`, here and below, is aligned for the type and guest memory.
+    /// SAFETY: `place`, here and below, is guest memory and aligned for the type, or lies within 16 aligned bytes (Zama16b), where hosts can do it as well.
     static func compareExchange(_ place: UnsafeMutableRawPointer, _ expected: Self, _ desired: Self) -> (exchanged: Bool, original: Self)
     /// Stores `value` at once.
     static func store(_ value: Self, to place: UnsafeMutableRawPointer)

@@ -11,6 +11,8 @@ enum RVStateEnable {
     static let indirect: UInt64 = 1 << 60
     static let interrupts: UInt64 = 1 << 59
     static let interruptFile: UInt64 = 1 << 58
+    /// SRMCFG of mstateen0: access to srmcfg.
+    static let resources: UInt64 = 1 << 55
 }
 
 extension RVProcessor {
@@ -23,7 +25,9 @@ extension RVProcessor {
         var writable = RVStateEnable.stateEnable
         if register == 0 {
             writable |= RVStateEnable.environment
+            if config.extensions.contains(.sscsrind) { writable |= RVStateEnable.indirect }
             if config.extensions.contains(.ssaia) { writable |= RVStateEnable.indirect | RVStateEnable.interrupts }
+            if config.extensions.contains(.ssqosid) { writable |= RVStateEnable.resources }
             if supervisorFile != nil { writable |= RVStateEnable.interruptFile }
         }
         h.pointee.mstateen[register] = value & writable

@@ -61,8 +61,8 @@ package struct RVInstruction: Sendable {
         length = width / 8
     }
 
-    /// Number of fixed bits: of two rows that match, the one with more wins.
-    package var specificity: Int { mask.nonzeroBitCount }
+    /// Of two rows that match the one with more fixed bits wins; of two that name the same bits, the one that refines the other and all that refines.
+    package var specificity: Int { mask.nonzeroBitCount << 8 + refines.count }
 }
 
 /// The extensions an instruction needs: any one of several combinations.
@@ -83,6 +83,8 @@ package struct RVRequirement: Sendable {
     static let zaamo = any(all(.a), all(.zaamo))
     /// The part of Zfh that Zfhmin has too.
     static let zfhmin = any(all(.zfh), all(.zfhmin))
+    /// What Zfhmin and Zfbfmin have in common.
+    static let halfMoves = any(zfhmin, all(.zfbfmin))
     /// Zfhmin's conversions from and to double precision.
     static let zfhminD = any(all(.zfh, .d), all(.zfhmin, .d))
     static let compressedDouble = any(all(.c, .d), all(.zcd))
@@ -94,15 +96,15 @@ package struct RVRequirement: Sendable {
     }
 
     package func isMet(by present: RVExtensionSet) -> Bool {
-        alternatives.contains { $0.bits & ~present.bits == 0 }
+        alternatives.contains { $0.isSubset(of: present) }
     }
 }
 
 /// The instruction table: every row of every extension this processor can have.
 package enum RVTable {
     package static let all: [RVInstruction] = [
-        i, zifencei, m, zalrsc, zaamo, zabha, zacas, zawrs, zicsr, privileged, zicbom, zicbop, zicboz, zimop, zihint, f, d, zfh, zfa, zba, zbb, zbc,
-        zbs, zicond, c, zcd, zcb, zcmop, vectorConfiguration, vectorMemory, vectorInteger, vectorWidening,
-        vectorFixedPoint, vectorFloat, vectorConversion, vectorReduction, vectorMask, vectorPermutation,
+        i, zifencei, m, zalrsc, zaamo, zabha, zacas, zawrs, zicsr, privileged, zicbom, zicbop, zicboz, zimop, zihint, zicfilp, zicfiss, f, d, zfh,
+        zfbfmin, zfa, zba, zbb, zbc, zbs, zbkb, zbkx, zkned, zknh, zksed, zksh, zicond, c, zcd, zcb, zcmop, vectorConfiguration, vectorMemory,
+        vectorInteger, vectorWidening, vectorFixedPoint, vectorFloat, vectorConversion, vectorReduction, vectorMask, vectorPermutation,
     ].flatMap { $0 }
 }

@@ -90,10 +90,11 @@ extension RVProcessor {
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
         var translator = RVTranslator(config: config, isShared: cache.isShared)
         var jumpTargets: [GuestOffset] = []
-        cache.forEachBlock(inPage: page) { if $0.pointee.isJumpTarget { jumpTargets.append(GuestOffset(truncatingIfNeeded: $0.pointee.physicalPC & 0xfff)) } }
+        let mode = hot.pointee.mode
+        cache.forEachBlock(inPage: page) { if $0.pointee.isJumpTarget && $0.pointee.mode == mode { jumpTargets.append(GuestOffset(truncatingIfNeeded: $0.pointee.physicalPC & 0xfff)) } }
         let loop = LoopFinder(around: GuestOffset(truncatingIfNeeded: hot.pointee.physicalPC & 0xfff), jumpTargets: jumpTargets) { offset in
             // Only code that runs often enough to have been translated, so that nothing new is decoded here.
-            guard (0..<4096).contains(offset), let block = cache.find(page | UInt64(offset), secondPage: { nil }), block.pointee.hostCode != nil else { return nil }
+            guard (0..<4096).contains(offset), let block = cache.find(page | UInt64(offset), mode: mode, secondPage: { nil }), block.pointee.hostCode != nil else { return nil }
             return (block, translator.translate(block))
         }
         guard let loop, loop.nodes.allSatisfy({ $0.block.pointee.loops < HostCodeCache.greatestLoops }) else { return }

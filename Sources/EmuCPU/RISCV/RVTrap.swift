@@ -16,24 +16,28 @@ extension RVProcessor {
         let isInterrupt = cause & RVCause.interrupt != 0
         let isDelegated = isInterrupt ? isSupervisors(interrupt: cause & 63) : h.pointee.medeleg >> (cause & 63) & 1 != 0
         let toSupervisor = from <= RVPrivilege.supervisor && isDelegated
-        let to = toSupervisor ? RVPrivilege.supervisor : RVPrivilege.machine
+        // A handler in S-mode that is not ready for another trap.
+        let isDouble = toSupervisor && h.pointee.mstatus & RVStatus.sdt != 0
+        let to = toSupervisor && !isDouble ? RVPrivilege.supervisor : RVPrivilege.machine
         Log.write(.interrupts, trapMessage(cause, value, pc, from, to))
 
         let vector: UInt64
-        if toSupervisor {
+        if to == RVPrivilege.supervisor {
+            if h.pointee.menvcfg & RVEnvironment.dte != 0 { h.pointee.mstatus |= RVStatus.sdt }
             h.pointee.scause = cause
             h.pointee.sepc = pc & instructionAddressMask
             h.pointee.stval = value
-            pushStatus(enable: RVStatus.sie, previousEnable: RVStatus.spie, previousPrivilege: RVStatus.spp, from)
+            pushStatus(enable: RVStatus.sie, previousEnable: RVStatus.spie, previousPrivilege: RVStatus.spp, landingPad: RVStatus.spelp, from)
             vector = h.pointee.stvec
         } else {
-            h.pointee.mcause = cause
+            h.pointee.mcause = isDouble ? RVCause.doubleTrap : cause
+            if isDouble { h.pointee.mtval2 = cause }
             h.pointee.mepc = pc & instructionAddressMask
             h.pointee.mtval = value
-            pushStatus(enable: RVStatus.mie, previousEnable: RVStatus.mpie, previousPrivilege: RVStatus.mpp, from)
+            pushStatus(enable: RVStatus.mie, previousEnable: RVStatus.mpie, previousPrivilege: RVStatus.mpp, landingPad: RVStatus.mpelp, from)
             vector = h.pointee.mtvec
         }
-        let isVectored = vector & 1 != 0 && isInterrupt
+        let isVectored = vector & 1 != 0 && isInterrupt && !isDouble
         h.pointee.pc = vector & ~3 &+ (isVectored ? (cause & ~RVCause.interrupt) &* 4 : 0)
         h.pointee.privilege = to
         h.pointee.waiting = false
@@ -55,11 +59,15 @@ extension RVProcessor {
         }
     }
 
-    /// Saves the interrupt enable and the privilege in mstatus and disables interrupts.
-    private func pushStatus(enable: UInt64, previousEnable: UInt64, previousPrivilege: UInt64, _ from: UInt8) {
+    /// Saves the interrupt enable, the privilege and an expected landing pad in mstatus, disables interrupts and expects nothing.
+    private func pushStatus(enable: UInt64, previousEnable: UInt64, previousPrivilege: UInt64, landingPad: UInt64, _ from: UInt8) {
         var status = h.pointee.mstatus
         status = status & enable != 0 ? status | previousEnable : status & ~previousEnable
-        status &= ~(enable | previousPrivilege)
+        status &= ~(enable | previousPrivilege | landingPad)
+        if h.pointee.expectedLandingPad != 0 {
+            status |= landingPad
+            expectLandingPad(false)
+        }
         // The lowest bit of the field; SPP has only that one.
         status |= UInt64(from) &* (previousPrivilege & (0 &- previousPrivilege))
         h.pointee.mstatus = status
@@ -194,7 +202,7 @@ extension RVProcessor {
     /// The state after power-on: M-mode at the reset vector, interrupts and translation off. The cycle totals run on.
     ///
     /// Fields whose reset value the manual leaves open are zero, except that menvcfg enables what the device tree promises to
-    /// software that knows no menvcfg: Svpbmt, and Svadu where Svade is not offered beside it.
+    /// software that knows no menvcfg: Svpbmt, and Svadu where Svade is not offered beside it; and mseccfg lets S-mode poll Zkr's seed.
     public func reset() {
         let old = h.pointee
         var state = RVHart(blockEnd: old.blockEnd, dataView: old.dataView, fetchView: old.fetchView, loads: old.loads, stores: old.stores, jumps: old.jumps)
@@ -202,8 +210,11 @@ extension RVProcessor {
         state.mstatus = 2 << 32 | 2 << 34
         if config.extensions.contains(.svpbmt) { state.menvcfg |= RVEnvironment.pbmte }
         if config.extensions.contains(.svadu) && !config.extensions.contains(.svade) { state.menvcfg |= RVEnvironment.adue }
+        if config.extensions.contains(.zkr) { state.mseccfg = RVSecurity.supervisorSeed }
         // Wires stay as their devices drive them.
         state.mipLines = old.mipLines & ~(1 << UInt64(RVInterrupt.supervisorTimer))
+        // A reset does not rewind the sequence: that would hand out the same values twice.
+        state.entropy = old.entropy
         state.totalCycles = old.totalCycles
         state.nonRetired = old.nonRetired
         state.mcycleOffset = 0 &- old.totalCycles
@@ -227,7 +238,8 @@ extension RVProcessor {
         rebuildPMPRanges()
         findActiveCounters()
         views.flush()
-        viewChanged()
+        modeRightsChanged()
+        expectLandingPad(h.pointee.expectedLandingPad != 0)
         supervisorTimerChanged()
     }
 }
@@ -272,6 +284,8 @@ extension RVCause {
         case fetchPage: return "instruction page fault"
         case loadPage: return "load page fault"
         case storePage: return "store page fault"
+        case doubleTrap: return "double trap"
+        case softwareCheck: return "software check"
         default: return "exception \(cause)"
         }
     }

@@ -4,6 +4,11 @@ enum RVRights {
     static let privilegeMask: UInt64 = 3
     static let sum: UInt64 = 1 << 2
     static let mxr: UInt64 = 1 << 3
+    /// Pointer masking: PMM of the register that configures the privilege.
+    static let pointerMask: UInt64 = 3 << 4
+    static let pointerMaskShift: UInt64 = 4
+    /// Computed jumps must lead to landing pads.
+    static let landingPads: UInt64 = 1 << 6
 }
 
 extension RVProcessor {
@@ -26,8 +31,22 @@ extension RVProcessor {
         h.pointee.csrLevel = isObserved ? 0 : UInt32(h.pointee.privilege)
     }
 
+    /// Brings `modeRights` up to date after a change of menvcfg, senvcfg or mseccfg, or after the state was replaced.
+    func modeRightsChanged() {
+        func rights(_ configuration: UInt64, landingPads: UInt64) -> UInt64 {
+            let mask = configuration >> RVEnvironment.pmmShift & 3
+            return mask << RVRights.pointerMaskShift | (configuration & landingPads != 0 ? RVRights.landingPads : 0)
+        }
+        h.pointee.modeRights[Int(RVPrivilege.machine)] = rights(h.pointee.mseccfg, landingPads: RVSecurity.landingPads)
+        h.pointee.modeRights[Int(RVPrivilege.supervisor)] = rights(h.pointee.menvcfg, landingPads: RVEnvironment.lpe)
+        h.pointee.modeRights[Int(RVPrivilege.user)] = rights(h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
+        viewChanged()
+    }
+
     private func viewKey(_ privilege: UInt8, _ status: UInt64) -> TLBViewKey {
-        var key = TLBViewKey(space: 0, rights: UInt64(privilege))
+        var key = TLBViewKey(space: 0, rights: UInt64(privilege) | h.pointee.modeRights[Int(privilege)])
+        // MXR ends pointer masking below M-mode, whether or not pages are translated.
+        if status & RVStatus.mxr != 0 && privilege != RVPrivilege.machine { key.rights &= ~RVRights.pointerMask }
         // SUM and MXR matter only where pages are translated, SUM only to S-mode.
         if privilege != RVPrivilege.machine && h.pointee.satp != 0 {
             key.space = h.pointee.satp

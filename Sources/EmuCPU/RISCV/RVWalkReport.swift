@@ -41,6 +41,7 @@ extension RVProcessor {
         let rights = rights ?? present.rights
         let privilege = UInt8(truncatingIfNeeded: rights & RVRights.privilegeMask)
         var report = RVWalkReport(space: space ?? present.space, privilege: privilege)
+        let address = access == .fetch ? address : withoutIgnoredBits(address, TLBViewKey(space: report.space, rights: rights))
         if report.space == 0 {
             report.physical = address
         } else if let problem = findLeaf(address, &report) {
@@ -49,9 +50,9 @@ extension RVProcessor {
             return report
         }
         guard let physical = report.physical else { return report }
-        if let leaf = report.leaf, let reason = refusal(leaf, access, rights) {
-            report.fault = access.pageFault
-            report.reason = reason
+        if let leaf = report.leaf, let problem = refusal(leaf, access, rights) {
+            report.fault = problem.isAccess ? access.accessFault : access.pageFault
+            report.reason = problem.reason
         } else if !pmpAllows(physical, size: 1, access, privilege: privilege) {
             report.fault = access.accessFault
             report.reason = "physical memory protection (PMP) does not allow it"
@@ -93,9 +94,9 @@ extension RVProcessor {
             if !pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor) { isDenied = true }
             report.steps.append(RVWalkStep(level: level, position: position, entry: entry))
             if entry & PTE.valid == 0 { return Problem(reason: "the entry is not valid (V = 0)") }
-            if entry & (PTE.read | PTE.write) == PTE.write { return Problem(reason: "the entry is writable but not readable, which is reserved") }
-            if entry & PTE.reserved != 0 { return Problem(reason: "reserved bits (60:54) of the entry are set") }
-            if entry & (PTE.read | PTE.execute) != 0 {
+            if entry & (PTE.read | PTE.write) == PTE.write, !isShadowStack(entry: entry) { return Problem(reason: "the entry is writable but not readable, which is reserved") }
+            if entry & reservedBits != 0 { return Problem(reason: "reserved bits (60:54) of the entry are set") }
+            if entry & (PTE.read | PTE.write | PTE.execute) != 0 {
                 if let problem = takeLeaf(entry, level, address, &report) { return problem }
                 return isDenied ? Problem(reason: "physical memory protection (PMP) does not let S-mode read the page tables", isAccess: true) : nil
             }
@@ -130,22 +131,26 @@ extension RVProcessor {
     }
 
     /// Why a leaf does not allow an access; nil when it does.
-    private func refusal(_ entry: UInt64, _ access: RVAccess, _ rights: UInt64) -> String? {
+    private func refusal(_ entry: UInt64, _ access: RVAccess, _ rights: UInt64) -> Problem? {
         let isUser = rights & RVRights.privilegeMask == UInt64(RVPrivilege.user)
-        if isUser, entry & PTE.user == 0 { return "the page is not U-mode's (U = 0)" }
+        if isUser, entry & PTE.user == 0 { return Problem(reason: "the page is not U-mode's (U = 0)") }
         if !isUser, entry & PTE.user != 0 {
-            if access == .fetch { return "the page is U-mode's (U = 1), from which S-mode never executes" }
-            if rights & RVRights.sum == 0 { return "the page is U-mode's (U = 1) and sstatus.SUM is 0" }
+            if access == .fetch { return Problem(reason: "the page is U-mode's (U = 1), from which S-mode never executes") }
+            if rights & RVRights.sum == 0 { return Problem(reason: "the page is U-mode's (U = 1) and sstatus.SUM is 0") }
+        }
+        if isShadowStack(entry: entry) {
+            if access == .load { return nil }
+            return Problem(reason: "the page belongs to a shadow stack (only W is set), which only instructions of Zicfiss may write", isAccess: true)
         }
         switch access {
-        case .load where entry & PTE.read == 0 && !(rights & RVRights.mxr != 0 && entry & PTE.execute != 0): return "the page is not readable (R = 0)"
-        case .store where entry & PTE.write == 0: return "the page is not writable (W = 0)"
-        case .fetch where entry & PTE.execute == 0: return "the page is not executable (X = 0)"
+        case .load where entry & PTE.read == 0 && !(rights & RVRights.mxr != 0 && entry & PTE.execute != 0): return Problem(reason: "the page is not readable (R = 0)")
+        case .store where entry & PTE.write == 0: return Problem(reason: "the page is not writable (W = 0)")
+        case .fetch where entry & PTE.execute == 0: return Problem(reason: "the page is not executable (X = 0)")
         default: break
         }
         if updatesAccessedBits { return nil }
-        if entry & PTE.accessed == 0 { return "the page is not marked accessed (A = 0), and software is to do that (Svade)" }
-        if access == .store, entry & PTE.dirty == 0 { return "the page is not marked dirty (D = 0), and software is to do that (Svade)" }
+        if entry & PTE.accessed == 0 { return Problem(reason: "the page is not marked accessed (A = 0), and software is to do that (Svade)") }
+        if access == .store, entry & PTE.dirty == 0 { return Problem(reason: "the page is not marked dirty (D = 0), and software is to do that (Svade)") }
         return nil
     }
 

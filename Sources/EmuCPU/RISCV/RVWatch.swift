@@ -58,7 +58,7 @@ extension RVProcessor {
     func didLoad(_ address: UInt64, _ size: UInt64, _ value: UInt64, _ ip: UnsafeMutablePointer<DecodedOp>) {
         guard isWatched(address, size) else { return }
         report(.access(HartAccess(
-            kind: .read, address: address, physical: physicalAddress(address), size: size, old: value, new: value, pc: self.address(of: ip))))
+            kind: .read, address: effectiveAddress(address), physical: physicalAddress(address), size: size, old: value, new: value, pc: self.address(of: ip))))
     }
 
     /// A store that is reported when it touches a watched page. False when it traps.
@@ -69,7 +69,7 @@ extension RVProcessor {
         guard isWatched(address, size) else { return true }
         let unused = 64 - 8 * size
         report(.access(HartAccess(
-            kind: .write, address: address, physical: physicalAddress(address), size: size, old: old, new: (value &<< unused) &>> unused,
+            kind: .write, address: effectiveAddress(address), physical: physicalAddress(address), size: size, old: old, new: (value &<< unused) &>> unused,
             pc: self.address(of: ip))))
         return true
     }
@@ -88,7 +88,7 @@ extension RVProcessor {
         if isConditional && x[Int(r.rd)] != 0 && r.rd != 32 { return true }
         guard isWatched(address, size) else { return true }
         report(.access(HartAccess(
-            kind: isLoad ? .read : isConditional ? .write : .readWrite, address: address, physical: physicalAddress(address), size: size,
+            kind: isLoad ? .read : isConditional ? .write : .readWrite, address: effectiveAddress(address), physical: physicalAddress(address), size: size,
             old: old, new: contents(address, size, .load), pc: self.address(of: ip))))
         return true
     }
@@ -100,7 +100,7 @@ extension RVProcessor {
         guard executeCacheBlock(r.rv, r) else { return false }
         guard r.rv == .cbo_zero, isWatched(block, Self.cacheBlock) else { return true }
         report(.access(HartAccess(
-            kind: .write, address: block, physical: physicalAddress(block), size: Self.cacheBlock, old: nil, new: nil, pc: address(of: ip))))
+            kind: .write, address: effectiveAddress(block), physical: physicalAddress(block), size: Self.cacheBlock, old: nil, new: nil, pc: address(of: ip))))
         return true
     }
 

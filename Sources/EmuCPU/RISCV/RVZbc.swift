@@ -3,10 +3,14 @@ import EmuIR
 extension RVTable {
     /// Zbc: carry-less multiplication.
     static let zbc: [RVInstruction] = [
-        .init("clmul",  "0000101 ttttt sssss 001 ddddd 0110011", .all(.zbc), .r, .clmul),
+        .init("clmul",  "0000101 ttttt sssss 001 ddddd 0110011", .zbcOrZbkc, .r, .clmul),
         .init("clmulr", "0000101 ttttt sssss 010 ddddd 0110011", .all(.zbc), .r, .clmulr),
-        .init("clmulh", "0000101 ttttt sssss 011 ddddd 0110011", .all(.zbc), .r, .clmulh),
+        .init("clmulh", "0000101 ttttt sssss 011 ddddd 0110011", .zbcOrZbkc, .r, .clmulh),
     ]
+}
+
+extension RVRequirement {
+    static let zbcOrZbkc = any(all(.zbc), all(.zbkc))
 }
 
 /// Semantics of Zbc (unprivileged manual, "B Extension for Bit Manipulation", "Zbc"): the 127-bit product of polynomials over GF(2).
@@ -24,16 +28,15 @@ package enum RVZbc {
         return high &<< 1 | low &>> 63
     }
 
-    /// One step per set bit of `b`.
+    /// As many steps for any operands, as Zkt promises.
     @inline(never)
     private static func product(_ a: UInt64, _ b: UInt64) -> (high: UInt64, low: UInt64) {
         var (high, low): (UInt64, UInt64) = (0, 0)
-        var rest = b
-        while rest != 0 {
-            let position = UInt64(truncatingIfNeeded: rest.trailingZeroBitCount)
-            low ^= a &<< position
-            high ^= position == 0 ? 0 : a &>> (64 &- position)
-            rest &= rest &- 1
+        for position in 0..<64 as Range<UInt64> {
+            let chosen = 0 &- (b &>> position & 1)
+            low ^= a &<< position & chosen
+            // Two shifts: one by 64 would be one by 0.
+            high ^= (a &>> 1) &>> (63 &- position) & chosen
         }
         return (high, low)
     }

@@ -5,12 +5,12 @@ import EmuIR
 extension RVTable {
     /// Zfh, and the moves and conversions Zfhmin has of it.
     static let zfh: [RVInstruction] = [
-        .init("flh",       "iiiiiiiiiiii sssss 001 ddddd 0000111", .zfhmin, .loadFloat, .flh),
-        .init("fsh",       "iiiiiii ttttt sssss 001 iiiii 0100111", .zfhmin, .storeFloat, .fsh),
+        .init("flh",       "iiiiiiiiiiii sssss 001 ddddd 0000111", .halfMoves, .loadFloat, .flh),
+        .init("fsh",       "iiiiiii ttttt sssss 001 iiiii 0100111", .halfMoves, .storeFloat, .fsh),
         .init("fcvt.s.h",  "01000 00 00010 sssss mmm ddddd 1010011", .zfhmin, .ffExact, .fcvt_s_h),
         .init("fcvt.h.s",  "01000 10 00000 sssss mmm ddddd 1010011", .zfhmin, .ffRounded, .fcvt_h_s),
-        .init("fmv.x.h",   "11100 10 00000 sssss 000 ddddd 1010011", .zfhmin, .xf, .fmv_x_h),
-        .init("fmv.h.x",   "11110 10 00000 sssss 000 ddddd 1010011", .zfhmin, .fx, .fmv_h_x),
+        .init("fmv.x.h",   "11100 10 00000 sssss 000 ddddd 1010011", .halfMoves, .xf, .fmv_x_h),
+        .init("fmv.h.x",   "11110 10 00000 sssss 000 ddddd 1010011", .halfMoves, .fx, .fmv_h_x),
         .init("fcvt.d.h",  "01000 01 00010 sssss mmm ddddd 1010011", .zfhminD, .ffExact, .fcvt_d_h),
         .init("fcvt.h.d",  "01000 10 00001 sssss mmm ddddd 1010011", .zfhminD, .ffRounded, .fcvt_h_d),
         .init("fmadd.h",   "eeeee 10 ttttt sssss mmm ddddd 1000011", .all(.zfh), .fused, .fmadd_h),

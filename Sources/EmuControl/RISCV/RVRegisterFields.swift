@@ -16,21 +16,25 @@ enum RVRegisterFields {
     @Sendable private static func width(_ value: UInt64) -> String { ["", "32 bits", "64 bits", "128 bits"][Int(value & 3)] }
 
     private static let status: [Layout] = [
-        bit("SD", 63), Layout(name: "SXL", high: 35, low: 34, meaning: width), Layout(name: "UXL", high: 33, low: 32, meaning: width),
-        bit("TSR", 22), bit("TW", 21), bit("TVM", 20), bit("MXR", 19), bit("SUM", 18), bit("MPRV", 17),
+        bit("SD", 63), bit("MPELP", 41), Layout(name: "SXL", high: 35, low: 34, meaning: width), Layout(name: "UXL", high: 33, low: 32, meaning: width),
+        bit("SDT", 24), bit("SPELP", 23), bit("TSR", 22), bit("TW", 21), bit("TVM", 20), bit("MXR", 19), bit("SUM", 18), bit("MPRV", 17),
         Layout(name: "FS", high: 14, low: 13, meaning: unit), Layout(name: "MPP", high: 12, low: 11, meaning: privilege),
         Layout(name: "VS", high: 10, low: 9, meaning: unit), Layout(name: "SPP", high: 8, low: 8, meaning: privilege),
         bit("MPIE", 7), bit("SPIE", 5), bit("MIE", 3), bit("SIE", 1),
     ]
     /// Fields of mstatus that sstatus does not show.
-    private static let machineOnly: Set<String> = ["SXL", "TSR", "TW", "TVM", "MPRV", "MPP", "MPIE", "MIE"]
+    private static let machineOnly: Set<String> = ["MPELP", "SXL", "TSR", "TW", "TVM", "MPRV", "MPP", "MPIE", "MIE"]
 
     private static let interrupts: [Layout] = [
         bit("LCOF", 13), bit("ME", 11), bit("SE", 9), bit("MT", 7), bit("ST", 5), bit("MS", 3), bit("SS", 1),
     ]
 
     private static let environment: [Layout] = [
-        bit("STCE", 63), bit("PBMTE", 62), bit("ADUE", 61), bit("CBZE", 7), bit("CBCFE", 6), Layout(name: "CBIE", high: 5, low: 4), bit("FIOM", 0),
+        bit("STCE", 63), bit("PBMTE", 62), bit("ADUE", 61), bit("CDE", 60), bit("DTE", 59), pointerMask, bit("CBZE", 7), bit("CBCFE", 6), Layout(name: "CBIE", high: 5, low: 4), bit("SSE", 3), bit("LPE", 2), bit("FIOM", 0),
+    ]
+    private static let pointerMask = Layout(name: "PMM", high: 33, low: 32) { ["no masking", "reserved", "7 bits", "16 bits"][Int($0 & 3)] }
+    private static let security: [Layout] = [
+        pointerMask, bit("MLPE", 10), bit("SSEED", 9), bit("USEED", 8), bit("RLB", 2), bit("MMWP", 1), bit("MML", 0),
     ]
 
     private static let floatControl: [Layout] = [
@@ -45,7 +49,8 @@ enum RVRegisterFields {
         case .mip, .sip: return interrupts.map { Layout(name: $0.name + "IP", high: $0.high, low: $0.low) }
         case .mie, .sie, .mideleg: return interrupts.map { Layout(name: $0.name + (csr == .mideleg ? "I" : "IE"), high: $0.high, low: $0.low) }
         case .menvcfg: return environment
-        case .senvcfg: return environment.filter { $0.high < 60 }
+        case .senvcfg: return environment.filter { $0.high < 59 }
+        case .mseccfg: return security
         case .fcsr: return floatControl
         case .fflags: return Array(floatControl.dropFirst())
         case .frm: return [Layout(name: "frm", high: 2, low: 0, meaning: rounding)]

@@ -26,6 +26,7 @@ final class RVCores {
         var processor = try RVConfig.parse(config.cpu)
         processor.nanosecondsPerCycle = config.nanosecondsPerCycle
         processor.timebase = ACLINT.frequency
+        if case .seeded(let seed) = config.entropySource(stream: .max - 1) { processor.entropySeed = seed }
         processor.resetVector = VirtBoard.Map.rom.base
         return processor
     }
