@@ -2,7 +2,7 @@ import Glibc
 
 /// One contiguous range of guest physical memory backed by host memory.
 ///
-/// The backing is an anonymous file mapping, so pages the guest never touches cost nothing.
+/// The backing is an anonymous file mapping unless another place was asked for, so pages the guest never touches cost nothing.
 /// SAFETY: the mapping lives exactly as long as the object; `host` must not be kept beyond it. All access from
 /// guest-controlled addresses goes through `AddressSpace` or a TLB entry, both of which check bounds against `size`.
 public final class GuestRAM: @unchecked Sendable {
@@ -20,8 +20,8 @@ public final class GuestRAM: @unchecked Sendable {
     public let codeMap: UnsafeMutablePointer<UInt64>
     /// One record per page for those who cache its code and its translations.
     public let pageRecords: UnsafeMutablePointer<PageRecord>
-    /// The part of a file behind `host`.
-    private let range: MemoryRange
+    /// The parts of files behind `host`, one after the other.
+    private let ranges: [MemoryRange]
 
     /// What the processors' caches know of a page, so that a change to it needs no search.
     public struct PageRecord {
@@ -55,17 +55,24 @@ public final class GuestRAM: @unchecked Sendable {
     /// - Throws: `HostError` when the host cannot provide the memory.
     public convenience init(base: UInt64, size: UInt64, isReadOnly: Bool = false) throws(HostError) {
         precondition(base % UInt64(Self.pageSize) == 0 && size % UInt64(Self.pageSize) == 0 && size > 0)
-        try self.init(base, size, isReadOnly, MemoryRange(size: size), sharing: MAP_SHARED)
+        try self.init(base, size, isReadOnly, [MemoryRange(size: size)], sharing: MAP_SHARED)
+    }
+
+    /// Memory whose parts the host keeps in different places.
+    /// - Parameter parts: one after the other, at least one, each of a size that is a non-zero multiple of 4096.
+    public convenience init(base: UInt64, parts: [(backing: MemoryBacking, size: UInt64)]) throws {
+        let ranges = try parts.map { try MemoryRange.make($0.backing, size: $0.size) }
+        try self.init(base, parts.reduce(0) { $0 + $1.size }, false, ranges, sharing: MAP_SHARED)
     }
 
     /// Memory that holds what `original` holds now. What is written to the copy stays in it; what is written to the original later
     /// may show in the copy. For looking ahead while a guest stands still.
     public convenience init(copyOf original: GuestRAM) throws(HostError) {
-        try self.init(original.base, original.size, original.isReadOnly, original.range, sharing: MAP_PRIVATE)
+        try self.init(original.base, original.size, original.isReadOnly, original.ranges, sharing: MAP_PRIVATE)
     }
 
-    private init(_ base: UInt64, _ size: UInt64, _ isReadOnly: Bool, _ range: MemoryRange, sharing: Int32) throws(HostError) {
-        let mapping = try range.map(sharing)
+    private init(_ base: UInt64, _ size: UInt64, _ isReadOnly: Bool, _ ranges: [MemoryRange], sharing: Int32) throws(HostError) {
+        let mapping = try MemoryRange.map(ranges, sharing)
         let length = Int(size)
         let pages = length >> Self.pageShift
         // calloc, so that flags of untouched pages cost no memory either.
@@ -77,7 +84,7 @@ public final class GuestRAM: @unchecked Sendable {
         self.base = base
         self.size = size
         self.isReadOnly = isReadOnly
-        self.range = range
+        self.ranges = ranges
         host = mapping
         pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
         codeMap = map.bindMemory(to: UInt64.self, capacity: pages)

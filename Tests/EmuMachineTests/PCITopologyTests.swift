@@ -15,15 +15,7 @@ import Testing
         config.firmware = .none
         config.memory = memory
         config.drives = drives
-        config.devices = devices.map { text in
-            var words = text.split(separator: ",").map(String.init)
-            var device = DeviceConfig(driver: words.removeFirst())
-            device.properties = words.map { word in
-                let halves = word.split(separator: "=", maxSplits: 1).map(String.init)
-                return .init(name: halves[0], value: halves[1])
-            }
-            return device
-        }
+        config.devices = devices.map { DeviceConfig(line: $0) }
         return try Machine(config)
     }
 

@@ -178,6 +178,14 @@ final class MemoryDevice: CharacterFrontend {
         func resume() { calls.append("resume") }
         func reset() { calls.append("reset") }
         func commit() { calls.append("commit") }
+        func plug(_ device: String) -> String? {
+            calls.append("plug " + device)
+            return device.hasPrefix("virtio") ? nil : "unknown device"
+        }
+        func unplug(_ id: String) -> String? {
+            calls.append("unplug " + id)
+            return nil
+        }
         func quit() { calls.append("quit") }
     }
 
@@ -205,6 +213,15 @@ final class MemoryDevice: CharacterFrontend {
     @Test func commandsReachTheMachine() {
         line.type("stop\rcont\nc\rs\rsystem_reset\rcommit all\rquit\rq\r")
         #expect(target.calls == ["pause", "resume", "resume", "pause", "reset", "commit", "quit", "quit"])
+    }
+
+    @Test func devicesArePluggedInAndOut() {
+        line.type("device_add virtio-rng-pci,bus=p\r")
+        #expect(line.take() == "device_add virtio-rng-pci,bus=p\r\n(emulate) ")
+        line.type("device_add foo\rdevice_del\r")
+        #expect(line.take() == "device_add foo\r\nunknown device\r\n(emulate) device_del\r\ndevice_del: needs the id of one device\r\n(emulate) ")
+        line.type("device_del a\r")
+        #expect(target.calls == ["plug virtio-rng-pci,bus=p", "plug foo", "unplug a"])
     }
 
     @Test func whatIsTypedIsEchoedAndAnswered() {

@@ -45,8 +45,16 @@ enum AML {
 
     static func device(_ name: String, _ terms: [[UInt8]]) -> [UInt8] { [0x5b, 0x82] + counted(segment(name) + terms.joined()) }
 
-    /// A method without arguments that returns a value.
-    static func method(_ name: String, returning value: [UInt8]) -> [UInt8] { [0x14] + counted(segment(name) + [0, 0xa4] + value) }
+    /// A method that does nothing, or returns a value.
+    static func method(_ name: String, arguments: Int = 0, returning value: [UInt8]? = nil) -> [UInt8] {
+        [0x14] + counted(segment(name) + [UInt8(arguments)] + (value.map { [0xa4] + $0 } ?? []))
+    }
+
+    /// What a method with four arguments was given as the last of them.
+    static let lastArgument: [UInt8] = [0x6b]
+
+    /// A reference to another object by its name.
+    static func name(_ name: String) -> [UInt8] { segment(name) }
 
     /// Properties of a device (`_DSD`) in the form of the device-properties UUID.
     static func properties(_ values: [(String, UInt64)]) -> [UInt8] {
@@ -75,6 +83,9 @@ enum AML {
 
     /// The device's resources (`_CRS`; section 6.4).
     static func resources(_ descriptors: [[UInt8]]) -> [UInt8] { named("_CRS", buffer(descriptors.joined() + [0x79, 0])) }
+
+    /// The resources a device could have (`_PRS`).
+    static func possibleResources(_ descriptors: [[UInt8]]) -> [UInt8] { named("_PRS", buffer(descriptors.joined() + [0x79, 0])) }
 
     /// Registers below 4 GiB.
     static func memory(_ base: UInt64, _ size: UInt64) -> [UInt8] {

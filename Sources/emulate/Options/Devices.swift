@@ -48,7 +48,7 @@ package enum Devices {
 
     private static let disk = [
         Property("drive", .text, "id of the -drive that holds the data"),
-        Property("serial", .text, "serial number for the guest, at most 20 characters"),
+        Property("serial", .text, "serial number for the guest, at most 20 characters"), bootIndex,
     ]
 
     /// Virtio device types: the part of the names that the transports share, and what they have of their own.
@@ -62,7 +62,7 @@ package enum Devices {
             [
                 Property("netdev", .text, "id of the -netdev it is connected to"),
                 Property("mac", .mac, "Ethernet address (default: 52:54:00:12:34:56 and following)"),
-                Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"),
+                Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"), bootIndex,
             ], ["netdev"]
         ),
         (
@@ -82,9 +82,7 @@ package enum Devices {
     /// Every driver, in the order of `-device help`.
     package static let all: [DeviceDescription] =
         virtioTypes.map {
-            let isBootable = ["virtio-blk", "virtio-net"].contains($0.stem)
-            return DeviceDescription(
-                name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio + (isBootable ? [bootIndex] : []), required: $0.required)
+            DeviceDescription(name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio, required: $0.required)
         }
         + virtioTypes.map {
             DeviceDescription(name: $0.stem + "-pci", summary: $0.summary + ", on PCI", properties: $0.properties + virtioPCI, required: $0.required)
