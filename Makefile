@@ -14,7 +14,8 @@ ARGS ?=
 # Debian packages: what the build links, then what guests, firmware checks and tests need.
 BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libedit-dev
 GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
-TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch acpica-tools fdisk mtools qemu-utils
+TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch acpica-tools qemu-utils
+UEFI_PACKAGES := fdisk mtools
 BENCH_PACKAGES := qemu-system-misc e2fsprogs
 
 define install
@@ -24,8 +25,8 @@ define install
 	    command -v apt-get >/dev/null || { echo "emulate: please install:" $$missing >&2; exit 1; }; \
 	    as_root=; if [ "$$(id -u)" != 0 ]; then as_root=sudo; fi; \
 	    echo "emulate: installing" $$missing >&2; \
-	    $$as_root apt-get -qq update >&2 && \
-	    DEBIAN_FRONTEND=noninteractive $$as_root apt-get -qq install -y --no-install-recommends $$missing >/dev/null || \
+	    $$as_root apt-get -qq -o Acquire::Retries=3 update >&2 && \
+	    DEBIAN_FRONTEND=noninteractive $$as_root apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $$missing >/dev/null || \
 	    { echo "emulate: installing failed; please install by hand:" $$missing >&2; exit 1; }; \
 	fi
 endef
@@ -59,7 +60,8 @@ guest: deps ## fetch Debian's kernel and busybox into the cache
 	@Tests/Guests/debian.sh >/dev/null
 
 .PHONY: guest-uefi
-guest-uefi: test-deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a disk with them
+guest-uefi: deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a disk with them
+	$(call install,$(UEFI_PACKAGES))
 	@Tests/Guests/uefi.sh >/dev/null
 
 .PHONY: run

@@ -39,7 +39,7 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["EmuBus", "EmuIR"], path: "Tests/TestSupport"),
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
-        .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "TestSupport"]),
+        .testTarget(name: "EmuBusTests", dependencies: ["EmuBus", "CHost", "TestSupport"]),
         .testTarget(name: "EmuIRTests", dependencies: ["EmuIR", "TestSupport"]),
         // EmuCPU for its arithmetic and the layout of its state.
         .testTarget(name: "EmuJITTests", dependencies: ["EmuJIT", "EmuIR", "EmuCPU", "TestSupport"]),

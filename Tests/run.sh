@@ -10,11 +10,18 @@ if [ "$limit" = unlimited ] || [ "$limit" -gt 8192 ]; then limit=8192; fi
 ulimit -Sn "$limit"
 longest=60 # lines of one failure that are repeated
 
-swift test -c release --skip-build "$@" 2>&1 | tee "$log"
+# A test that hangs must not take its name with it.
+timeout --kill-after=30 "${TEST_SECONDS:-1500}" swift test -c release --skip-build "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 [ "$status" = 0 ] && exit 0
 
 echo
+if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+    echo "emulate: the tests did not end within ${TEST_SECONDS:-1500} s (TEST_SECONDS). Begun and not ended:"
+    sed -nE 's/^◇ (Test .*) started\.$/\1/p' "$log" | grep -v '^Test case ' | while IFS= read -r test; do
+        grep -aqF -e "$test passed" -e "$test failed" -e "$test with " "$log" || printf '  %s\n' "$test"
+    done
+fi
 echo "emulate: tests failed (swift test ended with $status; $log has the whole output). What failed:"
 left=0 failures=()
 while IFS= read -r line; do

@@ -6,8 +6,8 @@
 #   supervisor   bare metal, S mode, Sv39  linux        static program for Linux in the guest
 # The kernel itself is compiled once for the guest; the variants differ in what surrounds it. linux.cpio.gz holds all linux programs
 # as /bench/NAME, for an initramfs. Options are the same for guest and host; contraction of a*b+c is off, since baseline x86-64
-# has no such instruction and the sums must agree. Neither side is vectorised automatically: the guest's RV64GC has no vectors, and a
-# comparison with vector code on one side would measure the instruction set; variants with vectors on both sides are another matter.
+# has no such instruction and the sums must agree. Neither side is vectorised automatically, since a comparison with vector code on one
+# side would measure the instruction set; but both are where the kernel lies in kernels/vector (RV64GCV and x86-64-v3).
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$top/.build/benchmarks}
@@ -22,8 +22,9 @@ done
 command -v cpio >/dev/null || { echo "benchmarks/build.sh: 'cpio' is missing; 'make deps' installs it" >&2; exit 1; }
 
 options=(-O2 -ffreestanding -fno-builtin -ffp-contract=off -fno-math-errno -fno-strict-aliasing
-    -fno-vectorize -fno-slp-vectorize -Wall -Werror -Iplatform)
-guest=(--target=riscv64-unknown-none-elf -march=rv64gc -mabi=lp64d -mcmodel=medany)
+    -Wall -Werror -Iplatform)
+scalar=(-fno-vectorize -fno-slp-vectorize)
+guest=(--target=riscv64-unknown-none-elf -mabi=lp64d -mcmodel=medany)
 
 exec 9>"$out/lock"
 flock 9
@@ -33,7 +34,7 @@ rm -f "$out/stamp"
 "$tools/clang" --version | sed -n '1s/ (.*//p' >"$out/compiler"
 
 # What surrounds a kernel, once for each variant.
-compile() { "$tools/clang" "${guest[@]}" "${options[@]}" "$@"; }
+compile() { "$tools/clang" "${guest[@]}" -march=rv64gc "${scalar[@]}" "${options[@]}" "$@"; }
 for file in main memory linux; do compile -c -o "$out/$file.o" platform/$file.c; done
 compile -DSUPERVISOR=0 -c -o "$out/bare-machine.o" platform/bare.c
 compile -DSUPERVISOR=1 -c -o "$out/bare-supervisor.o" platform/bare.c
@@ -41,16 +42,17 @@ compile -c -o "$out/start.o" platform/bare.S
 
 build_kernel() {
     set -euo pipefail
-    local source=$1 name variant
+    local source=$1 name variant guest_kind="-march=rv64gc $scalar_options" host_kind=$scalar_options
+    case $source in */vector/*) guest_kind=-march=rv64gcv host_kind=-march=x86-64-v3 ;; esac
     name=$(basename "$source" .c)
     local variants
     variants=$(sed -n '1s,^// variants: ,,p' "$source")
     [ -n "$variants" ] || { echo "$source: its first line does not name variants" >&2; exit 1; }
     echo "$name" >&2
-    case $variants in *machine*|*supervisor*|*linux*) $clang $guest_options $common_options -c -o "$out/$name.kernel.o" "$source" ;; esac
+    case $variants in *machine*|*supervisor*|*linux*) $clang $guest_options $guest_kind $common_options -c -o "$out/$name.kernel.o" "$source" ;; esac
     for variant in $variants; do
         case $variant in
-        host) $clang $common_options -pthread -o "$out/$name.host" "$source" platform/main.c platform/host.c ;;
+        host) $clang $host_kind $common_options -pthread -o "$out/$name.host" "$source" platform/main.c platform/host.c ;;
         machine | supervisor)
             $lld -T platform/bare.ld --build-id=none -o "$out/$name.$variant" \
                 "$out/start.o" "$out/$name.kernel.o" "$out/main.o" "$out/memory.o" "$out/bare-$variant.o"
@@ -64,7 +66,7 @@ build_kernel() {
     done
 }
 export -f build_kernel
-export out clang=$tools/clang lld=$tools/ld.lld guest_options="${guest[*]}" common_options="${options[*]}"
+export out clang=$tools/clang lld=$tools/ld.lld guest_options="${guest[*]}" common_options="${options[*]}" scalar_options="${scalar[*]}"
 printf '%s\0' kernels/*/*.c | xargs -0 -n 1 -P "$(nproc)" bash -c 'build_kernel "$0"'
 
 rm -rf "$out/initramfs"

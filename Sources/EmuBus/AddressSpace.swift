@@ -25,6 +25,10 @@ public struct MappedMemory {
     /// Number of the page that holds `address`, which lies inside.
     @inlinable
     public func page(of address: UInt64) -> Int { Int(truncatingIfNeeded: (address &- base) >> UInt64(GuestRAM.pageShift)) }
+
+    /// Where `address`, which lies inside, is kept.
+    @inlinable
+    public func pointer(to address: UInt64) -> UnsafeMutableRawPointer { host + Int(truncatingIfNeeded: address &- base) }
 }
 
 /// The guest physical address space: memory and register blocks, looked up by address.
@@ -51,6 +55,8 @@ public final class AddressSpace {
     public private(set) var memories: [GuestRAM] = []
     public private(set) var regions: [Region] = []
     private var deviceMemories: [GuestRAM] = []
+    /// All that instructions are fetched from: `memories`, and what devices keep for that.
+    public var codeMemories: [GuestRAM] { memories + deviceMemories }
     /// How often memory was written by others than harts: an LR reservation does not outlive such a write.
     @inlinable
     public var foreignWrites: UInt64 { tables.pointee.foreignWrites }
@@ -221,6 +227,12 @@ public final class AddressSpace {
     @inlinable @inline(__always)
     public func codeMemory(at address: UInt64, length: UInt64 = 1) -> MappedMemory? {
         memory(at: address, length: length) ?? deviceMemory(at: address, length: length)
+    }
+
+    /// A little-endian integer of what instructions at `address` are fetched from; nil where that is nothing.
+    public func loadCode<T: FixedWidthInteger>(_ address: UInt64, as type: T.Type) -> T? {
+        // SAFETY: `codeMemory` vouches for the bytes.
+        codeMemory(at: address, length: UInt64(MemoryLayout<T>.size)).map { T(littleEndian: $0.pointer(to: address).loadUnaligned(as: T.self)) }
     }
 
     /// The memory loads from `address` may find without asking a device.

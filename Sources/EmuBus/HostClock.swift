@@ -1,11 +1,8 @@
-import Glibc
+import CHost
 
 /// The host's monotonic clock, which guest time with `--time host`, polling and measurements go by.
 public enum HostClock {
-    /// Nanoseconds since some moment before the process began.
-    public static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
+    /// Nanoseconds since some moment before the process began; never less than any thread was told before.
+    @inline(__always)
+    public static func now() -> UInt64 { host_clock_now() }
 }

@@ -416,7 +416,7 @@ public final class TranslationCache {
 
     /// Every page that holds decoded code, with the memory it is a page of.
     private var pagesWithCode: [(memory: GuestRAM, index: Int)] {
-        bus.memories.flatMap { memory in
+        bus.codeMemories.flatMap { memory in
             (0..<Int(memory.size >> UInt64(GuestRAM.pageShift))).lazy
                 .filter { memory.pageFlags[$0] & GuestRAM.PageFlags.hasCode != 0 }.map { (memory, $0) }
         }

@@ -22,3 +22,5 @@ int test_prepare_spawn(posix_spawnattr_t *attributes, int in_session) {
     if (code != 0) return code;
     return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | (in_session ? POSIX_SPAWN_SETSID : 0));
 }
+
+int test_close_others(posix_spawn_file_actions_t *actions) { return posix_spawn_file_actions_addclosefrom_np(actions, 3); }

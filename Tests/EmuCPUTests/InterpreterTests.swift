@@ -54,6 +54,26 @@ import Testing
         #expect(hart[.mtval] == target)
     }
 
+    // MARK: Code in a device's memory
+
+    @Test("forgetting all code forgets that of a device's memory, too")
+    func codeOfADeviceIsForgotten() throws {
+        let hart = try makeHart()
+        let place: UInt64 = 0x9000_0000
+        let flash = try GuestRAM(base: place, size: 4096)
+        try hart.bus.map(Probe(), at: place, size: 4096, code: flash)
+        for value in [1, 2] as [Int32] {
+            for (index, word) in [Assembly.addImmediate(5, 0, value), Assembly.jump(0)].enumerated() {
+                (flash.host + 4 * index).storeBytes(of: word, as: UInt32.self)
+            }
+            run(hart, at: place, cycles: 10)
+            #expect(hart.cpu.x[5] == UInt64(value))
+            #expect(flash.pageFlags[0] & GuestRAM.PageFlags.hasCode != 0)
+            hart.cache.flushAll()
+            #expect(flash.pageFlags[0] & GuestRAM.PageFlags.hasCode == 0 && flash.pageRecords[0].blocks == nil)
+        }
+    }
+
     // MARK: Page-crossing accesses
 
     @Test("a store that runs over the end of memory traps and writes nothing")

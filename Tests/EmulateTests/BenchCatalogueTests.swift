@@ -41,7 +41,7 @@ import emulate
     @Test func kernelsReportTheNameOfTheirFile() throws {
         for (name, kernel) in try kernels() {
             let text = try String(contentsOf: Self.benchmarks.appending(path: "kernels/\(kernel.folder)/\(name).c"), encoding: .utf8)
-            #expect(text.contains("BENCH(\"\(name)\","), "\(name)")
+            #expect(text.contains("BENCH(\"\(name)\",") || text.contains("#define BENCH_NAME \"\(name)\"\n"), "\(name)")
         }
     }
 
@@ -90,7 +90,11 @@ import emulate
         for file in try FileManager.default.contentsOfDirectory(atPath: folder) {
             let engine = try BenchEngine(adapter: "\(folder)/\(file)")
             #expect("\(engine.name).json" == file)
-            #expect(engine.runs(in: .machine) && engine.runs(in: .linux) && !engine.runs(in: .host))
+            let sieve = try #require(BenchCatalogue.find("sieve")), stream = try #require(BenchCatalogue.find("stream-v"))
+            #expect(engine.runs(sieve, in: .machine) && engine.runs(sieve, in: .linux) && !engine.runs(sieve, in: .host))
+            #expect(engine.runs(stream, in: .machine))
+            let scalar = BenchEngine(name: "x", summary: "", bare: [])
+            #expect(scalar.runs(sieve, in: .machine) && !scalar.runs(stream, in: .machine))
         }
         #expect(Set(BenchEngine.builtIn.map(\.name)).count == BenchEngine.builtIn.count)
         #expect(BenchEngine.fill(["-m", "{memory}M", "{program}{program}"], ["memory": "5", "program": "p"]) == ["-m", "5M", "pp"])

@@ -78,6 +78,8 @@ final class Subprocess {
         input = try connect(inputStream, to: STDIN_FILENO)
         output = try connect(outputStream, to: STDOUT_FILENO)
         errors = try connect(errorStream, to: STDERR_FILENO)
+        // A socket of another test, kept open by this child, would never end for its other side.
+        test_close_others(&actions)
 
         // Swift's crash reporter would ask the terminal what to do next.
         let environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }

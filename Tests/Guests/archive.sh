@@ -1,7 +1,7 @@
 # Sourced by the scripts beside it: Debian's riscv64 archive through an apt with a configuration of its own (lists, cache, sources,
 # architecture), in the current folder; the host's apt is only asked for its mirror.
 #   DEBIAN_MIRROR=URL    use this mirror instead        EMULATE_CACHE=DIR    cache there instead
-cache_root=${EMULATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/emulate}
+cache_root=${EMULATE_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/emulate}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 say() { printf 'emulate: %s\n' "$*" >&2; }

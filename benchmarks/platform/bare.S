@@ -4,7 +4,7 @@
 _start:
     la t0, bare_unexpected
     csrw mtvec, t0
-    li t0, 0x6000           # mstatus.FS: floating point on
+    li t0, 0x6600           # mstatus.FS and VS: floating point and vectors on
     csrs mstatus, t0
     csrr tp, mhartid
     bnez tp, secondary

@@ -11,9 +11,15 @@ typedef int i32;
 typedef long long i64;
 
 // A kernel gives its name and how many operations one iteration does (what a time per operation is divided by) …
+#ifdef BENCH_NAME  // of a kernel that includes another one
+#define BENCH(name, operations)            \
+    const char *bench_name = (BENCH_NAME); \
+    u64 bench_operations = (operations)
+#else
 #define BENCH(name, operations)           \
     const char *bench_name = (name);      \
     u64 bench_operations = (operations)
+#endif
 extern const char *bench_name;
 extern u64 bench_operations;
 /// … prepares what it works on, untimed …

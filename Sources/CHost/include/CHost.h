@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "HostClock.h"
 #include "HostCPU.h"
 #include "HostFolder.h"
 #include "HostIO.h"

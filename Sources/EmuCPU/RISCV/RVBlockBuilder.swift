@@ -55,7 +55,7 @@ extension RVProcessor {
             _ = raise(RVCause.fetchAccess, pc)
             return nil
         }
-        let code = UnsafeRawPointer(memory.host + Int(page &- memory.base))
+        let code = UnsafeRawPointer(memory.pointer(to: page))
         let start = Int(physical & 0xfff)
         var position = start
         var count = 0
@@ -79,7 +79,7 @@ extension RVProcessor {
                         _ = raise(RVCause.fetchAccess, tail)
                         return nil
                     }
-                    bits |= UInt32((next.host + Int(second &- next.base)).loadUnaligned(as: UInt16.self)) << 16
+                    bits |= UInt32(next.pointer(to: second).loadUnaligned(as: UInt16.self)) << 16
                     secondPage = second
                 }
             }

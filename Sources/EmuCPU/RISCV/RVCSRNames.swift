@@ -4,7 +4,7 @@ extension RVCSR {
         RVCSR(rawValue: number)?.name ?? absent[number]
     }
 
-    /// Standard registers this processor lacks: hypervisor, vector, debug, trigger and RV32's high halves.
+    /// Standard registers this processor lacks: hypervisor, debug, trigger and RV32's high halves.
     private static let absent: [UInt16: String] = {
         var names: [UInt16: String] = [:]
         for (first, list) in lists {
@@ -18,8 +18,7 @@ extension RVCSR {
 
     /// Names at successive numbers; `-` leaves one out.
     private static let lists: [(first: UInt16, names: String)] = [
-        (0x008, "vstart vxsat vxrm"), (0x00f, "vcsr"), (0x015, "seed"),
-        (0xc20, "vl vtype vlenb"), (0xc80, "cycleh timeh instreth"),
+        (0x015, "seed"), (0xc80, "cycleh timeh instreth"),
         (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"), (0x5a8, "scontext"),
         (0x200, "vsstatus - - - vsie vstvec"), (0x214, "vsieh"), (0x240, "vsscratch vsepc vscause vstval vsip"), (0x24d, "vstimecmp"),
         (0x250, "vsiselect vsireg - - vsiph"), (0x25c, "vstopei vstimecmph"), (0x280, "vsatp"), (0xeb0, "vstopi"),

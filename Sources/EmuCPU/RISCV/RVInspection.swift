@@ -38,12 +38,16 @@ extension RVProcessor {
     /// A hash over all that decides what the hart does next, counters and the clock excepted. Only to be compared within a process.
     package var stateDigest: Int {
         var hasher = Hasher()
-        // SAFETY: both ranges lie in the saved part of the state. The slot between them holds what was written to x0.
+        // SAFETY: all ranges lie in the saved part of the state. The slot behind x31 holds what was written to x0, and what is behind the
+        // vector registers in use is zero.
         let state = UnsafeRawBufferPointer(start: h, count: Self.savedSize)
+        func combine(_ range: Range<Int>) { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: state[range])) }
         let swallowed = 32 * MemoryLayout<UInt64>.stride
-        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: state[..<swallowed]))
-        let end = MemoryLayout<RVHart>.offset(of: \.mhpmevent) ?? swallowed
-        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: state[(swallowed + MemoryLayout<UInt64>.stride)..<end]))
+        let vectors = MemoryLayout<RVHart>.offset(of: \.v) ?? swallowed, behind = MemoryLayout<RVHart>.offset(of: \.vstart) ?? swallowed
+        combine(0..<swallowed)
+        combine(swallowed + MemoryLayout<UInt64>.stride..<vectors)
+        if config.extensions.contains(.v) { combine(vectors..<vectors + 32 * vlenb) }
+        combine(behind..<(MemoryLayout<RVHart>.offset(of: \.mhpmevent) ?? behind))
         return hasher.finalize()
     }
 
@@ -51,7 +55,7 @@ extension RVProcessor {
     package func inspectCSR(_ csr: RVCSR) -> UInt64 {
         switch csr {
         case .mip: mip
-        case .sip: mip & h.pointee.mideleg
+        case .sip: mip & h.pointee.mideleg | virtualPending
         default: readCSR(csr)
         }
     }

@@ -94,6 +94,7 @@ public final class RVProcessor {
         scratch = .allocate(capacity: Self.maximumBlock + 1)
         scalarElement = .allocate(capacity: 1)
         scalarElement.initialize(to: 0)
+        precondition([128, 256, 512, 1024].contains(config.vectorLength), "a VLEN that RVHart has no room for")
         vlenb = config.vectorLength / 8
         h = .allocate(capacity: 1)
         v = UnsafeMutableRawPointer(h) + Self.vectorOffset

@@ -68,7 +68,7 @@ struct DiagnosisWriter {
         var bytes: [UInt8] = []
         for offset in stride(from: UInt64(0), to: UInt64(hart.maximumInstructionLength), by: 2) {
             // The second half may lie in another page.
-            guard let physical = hart.physical(address &+ offset), let half = machine.bus.loadMemory(physical, as: UInt16.self) else { break }
+            guard let physical = hart.physical(address &+ offset), let half = machine.bus.loadCode(physical, as: UInt16.self) else { break }
             bytes += [UInt8(truncatingIfNeeded: half), UInt8(half >> 8)]
         }
         return hart.instruction(bytes, at: address) { symbols?.symbol(at: $0)?.text }
@@ -193,7 +193,7 @@ struct DiagnosisWriter {
             guard let physical = hart.physical(record.pc) else { continue }
             let who = hart.privilegeName(record.from)
             let page = physical & ~UInt64(GuestRAM.pageSize - 1)
-            guard let start = machine.bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)).map({ $0.host + Int(page - $0.base) }) else {
+            guard let start = machine.bus.codeMemory(at: page, length: UInt64(GuestRAM.pageSize)).map({ $0.pointer(to: page) }) else {
                 // A handler that does not exist is told of with the trap loop.
                 if machine.bus.region(at: physical) != nil || record.pc == hart.trapHandler(record.to).address { continue }
                 return .init(name: "empty-stage", lines: ["the guest jumped to \(hexText(record.pc)) in \(who)-mode, where there is no memory" + nearest(physical)])

@@ -59,7 +59,10 @@ final class Lookahead: HartObserver {
     init(_ machine: Machine, _ originals: [any DebugHart]) throws {
         for memory in machine.memories { try bus.map(GuestRAM(copyOf: memory), name: "a copy of memory") }
         devices = machine.regions.map { LookaheadDevice($0.device) }
-        for (region, device) in zip(machine.regions, devices) { try bus.map(device, at: region.base, size: region.size, sizes: region.sizes) }
+        for (region, device) in zip(machine.regions, devices) {
+            let code = try machine.bus.codeMemories.first { $0.base == region.base }.map { try GuestRAM(copyOf: $0) }
+            try bus.map(device, at: region.base, size: region.size, sizes: region.sizes, code: code)
+        }
         cache = TranslationCache(bus: bus)
         events.advanceVirtual(to: machine.events.now)
         let (bus, cache, events) = (bus, cache, events)

@@ -33,6 +33,9 @@ public final class Debugger {
     /// The Linux kernel that was found in the guest, and the symbol files made of its modules, by their addresses.
     var linux: LinuxGuest?
     var guestModules: [UInt64: String] = [:]
+    /// Command lists of breakpoints that stopped the guest and are still to be carried out; whether somebody is at it.
+    private var waitingLists: [[String]] = []
+    private var carriesOutLists = false
     private var sourceDepth = 0
     /// Deeper nesting of `source` is a file that includes itself.
     private static let sourceLimit = 16
@@ -129,10 +132,21 @@ public final class Debugger {
             text += try displayText(&members)
         }
         var outputs: [DebugValue] = []
-        for list in lists {
-            try executeLines(list.first == "silent" ? Array(list.dropFirst()) : list) { result in
-                text += result.text
-                outputs.append(result.value)
+        waitingLists += lists.map { $0.first == "silent" ? Array($0.dropFirst()) : $0 }
+        // A list may run the guest to the next stop, whose lists then wait here: however many there are, none is inside another.
+        if !carriesOutLists {
+            carriesOutLists = true
+            defer { (carriesOutLists, waitingLists) = (false, []) }
+            while !waitingLists.isEmpty, !isQuitting {
+                do throws(DebugError) {
+                    try executeLines(waitingLists.removeFirst()) { result in
+                        text += result.text
+                        outputs.append(result.value)
+                    }
+                } catch {
+                    onText(text)
+                    throw error
+                }
             }
         }
         if !outputs.isEmpty { members.append(.init(name: "commands", value: .list(outputs))) }

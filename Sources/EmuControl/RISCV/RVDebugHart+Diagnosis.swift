@@ -32,8 +32,9 @@ extension RVDebugHart {
     }
 
     func wakeUps(_ machine: Machine, othersRun: Bool) -> [WakeUp] {
-        let enabled = cpu.inspectCSR(.mie)
-        let pending = cpu.inspectCSR(.mip)
+        // Under mvien S-mode enables interrupts of its own that M-mode's registers do not show.
+        let enabled = cpu.inspectCSR(.mie) | cpu.inspectCSR(.sie)
+        let pending = cpu.inspectCSR(.mip) | cpu.inspectCSR(.sip)
         return (0..<64).filter { enabled >> UInt64($0) & 1 != 0 }.map { number in
             var (canCome, text) = source(number, machine, othersRun)
             if pending >> UInt64(number) & 1 != 0 { (canCome, text) = (true, "pending") }
@@ -86,7 +87,7 @@ extension RVDebugHart {
     /// Interrupt `number` would be taken if it were pending.
     private func isTaken(_ number: Int) -> Bool {
         let status = cpu.inspectCSR(.mstatus)
-        let isSupervisors = cpu.inspectCSR(.mideleg) >> UInt64(number) & 1 != 0
+        let isSupervisors = (cpu.inspectCSR(.mideleg) | cpu.inspectCSR(.sie)) >> UInt64(number) & 1 != 0
         if isSupervisors { return cpu.privilege == 0 || cpu.privilege == 1 && status & Status.sie != 0 }
         return cpu.privilege < 3 || status & Status.mie != 0
     }

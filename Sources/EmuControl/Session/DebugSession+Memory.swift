@@ -38,7 +38,7 @@ extension DebugSession {
             let left = min(count - bytes.count, 4096 - Int(physical & 0xfff))
             if let memory = machine.bus.codeMemory(at: physical, length: UInt64(left)) {
                 // SAFETY: `codeMemory` vouches for `left` bytes.
-                bytes += UnsafeRawBufferPointer(start: memory.host + Int(physical - memory.base), count: left)
+                bytes += UnsafeRawBufferPointer(start: memory.pointer(to: physical), count: left)
                 continue
             }
             bytes += try readDevice(physical, min(left, count - bytes.count), here, touchingDevices)

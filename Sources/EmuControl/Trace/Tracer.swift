@@ -77,14 +77,20 @@ public struct TraceFilter: Sendable {
         if let plus = text.lastIndex(of: "+"), plus != text.startIndex {
             let first = try session.evaluate(String(text[..<plus])).bits, length = try session.evaluate(String(text[text.index(after: plus)...])).bits
             guard length > 0 else { throw DebugError("trace: the range '\(text)' is empty") }
-            return first...(first.addingReportingOverflow(length - 1).overflow ? .max : first + (length - 1))
+            return range(first, length)
         }
         if let address = session.symbols?.address(of: text) {
             let size = session.symbols?.symbol(at: address)?.size ?? 0
             guard size > 0 else { throw DebugError("trace: the size of '\(text)' is not known; write START..END or START+LENGTH") }
-            return address...(address &+ (size - 1))
+            return range(address, size)
         }
         throw DebugError("trace: '\(text)' is no range of addresses; write START..END, START+LENGTH or the name of a function")
+    }
+
+    /// `length` addresses from `first` on, at least one, or those up to the last there is.
+    private static func range(_ first: UInt64, _ length: UInt64) -> ClosedRange<UInt64> {
+        let (last, overflow) = first.addingReportingOverflow(length - 1)
+        return first...(overflow ? .max : last)
     }
 
     func includes(hart: Int, privilege: UInt8) -> Bool {
@@ -131,7 +137,7 @@ final class Tracer: Instrument {
         for offset in stride(from: UInt64(0), to: UInt64(hart.maximumInstructionLength), by: 2) {
             // What reaches into the next page may be anywhere.
             let place = (physical &+ offset) & 0xfff < offset ? hart.physical(pc &+ offset) : physical &+ offset
-            guard let place, let half = machine.bus.loadMemory(place, as: UInt16.self) else { break }
+            guard let place, let half = machine.bus.loadCode(place, as: UInt16.self) else { break }
             bytes += [UInt8(truncatingIfNeeded: half), UInt8(half >> 8)]
         }
         guard let instruction = hart.instruction(bytes, at: pc, symbol: { [symbols] in symbols?.symbol(at: $0)?.text }) else { return }

@@ -16,4 +16,7 @@ int test_pipe(int ends[2]);
 /// Gives a spawned process an empty signal mask and, if asked, a session of its own. Threads of a test block signals.
 int test_prepare_spawn(posix_spawnattr_t *attributes, int in_session);
 
+/// Leaves a spawned process nothing but its standard streams. To be asked for last.
+int test_close_others(posix_spawn_file_actions_t *actions);
+
 #endif

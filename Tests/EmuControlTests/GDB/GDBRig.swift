@@ -77,7 +77,7 @@ final class GDBRig {
     /// A guest with one client on a socket pair.
     static func pair(_ guest: DebugGuest, isPaused: Bool = false) throws -> (GDBRig, GDBClient) {
         var ends: [Int32] = [-1, -1]
-        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
         guest.machine.isPaused = isPaused
         let rig = try GDBRig(guest) { try GDBServer($0, serving: ends[0]) }
         rig.start()
@@ -93,7 +93,7 @@ final class GDBRig {
     }
 
     func connect() throws -> GDBClient {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = try #require(server.port).bigEndian
@@ -159,6 +159,8 @@ final class GDBClient {
     private var isOpen = true
 
     func hangUp() {
+        // Even where something has a copy of the descriptor, the server sees the end.
+        if isOpen { shutdown(descriptor, Int32(SHUT_RDWR)) }
         if isOpen { close(descriptor) }
         isOpen = false
     }

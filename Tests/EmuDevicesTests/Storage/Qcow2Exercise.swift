@@ -41,7 +41,7 @@ final class JournalFile: ImageFile, @unchecked Sendable {
             failsAfter = left - 1
         }
         let new = buffers.flatMap { Array($0) }
-        guard offset < 1 << 32 else { throw HostError("writing \(name)", EFBIG) }
+        guard offset < 1 << 26 else { throw HostError("writing \(name)", EFBIG) }
         Self.apply(.write(offset, new), &bytes)
         if records { steps.append(.write(offset, new)) }
     }
@@ -49,7 +49,7 @@ final class JournalFile: ImageFile, @unchecked Sendable {
     func flush() { if records { steps.append(.flush) } }
 
     func truncate(to length: UInt64) throws(HostError) {
-        guard length < 1 << 32 else { throw HostError("truncating \(name)", EFBIG) }
+        guard length < 1 << 26 else { throw HostError("truncating \(name)", EFBIG) }
         Self.apply(.truncate(length), &bytes)
         if records { steps.append(.truncate(length)) }
     }

@@ -46,7 +46,8 @@ extension RVProcessor {
         return UInt64(lmul >= 0 ? (vlenb << lmul) >> width : vlenb >> (width - lmul))
     }
 
-    /// Makes the vector part of a state that came from outside one that instructions could have left.
+    /// Makes the vector part of a state that came from outside one that instructions could have left. A state of a hart with another
+    /// VLEN is legal afterwards, but its registers hold other elements than they did.
     func normalizeVectorState() {
         if let maximum = Self.maximumLength(h.pointee.vtype, vlenb), config.extensions.contains(.v) {
             h.pointee.vl = min(h.pointee.vl, maximum)
@@ -57,6 +58,10 @@ extension RVProcessor {
         h.pointee.vstart &= vstartMask
         h.pointee.vxrm &= 3
         h.pointee.vxsat &= 1
+        let hasVectors = config.extensions.contains(.v)
+        if !hasVectors { h.pointee.mstatus &= ~RVStatus.vs }
+        let used = hasVectors ? 32 * vlenb : 0
+        withUnsafeMutableBytes(of: &h.pointee.v) { UnsafeMutableRawBufferPointer(rebasing: $0[used...]).initializeMemory(as: UInt8.self, repeating: 0) }
     }
 
     /// Bits of vstart: enough for the index of any element.

@@ -1,12 +1,13 @@
 /// What a group of benchmarks is about.
 package enum BenchGroup: String, CaseIterable, Codable, Sendable {
-    case integer, memory, float, system, machine
+    case integer, memory, float, vector, system, machine
 
     package var title: String {
         switch self {
         case .integer: "Integer"
         case .memory: "Memory"
         case .float: "Floating point"
+        case .vector: "Vectors"
         case .system: "System"
         case .machine: "Whole machine"
         }
@@ -92,6 +93,8 @@ package struct Benchmark: Sendable {
         self.isBoot = isBoot
     }
 
+    /// Its guest programs need the vector extension.
+    package var needsVectors: Bool { group == .vector }
     package var hasNative: Bool { environments.contains(.host) }
     /// Environments of a guest.
     package var guestEnvironments: [BenchEnvironment] { environments.filter { $0 != .host } }

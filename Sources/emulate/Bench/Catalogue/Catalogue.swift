@@ -1,6 +1,6 @@
 /// All benchmarks. A new kernel is a file in benchmarks/kernels and a row here.
 package enum BenchCatalogue {
-    package static let all = integer + memory + float + system + machine
+    package static let all = integer + memory + float + vector + system + machine
 
     /// The empty program: what starting and ending costs, which is taken off counts for a whole process.
     package static let start = Benchmark("start", .system, "an empty program", in: [.host, .machine])
@@ -56,6 +56,20 @@ package enum BenchCatalogue {
         kernel("dmatmul", .float, "double-precision matrix product"),
         kernel("smatmul", .float, "single-precision matrix product"),
         kernel("neural", .float, "a small neural net, inference and training"),
+    ]
+
+    private static func vectorised(_ name: String, _ summary: String) -> Benchmark {
+        Benchmark(name, .vector, summary + ", vectorised on both sides", in: [.host, .machine, .supervisor], quick: [.machine])
+    }
+
+    private static let vector = [
+        vectorised("stream-v", "streams"),
+        vectorised("memcpy-v", "copies"),
+        vectorised("memset-v", "fills"),
+        vectorised("imatmul-v", "64-bit integer matrix product"),
+        vectorised("dmatmul-v", "double-precision matrix product"),
+        vectorised("smatmul-v", "single-precision matrix product"),
+        vectorised("neural-v", "a small neural net"),
     ]
 
     private static func probe(_ name: String, _ summary: String, in environments: [BenchEnvironment], harts: Int = 1) -> Benchmark {

@@ -13,6 +13,8 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     package var version: [String]?
     /// Arguments that run a bare-metal program: {program}, {harts} and {memory} (MiB) are replaced. Nil when it cannot.
     package var bare: [String]?
+    /// Further arguments for a bare-metal program that uses the vector extension (VLEN 256). Nil when it has none.
+    package var vector: [String]?
     /// Arguments that boot Linux: {kernel}, {initrd}, {append}, {harts}, {memory}. Nil when it cannot.
     package var linux: [String]?
     /// Further arguments for a disk, {disk}, and for a user network. Nil when it has none.
@@ -47,7 +49,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
         let board = extra + ["-machine", "virt", "-smp", "{harts}", "-m", "{memory}M", "-nographic"]
         return BenchEngine(
             name: name, summary: summary, executable: executable, version: version,
-            bare: board + ["-bios", "none", "-kernel", "{program}"],
+            bare: board + ["-bios", "none", "-kernel", "{program}"], vector: ["-cpu", "rv64,v=on,vlen=256"],
             linux: board + ["-kernel", "{kernel}", "-initrd", "{initrd}", "-append", "{append}"],
             disk: ["-drive", "file={disk},format=raw,if=none,id=scratch", "-device", "virtio-blk-device,drive=scratch"],
             network: ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"],
@@ -55,7 +57,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     }
 
     package init(
-        name: String, summary: String, executable: String? = nil, version: [String]? = nil, bare: [String]? = nil, linux: [String]? = nil,
+        name: String, summary: String, executable: String? = nil, version: [String]? = nil, bare: [String]? = nil, vector: [String]? = nil, linux: [String]? = nil,
         disk: [String]? = nil, network: [String]? = nil, readOnlyDisk: [String]? = nil, isNative: Bool? = nil
     ) {
         self.name = name
@@ -63,6 +65,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
         self.executable = executable
         self.version = version
         self.bare = bare
+        self.vector = vector
         self.linux = linux
         self.disk = disk
         self.network = network
@@ -91,11 +94,11 @@ package struct BenchEngine: Codable, Equatable, Sendable {
 
     package var runsNatively: Bool { isNative == true }
 
-    /// Whether it can run programs of `environment`.
-    package func runs(in environment: BenchEnvironment) -> Bool {
+    /// Whether it can run a benchmark's program for `environment`.
+    package func runs(_ benchmark: Benchmark, in environment: BenchEnvironment) -> Bool {
         switch environment {
         case .host: runsNatively
-        case .machine, .supervisor: bare != nil
+        case .machine, .supervisor: bare != nil && (vector != nil || !benchmark.needsVectors)
         case .linux: linux != nil
         }
     }

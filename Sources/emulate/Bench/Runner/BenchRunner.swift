@@ -82,7 +82,7 @@ final class BenchRunner {
     private func runBare(_ benchmark: Benchmark, _ environments: [BenchEnvironment], _ title: String) {
         runNative(benchmark, for: environments[0], title)
         for environment in environments {
-            for engine in plan.engines where !engine.runsNatively && engine.runs(in: environment) {
+            for engine in plan.engines where !engine.runsNatively && engine.runs(benchmark, in: environment) {
                 let key = Key(benchmark: benchmark.name, environment: environment, engine: engine.name)
                 if hasFailed(key) { continue }
                 progress.status("\(title): \(engine.name), \(environment.title)")
@@ -126,7 +126,8 @@ final class BenchRunner {
         guard FileManager.default.fileExists(atPath: program) else { return .failure(BenchFailure("\(program) was not built")) }
         if engine.runsNatively { return launch(program, [], seconds: programLimit) }
         guard let executable = engine.locate(), let template = engine.bare else { return .failure(BenchFailure("\(engine.name) is not on the PATH")) }
-        let arguments = BenchEngine.fill(template, ["program": program, "harts": "\(benchmark.harts)", "memory": "\(Self.bareMemory)"])
+        let extra = benchmark.needsVectors ? engine.vector ?? [] : []
+        let arguments = BenchEngine.fill(template + extra, ["program": program, "harts": "\(benchmark.harts)", "memory": "\(Self.bareMemory)"])
         return launch(executable, arguments, seconds: programLimit)
     }
 
@@ -255,7 +256,7 @@ final class BenchRunner {
             let native = plan.engines.first(where: \.runsNatively).flatMap {
                 collected[Key(benchmark: benchmark.name, environment: environment == .linux ? .linux : .host, engine: $0.name)]
             }
-            for engine in plan.engines where !engine.runsNatively && engine.runs(in: environment) {
+            for engine in plan.engines where !engine.runsNatively && engine.runs(benchmark, in: environment) {
                 let samples = collected[Key(benchmark: benchmark.name, environment: environment, engine: engine.name)] ?? []
                 entries.append(BenchEntry(benchmark, environment, engine.name, samples, native: native))
             }
