@@ -17,7 +17,7 @@ private struct UEFIGuest {
 }
 
 /// Firmware and boot loaders from Debian's archive, from power-on to a root file system on a disk.
-@Suite(.serialized, .enabled(if: ProcessInfo.processInfo.environment["EMULATE_UEFI"] != nil, "set EMULATE_UEFI, after make guest-uefi, to boot through UEFI firmware; one of these boots is not reliable yet"))
+@Suite(.serialized, .enabled(if: ProcessInfo.processInfo.environment["EMULATE_UEFI"] != nil, "set EMULATE_UEFI, after make guest-uefi, to boot through UEFI firmware"))
 struct UEFIBootTests {
     private let guest: UEFIGuest
     private let kernel: DebianGuest
