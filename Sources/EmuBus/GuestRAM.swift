@@ -2,7 +2,7 @@ import Glibc
 
 /// One contiguous range of guest physical memory backed by host memory.
 ///
-/// The backing is an anonymous file mapping, so pages the guest never touches cost nothing.
+/// The backing is an anonymous file mapping unless another place was asked for, so pages the guest never touches cost nothing.
 /// SAFETY: the mapping lives exactly as long as the object; `host` must not be kept beyond it. All access from
 /// guest-controlled addresses goes through `AddressSpace` or a TLB entry, both of which check bounds against `size`.
 public final class GuestRAM: @unchecked Sendable {
@@ -20,8 +20,8 @@ public final class GuestRAM: @unchecked Sendable {
     /// SAFETY: `bookCount` elements; replaced by `makeBooks`, which nobody calls once harts run.
     public private(set) var books: UnsafeMutablePointer<PageBook>
     private var bookCount = 0
-    /// The part of a file behind `host`.
-    private let range: MemoryRange
+    /// The parts of files behind `host`, one after the other.
+    private let ranges: [MemoryRange]
 
     /// One cache's notes about the pages.
     public struct PageBook {
@@ -62,17 +62,24 @@ public final class GuestRAM: @unchecked Sendable {
     /// - Throws: `HostError` when the host cannot provide the memory.
     public convenience init(base: UInt64, size: UInt64, isReadOnly: Bool = false) throws(HostError) {
         precondition(base % UInt64(Self.pageSize) == 0 && size % UInt64(Self.pageSize) == 0 && size > 0)
-        try self.init(base, size, isReadOnly, MemoryRange(size: size), sharing: MAP_SHARED)
+        try self.init(base, size, isReadOnly, [MemoryRange(size: size)], sharing: MAP_SHARED)
+    }
+
+    /// Memory whose parts the host keeps in different places.
+    /// - Parameter parts: one after the other, at least one, each of a size that is a non-zero multiple of 4096.
+    public convenience init(base: UInt64, parts: [(backing: MemoryBacking, size: UInt64)]) throws {
+        let ranges = try parts.map { try MemoryRange.make($0.backing, size: $0.size) }
+        try self.init(base, parts.reduce(0) { $0 + $1.size }, false, ranges, sharing: MAP_SHARED)
     }
 
     /// Memory that holds what `original` holds now. What is written to the copy stays in it; what is written to the original later
     /// may show in the copy. For looking ahead while a guest stands still.
     public convenience init(copyOf original: GuestRAM) throws(HostError) {
-        try self.init(original.base, original.size, original.isReadOnly, original.range, sharing: MAP_PRIVATE)
+        try self.init(original.base, original.size, original.isReadOnly, original.ranges, sharing: MAP_PRIVATE)
     }
 
-    private init(_ base: UInt64, _ size: UInt64, _ isReadOnly: Bool, _ range: MemoryRange, sharing: Int32) throws(HostError) {
-        let mapping = try range.map(sharing)
+    private init(_ base: UInt64, _ size: UInt64, _ isReadOnly: Bool, _ ranges: [MemoryRange], sharing: Int32) throws(HostError) {
+        let mapping = try MemoryRange.map(ranges, sharing)
         let length = Int(size)
         let pages = length >> Self.pageShift
         // calloc, so that flags of untouched pages cost no memory either.
@@ -83,7 +90,7 @@ public final class GuestRAM: @unchecked Sendable {
         self.base = base
         self.size = size
         self.isReadOnly = isReadOnly
-        self.range = range
+        self.ranges = ranges
         host = mapping
         pageFlags = flags.bindMemory(to: UInt8.self, capacity: pages)
         books = .allocate(capacity: 0)
@@ -135,7 +142,15 @@ public final class GuestRAM: @unchecked Sendable {
 
     /// Gives the host back the pages from `offset` on, which read as zeros from then on; false, having changed nothing, when it does not take them.
     /// - Precondition: both are multiples of `pageSize` and the range lies inside.
-    func discard(_ offset: UInt64, _ length: UInt64) -> Bool { range.discard(Int(offset), Int(length)) }
+    func discard(_ offset: UInt64, _ length: UInt64) -> Bool {
+        var start = 0, isDone = true
+        for range in ranges {
+            let first = max(Int(offset) - start, 0), last = min(Int(offset + length) - start, range.length)
+            if first < last { isDone = range.discard(first, last - first) && isDone }
+            start += range.length
+        }
+        return isDone
+    }
 
     /// Copies bytes in; for loaders. Returns false when the range does not fit.
     public func load(_ bytes: UnsafeRawBufferPointer, at address: UInt64) -> Bool {

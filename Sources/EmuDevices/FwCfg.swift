@@ -111,6 +111,18 @@ public final class FwCfg: MMIODevice, Saveable {
         refreshSelection()
     }
 
+    /// Replaces a named file, or takes it away; adds it where there is none. Software that looked up keys before has to do so again.
+    /// - Throws: as `addFile`.
+    public func setFile(_ fileName: String, _ bytes: [UInt8]?) throws(ItemError) {
+        if let place = files.firstIndex(where: { $0.name == fileName }) {
+            files.remove(at: place)
+            items[Key.firstFile + UInt16(files.count)] = nil
+            rebuildDirectory()
+            refreshSelection()
+        }
+        if let bytes { try addFile(fileName, bytes) }
+    }
+
     private func rebuildDirectory() {
         var directory = Self.bigEndian(UInt32(files.count))
         for (index, file) in files.enumerated() {

@@ -75,6 +75,18 @@ package protocol Board: AnyObject {
     func flush() throws
     /// Writes what the guest changed on `snapshot=on` disks to their images.
     func commitSnapshots() throws
+    /// Plugs a device in while the guest runs.
+    func plug(_ device: DeviceConfig) throws
+    /// Asks the guest to let the device with that id go.
+    func unplug(_ id: String) throws(ConfigError)
+}
+
+extension Board {
+    package func plug(_ device: DeviceConfig) throws {
+        throw ConfigError("device_add \(device.driver)", "the board has no place for devices that come while the guest runs")
+    }
+
+    package func unplug(_ id: String) throws(ConfigError) { throw ConfigError("device_del \(id)", "the board has no such device") }
 }
 
 extension Board {

@@ -26,8 +26,12 @@ public struct BootConfig: Equatable, Sendable {
     public var menuWait: UInt16?
     /// Milliseconds after which a failed boot is tried again; nil for never.
     public var retryDelay: UInt16?
-    /// Devices without a `bootindex` are not tried.
+    /// Only devices with a `bootindex` or of the kinds in `order` are tried.
     public var isStrict = false
+    /// Kinds of devices, as `-boot order=` writes them: `c` disks, `d` optical disks, `n` networks.
+    public var order = ""
+    /// The same until the first reset.
+    public var once: String?
 
     public init() {}
 }
@@ -42,17 +46,20 @@ struct FirmwareConfiguration {
         for file in files { try fwCfg.addFile(file.name, file.bytes) }
     }
 
-    /// What `-boot` and the devices' `bootindex` say.
-    /// - Parameter order: Open Firmware paths of the devices to boot from, the first first.
-    func addBoot(order: [String]) throws {
+    /// What `-boot` says but the order.
+    func addBoot() throws {
         let boot = config.boot
         fwCfg.set(FwCfg.Key.bootMenu, UInt16(boot.hasMenu ? 1 : 0))
-        let paths = order + (boot.isStrict ? ["HALT"] : [])
-        if !paths.isEmpty { try fwCfg.addFile("bootorder", Array(paths.joined(separator: "\n").utf8) + [0]) }
         if let wait = boot.menuWait { try fwCfg.addFile("etc/boot-menu-wait", [UInt8(truncatingIfNeeded: wait), UInt8(wait >> 8)]) }
         var delay = LittleEndianBytes()
         delay.add(boot.retryDelay.map { UInt32($0) } ?? .max)
         try fwCfg.addFile("etc/boot-fail-wait", delay.bytes)
+    }
+
+    /// - Parameter order: Open Firmware paths of the devices to boot from, the first first.
+    func setBootOrder(_ order: [String]) throws {
+        let paths = order + (config.boot.isStrict ? ["HALT"] : [])
+        try fwCfg.setFile("bootorder", paths.isEmpty ? nil : Array(paths.joined(separator: "\n").utf8) + [0])
     }
 
     func addSMBIOS(_ machine: SMBIOSTables.Machine) throws {

@@ -9,16 +9,20 @@ extension MachineConfig {
 
     /// The wall clock the guest's real-time clock follows: nanoseconds since 1970.
     func wallClock(_ events: EventQueue) -> () -> UInt64 {
-        switch rtc {
-        case .automatic:
-            return clock == .virtual
-                ? GoldfishRTC.virtualClock(events, epoch: Self.virtualEpoch &* 1_000_000_000) : GoldfishRTC.hostClock
-        case .utc: return clock == .virtual ? GoldfishRTC.virtualClock(events, epoch: GoldfishRTC.hostClock()) : GoldfishRTC.hostClock
-        case .localtime:
-            let offset = Self.localOffset()
-            if clock == .virtual { return GoldfishRTC.virtualClock(events, epoch: GoldfishRTC.hostClock() &+ offset) }
-            return { GoldfishRTC.hostClock() &+ offset }
-        case .date(let seconds): return GoldfishRTC.virtualClock(events, epoch: seconds &* 1_000_000_000)
+        let source = rtcClock ?? (clock == .virtual ? .guest : .host)
+        let present = GoldfishRTC.hostClock()
+        let start = switch rtc {
+        case .automatic: clock == .virtual && source == .guest ? Self.virtualEpoch &* 1_000_000_000 : present
+        case .utc: present
+        case .localtime: present &+ Self.localOffset()
+        case .date(let seconds): seconds &* 1_000_000_000
+        }
+        switch source {
+        case .guest: return GoldfishRTC.virtualClock(events, epoch: start)
+        case .host: return { GoldfishRTC.hostClock() &+ (start &- present) }
+        case .monotonic:
+            let monotonicPresent = HostClock.now()
+            return { start &+ (HostClock.now() &- monotonicPresent) }
         }
     }
 

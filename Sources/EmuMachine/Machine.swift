@@ -102,6 +102,13 @@ public final class Machine {
     /// Writes what the guest changed on `snapshot=on` disks to their images, as Ctrl-A s asks for. Only between slices.
     public func commitSnapshots() throws { try board.commitSnapshots() }
 
+    /// Plugs a device into a root port, as `device_add` asks for. Only between slices.
+    /// - Throws: `ConfigError`, or what a device threw.
+    public func plug(_ device: DeviceConfig) throws { try board.plug(device) }
+
+    /// Asks the guest to let go of the device with that id, which may take seconds and may not happen. Only between slices.
+    public func unplug(_ id: String) throws(ConfigError) { try board.unplug(id) }
+
     // MARK: State
 
     /// Every device whose state belongs to a snapshot; harts and memory come on top.

@@ -51,6 +51,8 @@ public struct DriveConfig: Equatable, Sendable {
     /// `unit=`: the bank of flash memory; the next one without.
     public var unit: Int?
     public var isReadOnly = false
+    /// `media=cdrom`: what `-boot order=d` means.
+    public var isOptical = false
     /// Writes go to a temporary file and are dropped on exit.
     public var isSnapshot = false
     /// `cache=`, `discard=` and `detect-zeroes=`.
@@ -180,6 +182,8 @@ public struct CharacterConfig: Equatable, Sendable {
         case stdio(monitor: Bool)
         /// Output goes to a file; there is no input.
         case file(String)
+        /// Output goes to the process's standard error; there is no input.
+        case standardError
     }
 
     public var kind: Kind
@@ -216,6 +220,16 @@ public enum RTCBase: Equatable, Sendable {
     case date(UInt64)
 }
 
+/// What moves the guest's real-time clock, `-rtc clock=`.
+public enum RTCClock: String, CaseIterable, Sendable {
+    /// The host's clock, with whatever sets it.
+    case host
+    /// The host's clock that nobody sets.
+    case monotonic = "rt"
+    /// Guest time: it stands still while the guest does.
+    case guest = "vm"
+}
+
 /// `-machine virt,aia=`: the interrupt controllers, by QEMU's names.
 public enum InterruptControllers: String, CaseIterable, Sendable {
     case plic = "none"
@@ -239,8 +253,8 @@ public struct MachineConfig: Sendable {
     public var interrupts = InterruptControllers.plic
     /// `-machine virt,aia-guests=`: interrupt files of each hart for its guests, 0…7; only with IMSICs.
     public var guestFiles = 0
-    /// `-machine virt,acpi=on|off`: firmware finds ACPI tables besides the device tree; nil: where they can tell all that there is.
-    public var hasACPI: Bool?
+    /// `-machine virt,acpi=on|off`: firmware finds ACPI tables besides the device tree.
+    public var hasACPI = true
     /// `-machine virt,pflash0=ID,pflash1=ID`: drives with if=none that hold the contents of the banks of flash memory.
     public var flashDrives: [Int: String] = [:]
     /// `-machine …,dumpdtb=FILE`: write the device tree there and exit.
@@ -254,6 +268,16 @@ public struct MachineConfig: Sendable {
     public var harts = 1
     /// `-m`: bytes of RAM.
     public var memory = MachineConfig.defaultMemory
+    /// `-object memory-backend-…`.
+    public var memoryBackends: [MemoryBackendConfig] = []
+    /// `-machine memory-backend=`: id of the backend of all memory.
+    public var memoryBackend: String?
+    /// `-mem-path`: the file, or the folder of the file, that holds memory without a backend.
+    public var memoryPath: String?
+    /// `-mem-prealloc`: all memory is taken from the host at the start.
+    public var preallocatesMemory = false
+    /// `-numa`; nil for a machine without nodes.
+    public var numa: NUMAConfig?
 
     public var firmware = FirmwareConfig.builtIn
     public var kernel: String?
@@ -283,6 +307,9 @@ public struct MachineConfig: Sendable {
     public var serial: [CharacterConfig] = []
     public var chardevs: [CharacterConfig] = []
 
+    /// `-semihosting`; nil where its calls are breakpoints.
+    public var semihosting: SemihostingConfig?
+
     public var engine = ExecutionEngine.jit
     /// `-accel tb-size=`: bytes of translated code kept at most.
     public var translatedCodeSize = MachineConfig.defaultTranslatedCodeSize
@@ -290,6 +317,8 @@ public struct MachineConfig: Sendable {
     public var hartsTakeTurns = false
 
     public var rtc = RTCBase.automatic
+    /// nil: guest time with the virtual clock, else the host's.
+    public var rtcClock: RTCClock?
     /// `--time` (`-icount` selects virtual).
     public var clock = ClockMode.host
     /// `-icount shift=N`: one cycle takes 2^N ns of virtual time; nil for the default.

@@ -5,16 +5,21 @@ import EmuDevices
 struct PCIPlacement {
     /// The option that made it, for messages.
     let option: String
+    /// The `-device`; nil where none asked for it.
+    let config: DeviceConfig?
     /// `bus=`; nil for the host's own bus.
     let bus: String?
     /// `addr=`; nil for the first free slot.
     let slot: PCISlot?
     let isMultifunction: Bool
+    /// What firmware may boot from it.
+    var boot: BootDevice?
     /// Makes the device for the bus it will be on.
     let make: (PCIBus) throws -> any PCIDevice
 
     init(_ device: DeviceConfig, _ option: String, make: @escaping (PCIBus) throws -> any PCIDevice) throws(ConfigError) {
         self.option = option
+        config = device
         bus = device["bus"]
         slot = try device["addr"].map { text throws(ConfigError) in
             guard let slot = PCISlot(text) else {
@@ -29,10 +34,18 @@ struct PCIPlacement {
     /// A device no `-device` asked for, on the host's own bus.
     init(option: String, make: @escaping (PCIBus) throws -> any PCIDevice) {
         self.option = option
+        config = nil
         bus = nil
         slot = nil
         isMultifunction = false
         self.make = make
+    }
+
+    /// The same, with something firmware may boot from.
+    func booting(_ boot: BootDevice?) -> PCIPlacement {
+        var placement = self
+        placement.boot = boot
+        return placement
     }
 }
 
@@ -58,6 +71,10 @@ struct PCIAssembly {
     private var buses: [String: PCIBus]
     /// What must not stay alone: functions but the first of their device.
     private var furtherFunctions: [(device: any PCIDevice, option: String)] = []
+    /// What firmware may boot from among the devices plugged in, and the Open Firmware path of each's function.
+    private(set) var bootDevices: [(device: BootDevice, path: String)] = []
+    /// Devices a `-device` or `device_add` asked for.
+    private var asked: [(device: any PCIDevice, config: DeviceConfig)] = []
 
     init(_ host: PCIHost) {
         self.host = host
@@ -74,6 +91,8 @@ struct PCIAssembly {
         }
         bus.plug(device, at: slot, isMultifunction: placement.isMultifunction)
         if slot.function != 0 { furtherFunctions.append((device, "\(placement.option),addr=\(slot.address)")) }
+        if let config = placement.config { asked.append((device, config)) }
+        if let boot = placement.boot { bootDevices.append((boot, path(of: bus) + device.function.openFirmwareNode(boot.functionName))) }
     }
 
     /// Refuses functions no guest would find: it looks for further ones only where function 0 says that there are some. Once everything is
@@ -88,6 +107,40 @@ struct PCIAssembly {
                 throw ConfigError(option, "guests look only for \(first.function.name), function 0 of that device: give it multifunction=on")
             }
         }
+    }
+
+    /// Plugs in a device while the guest runs.
+    mutating func plugLater(_ placement: PCIPlacement) throws {
+        if let id = placement.config?["id"], device(named: id) != nil { throw ConfigError("\(placement.option),id=\(id)", "another device has that id") }
+        guard let name = placement.bus else {
+            throw ConfigError(placement.option, "while the guest runs a device goes into a port: name a pcie-root-port with bus=ID")
+        }
+        if let port = try bus(placement).port, port.isHotPluggable { return try plug(placement) }
+        throw ConfigError("\(placement.option),bus=\(name)", "only a pcie-root-port with hotplug=on takes devices while the guest runs")
+    }
+
+    /// Asks the guest to let a device go.
+    func requestRemoval(_ id: String) throws(ConfigError) {
+        guard let device = device(named: id) else {
+            throw ConfigError("device_del \(id)", "there is no device with that id on PCI" + didYouMean(id, among: asked.compactMap { $0.config["id"] }))
+        }
+        guard let port = device.function.bus?.port, port.isHotPluggable else {
+            throw ConfigError("device_del \(id)", "only what is in a pcie-root-port with hotplug=on can be taken out while the guest runs")
+        }
+        port.requestRemoval()
+    }
+
+    /// What asked for a device that has been taken out; its id is free again.
+    mutating func forget(_ device: any PCIDevice) -> DeviceConfig? {
+        asked.firstIndex { $0.device === device }.map { asked.remove(at: $0).config }
+    }
+
+    private func device(named id: String) -> (any PCIDevice)? { asked.first { $0.config["id"] == id }?.device }
+
+    /// The Open Firmware path of a bus.
+    private func path(of bus: PCIBus) -> String {
+        guard let port = bus.port else { return "/pci@" + String(host.layout.ecam.base, radix: 16) }
+        return (port.function.bus.map(path) ?? "") + port.function.openFirmwareNode("pci-bridge")
     }
 
     private func bus(_ placement: PCIPlacement) throws(ConfigError) -> PCIBus {

@@ -10,8 +10,8 @@ struct VirtioPlacement {
     let slot: Int?
     /// The option that made it, for messages.
     let option: String
-    /// Its place among what firmware tries to boot from, and its name below the transport in an Open Firmware path.
-    var boot: (index: UInt64, node: String)?
+    /// What firmware may boot from it.
+    var boot: BootDevice?
 }
 
 /// A device of the command line, by the kind of bus it goes to.
@@ -35,6 +35,7 @@ final class PeripheralAssembly {
     var config: MachineConfig { context.config }
     var disks: [Disk] = []
     private var usedNetdevs: Set<String> = []
+    private var networks: [String: any NetworkBackend] = [:]
     private var networkCards = 0
     private var mountTags: Set<String> = []
     var counters: [String: Int] = [:]
@@ -97,33 +98,59 @@ final class PeripheralAssembly {
         if let orphan = ports.first { throw ConfigError(orphan.option, "there is no virtio-serial-device for it; put one before it") }
         for (index, disk) in disks.enumerated() where disk.config.interface == .virtio {
             let made = makeDisk(index, serial: "")
-            placements.append(.pci(PCIPlacement(option: "-drive file=\(disk.config.file)") { [context] bus in
+            var placement = PCIPlacement(option: "-drive file=\(disk.config.file)") { [context] bus in
                 VirtioPCI(made, memory: context.bus, events: context.events, configuration: .init(isTransitional: !bus.isLink, isExpress: bus.isLink))
-            }))
+            }
+            placement.boot = BootDevice(kind: disk.config.isOptical ? .optical : .disk, index: nil, functionName: "scsi", unit: "disk@0,0")
+            placements.append(.pci(placement))
         }
         return placements
     }
 
+    /// A device that comes while the guest runs. What it uses is taken until `release`.
+    func makeLater(_ device: DeviceConfig) throws -> PCIPlacement {
+        let option = "device_add \(device.driver)"
+        guard device.driver.hasSuffix("-pci") || device.driver == "nvme" else {
+            throw ConfigError(option, "only devices on PCI, and no ports, can be plugged in while the guest runs")
+        }
+        var ports: [Port] = []
+        let before = (disks, usedNetdevs, mountTags, bootIndices)
+        do {
+            if case .pci(let placement) = try place(device, &ports) { return placement }
+        } catch {
+            // It may have taken something before it failed.
+            (disks, usedNetdevs, mountTags, bootIndices) = before
+            throw error
+        }
+        throw ConfigError(option, "it is no device on PCI")
+    }
+
+    /// Makes what a device used free for others.
+    func release(_ device: DeviceConfig) {
+        if let id = device["drive"], let index = disks.firstIndex(where: { $0.config.id == id }) { disks[index].user = nil }
+        if let id = device["netdev"] { usedNetdevs.remove(id) }
+        if let tag = device["mount_tag"] { mountTags.remove(tag) }
+        if let index = device["bootindex"].flatMap({ UInt64($0) }) { bootIndices.remove(index) }
+    }
+
     private func place(_ device: DeviceConfig, _ ports: inout [Port]) throws -> Placement {
         let option = "-device \(device.driver)"
-        switch device.driver {
-        case "nvme": return .pci(try placeNVMe(device, option))
-        case "pcie-root-port": return .pci(try placeRootPort(device, option))
-        default: break
-        }
+        if device.driver == "pcie-root-port" { return .pci(try placeRootPort(device, option)) }
+        let boot = try bootDevice(device, option)
+        if device.driver == "nvme" { return .pci(try placeNVMe(device, option).booting(boot)) }
         let isPCI = device.driver.hasSuffix("-pci")
         guard let stem = Self.virtioStem(device.driver) else { throw ConfigError(option, "there is no such device; -device help lists them") }
         let made = try makeVirtio(stem, device, option, &ports)
         let options = VirtioOptions(
             indirectDescriptors: try device.flag("indirect_desc", option) ?? true, eventIndex: try device.flag("event_idx", option) ?? true,
             packed: try device.flag("packed", option) ?? false)
-        if isPCI { return .pci(try placeVirtio(made, options, device, option)) }
+        if isPCI { return .pci(try placeVirtio(made, options, device, option).booting(boot)) }
         var slot: Int?
         if let bus = device["bus"] {
             slot = bus.hasPrefix("virtio-mmio-bus.") ? Int(bus.dropFirst("virtio-mmio-bus.".count)) : nil
             if slot == nil { throw ConfigError("\(option),bus=\(bus)", "there is no such bus; write virtio-mmio-bus.N") }
         }
-        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option, boot: try boot(device, option)))
+        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option, boot: boot))
     }
 
     /// "virtio-blk" of "virtio-blk-device" and of "virtio-blk-pci".
@@ -203,11 +230,24 @@ final class PeripheralAssembly {
 
     private var bootIndices: Set<UInt64> = []
 
-    private func boot(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> (index: UInt64, node: String)? {
-        guard let text = device["bootindex"] else { return nil }
-        guard let index = UInt64(text) else { throw ConfigError("\(option),bootindex=\(text)", "write a number from 0 on") }
-        guard bootIndices.insert(index).inserted else { throw ConfigError("\(option),bootindex=\(text)", "another device has that index") }
-        return (index, device.driver.contains("-net-") ? "ethernet-phy@0" : "disk@0,0")
+    /// What firmware may boot from a device; nil where that is nothing.
+    private func bootDevice(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> BootDevice? {
+        let names: (function: String, unit: String)
+        switch Self.virtioStem(device.driver) ?? device.driver {
+        case "virtio-blk": names = ("scsi", "disk@0,0")
+        case "virtio-net": names = ("ethernet", "ethernet-phy@0")
+        case "nvme": names = ("pci1b36,10", "namespace@1,0")
+        default: return nil
+        }
+        var index: UInt64?
+        if let text = device["bootindex"] {
+            index = UInt64(text)
+            guard let index else { throw ConfigError("\(option),bootindex=\(text)", "write a number from 0 on") }
+            guard bootIndices.insert(index).inserted else { throw ConfigError("\(option),bootindex=\(text)", "another device has that index") }
+        }
+        let isOptical = device["drive"].map { id in disks.contains { $0.config.id == id && $0.config.isOptical } }
+        let kind: BootDevice.Kind = isOptical.map { $0 ? .optical : .disk } ?? .network
+        return BootDevice(kind: kind, index: index, functionName: names.function, unit: names.unit)
     }
 
     /// "virtio-blk0", "virtio-blk1", …
@@ -367,7 +407,15 @@ final class PeripheralAssembly {
         let pairs = try device.flag("mq", option) ?? false ? netdev.queues : 1
         networkCards += 1
         return VirtioNet(
-            name: unique("virtio-net"), backend: try captured(try makeNetwork(netdev), of: netdev), mac: mac, mtu: mtu, queuePairs: pairs, withheld: withheld)
+            name: unique("virtio-net"), backend: try network(netdev), mac: mac, mtu: mtu, queuePairs: pairs, withheld: withheld)
+    }
+
+    /// The network of a `-netdev`, which stays when its card goes.
+    private func network(_ netdev: NetdevConfig) throws(ConfigError) -> any NetworkBackend {
+        if let network = networks[netdev.id] { return network }
+        let network = try captured(try makeNetwork(netdev), of: netdev)
+        networks[netdev.id] = network
+        return network
     }
 
     private func makeNetwork(_ netdev: NetdevConfig) throws(ConfigError) -> any NetworkBackend {

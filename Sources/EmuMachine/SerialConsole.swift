@@ -53,6 +53,10 @@ public final class SerialConsole: IOPoller {
         switch config.kind {
         case .none: return nil
         case .null: return NullBackend()
+        case .standardError:
+            let line = DescriptorBackend.standardStreams(input: nil, output: STDERR_FILENO)
+            add(line)
+            return line
         case .file(let path):
             let line = try DescriptorBackend.file(path)
             add(line)

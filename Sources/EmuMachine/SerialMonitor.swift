@@ -12,6 +12,10 @@ public protocol MonitorTarget: AnyObject {
     func reset()
     /// Writes the changes of `-snapshot` disks to their images.
     func commit()
+    /// Plugs a device in that is described as for `-device`; what is in the way, or nil.
+    func plug(_ device: String) -> String?
+    /// Asks the guest to let a device go; what is in the way, or nil.
+    func unplug(_ id: String) -> String?
     /// Ends the run.
     func quit()
     /// The devices commands are for.
@@ -42,6 +46,12 @@ public final class Monitor: CharacterFrontend {
         Command(names: ["cont", "c"], arguments: "", help: "let the guest run on") { monitor, _ in monitor.target?.resume() },
         Command(names: ["why"], arguments: "", help: "say why the guest does not move") { monitor, _ in monitor.print(monitor.target?.explanation ?? "") },
         Command(names: ["system_reset"], arguments: "", help: "reset the machine") { monitor, _ in monitor.target?.reset() },
+        Command(names: ["device_add"], arguments: "DRIVER,bus=PORT[,PROPERTY=…]", help: "plug a device into a pcie-root-port") { monitor, words in
+            monitor.report(monitor.target?.plug(words.joined(separator: " ")))
+        },
+        Command(names: ["device_del"], arguments: "ID", help: "ask the guest to let a device go") { monitor, words in
+            monitor.report(words.count == 1 ? monitor.target?.unplug(String(words[0])) : "device_del: needs the id of one device")
+        },
         Command(names: ["commit"], arguments: "all", help: "write the changes of -snapshot disks to their images") { monitor, _ in
             monitor.target?.commit()
         },
@@ -93,6 +103,10 @@ public final class Monitor: CharacterFrontend {
 
     func print(_ message: String) {
         line.write(Array(message.replacing("\n", with: "\r\n").utf8))
+    }
+
+    private func report(_ problem: String?) {
+        if let problem { print(problem + "\n") }
     }
 
     // MARK: Line editing

@@ -77,6 +77,7 @@ package enum DebugCommand: Subcommand {
         if options.run.gdb != nil {
             throw .failed("-gdb", "belongs to 'emulate run': GDB and the prompt would drive one guest; in GDB, 'monitor COMMAND' carries out the prompt's commands")
         }
+        if let option = options.run.process.firstGiven { throw .failed(option, "belongs to 'emulate run'; the debugger stays at its prompt, as the user who started it") }
         try options.run.finish()
         try options.run.recognisePath()
         try options.run.refuseNothingToRun()

@@ -32,9 +32,19 @@ package enum RunCommand: Subcommand {
         try options.recognisePath()
         try options.refuseNothingToRun()
         options.warnings.forEach(HostStartup.printError)
+        let user = try options.process.user.map { text throws(CommandEnd) in try HostUser(text) }
+        // Before anything starts a thread. A device tree is written and that is all.
+        let daemon = options.process.isDaemon && options.config.deviceTreeDump == nil ? try Daemon.detach() : nil
+        let pidFile = try options.process.pidFile.map { path throws(CommandEnd) in try PIDFile(path) }
         try openLog(options)
         do {
-            return try MachineRun(options).run()
+            let run = try MachineRun(options)
+            run.willStart = {
+                try user?.become()
+                daemon?.becomeReady()
+            }
+            run.willEnd = { pidFile?.remove() }
+            return try run.run()
         } catch let problem as ConfigError {
             throw .failed(problem)
         } catch {
@@ -61,6 +71,10 @@ private final class MachineRun: MonitorTarget {
     private let machine: Machine
     private let explainer: GuestExplainer
     private let gdb: GDBAttachment?
+    /// Everything is open, and the guest is about to run.
+    var willStart: () throws -> Void = {}
+    /// The process is about to end, maybe by a signal.
+    var willEnd: () -> Void = {}
 
     init(_ options: RunOptions) throws {
         self.options = options
@@ -101,6 +115,7 @@ private final class MachineRun: MonitorTarget {
         let symbols = options.recording.isEmpty || gdb != nil ? nil : GuestExplainer.symbols(of: options.config)
         let recorder = try symbols.map { try GuestRecorder(machine, $0, options.recording) }
         try gdb?.recordings.start(options.recording)
+        try willStart()
         console.start()
         var status = gdb?.server.run() ?? recorder?.run() ?? machine.run()
         do {
@@ -115,6 +130,7 @@ private final class MachineRun: MonitorTarget {
     private func report(_ status: ExitStatus, hasAllFiles: Bool) -> Int32 {
         if options.config.printsStatistics { HostStartup.printError(machine.statistics.summary) }
         let isComplete = reportLog() && hasAllFiles
+        willEnd()
         switch status.reason {
         case .poweroff, .failure, .reset, .user: break
         case .error(let message): HostStartup.printError(message)
@@ -141,6 +157,29 @@ private final class MachineRun: MonitorTarget {
     func reset() { machine.requestReset() }
     func quit() { stopper.requestStop(.user) }
     var peripherals: MachinePeripherals { machine.peripherals }
+
+    func plug(_ device: String) -> String? {
+        do {
+            try machine.plug(try Devices.parse(OptionUse(option: "device_add", value: device)))
+            return nil
+        } catch let end as CommandEnd {
+            return switch end {
+            case .answered(let text): text
+            case .failed(let problem): problem.description
+            }
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    func unplug(_ id: String) -> String? {
+        do throws(ConfigError) {
+            try machine.unplug(id)
+            return nil
+        } catch {
+            return error.description
+        }
+    }
 
     func commit() {
         do {

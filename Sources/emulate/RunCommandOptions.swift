@@ -25,8 +25,9 @@ extension RunCommand {
                 + "aclint=on|off: separate ACLINT devices instead of the CLINT (virt; default: off)\n"
                 + "aia=none|aplic|aplic-imsic: a PLIC, an APLIC, or an APLIC with IMSICs (virt; default: none)\n"
                 + "aia-guests=N: interrupt files of a hart for its guests, 0 to 7 (virt with aia=aplic-imsic; default: 0)\n"
-                + "acpi=on|off: ACPI tables for UEFI firmware (virt; default: on, off with aia=)\n"
+                + "acpi=on|off: ACPI tables for UEFI firmware (virt; default: on)\n"
                 + "pflash0=ID, pflash1=ID: contents of the banks of flash memory, a -drive if=none (virt)\n"
+                + "memory-backend=ID: where guest memory is kept, an -object memory-backend-…\n"
                 + "accel=jit|tcg|interp|lockstep: as -accel\n"
                 + "dumpdtb=FILE: write the device tree to FILE and end") { options, use throws(CommandEnd) in
             try setMachine(&options, use)
@@ -44,6 +45,19 @@ extension RunCommand {
             help: "guest memory in MiB, or with a unit: k, M, G, T (default: 128M)") { options, use throws(CommandEnd) in
             options.config.memory = try RunCommand.memory(use)
             options.isMemoryGiven = true
+        },
+        Row(["mem-path"], "FILE|FOLDER", help: "keep guest memory in a file without a name in FOLDER (of large pages, for example), or begin with a copy of FILE") {
+            options, use throws(CommandEnd) in
+            options.config.memoryPath = try path(use)
+        },
+        Row(["mem-prealloc"], help: "take all guest memory from the host at the start") { options, _ in options.config.preallocatesMemory = true },
+        Row(["numa"], "node[,nodeid=N][,cpus=FIRST[-LAST]][,mem=SIZE|memdev=ID]",
+            help: "a node of harts and memory (docs/numa.md); what is not given is divided equally\n"
+                + "dist,src=N,dst=N,val=DISTANCE: from node to node, 10 to 255\n"
+                + "cpu,node-id=N,core-id=HART: a hart of a node") { options, use throws(CommandEnd) in
+            var numa = options.config.numa ?? NUMAConfig()
+            try MemoryOptions.numa(use, &numa)
+            options.config.numa = numa
         },
         Row(["global"], "DRIVER.PROPERTY=VALUE",
             help: "virtio-mmio.force-legacy=true|false: transports speak virtio 0.9 or 1.2 (default: true, as in QEMU)") {
@@ -64,7 +78,7 @@ extension RunCommand {
         let properties = [
             Property("type", .text, "the board"), Property("aclint", .bool, "ACLINT"), Property("dumpdtb", .text, "FILE"),
             Property("accel", .choice(accelerators), "as -accel"), Property("acpi", .bool, "ACPI tables"),
-            Property("pflash0", .text, "ID"), Property("pflash1", .text, "ID"),
+            Property("pflash0", .text, "ID"), Property("pflash1", .text, "ID"), Property("memory-backend", .text, "ID"),
             Property("aia", .choice(InterruptControllers.allCases.map(\.rawValue)), "virt: the advanced interrupt architecture instead of a PLIC"),
             Property("aia-guests", .number(0...7), "virt: interrupt files of a hart for its guests, with aia=aplic-imsic"),
         ]
@@ -87,6 +101,7 @@ extension RunCommand {
         if let value = list.number("aia-guests") { options.config.guestFiles = Int(value) }
         if let value = list.bool("acpi") { options.config.hasACPI = value }
         for bank in 0..<2 { if let id = list["pflash\(bank)"] { options.config.flashDrives[bank] = id } }
+        if let id = list["memory-backend"] { options.config.memoryBackend = id }
         if let file = list["dumpdtb"] {
             if file.isEmpty { throw use.failed("dumpdtb needs a file name") }
             options.config.deviceTreeDump = file
@@ -200,7 +215,7 @@ extension RunCommand {
         Row(["dtb"], "FILE", help: "device tree to use instead of the board's own") { options, use throws(CommandEnd) in
             options.config.deviceTree = try path(use)
         },
-        Row(["boot"], "PROPERTY=…[,PROPERTY=…]",
+        Row(["boot"], "[order=]LETTERS[,PROPERTY=…]",
             help: "for firmware in flash memory:\n" + FirmwareOptions.bootProperties.map { "\($0.usage): \($0.help)" }.joined(separator: "\n")) {
             options, use throws(CommandEnd) in
             options.config.boot = try FirmwareOptions.boot(use)
@@ -249,6 +264,7 @@ extension RunCommand {
         Row(["cdrom"], "FILE", help: "image as a read-only virtio disk") { options, use throws(CommandEnd) in
             var drive = DriveConfig(file: try path(use))
             drive.isReadOnly = true
+            drive.isOptical = true
             options.config.drives.append(drive)
         },
         Row(["snapshot"], help: "drop what the guest writes to any disk (Ctrl-A s keeps it)") { options, _ in
@@ -278,9 +294,18 @@ extension RunCommand {
             options.config.netdevs.append(netdev)
             options.config.devices.append(device)
         },
-        Row(["object"], "filter-dump,netdev=ID,file=FILE[,maxlen=N][,id=ID]",
-            help: "record the frames of a network in a file for Wireshark or tcpdump") { options, use throws(CommandEnd) in
-            options.config.captures.append(try NetworkOptions.capture(use))
+        Row(["object"], "KIND,PROPERTY=…",
+            help: "filter-dump,netdev=ID,file=FILE[,maxlen=N][,id=ID]: record the frames of a network in a file for Wireshark or tcpdump\n"
+                + MemoryOptions.help) { options, use throws(CommandEnd) in
+            var elements = PropertyList.split(use.value)
+            let kind = elements.removeFirst().replacingPrefix("qom-type=", with: "")
+            switch kind {
+            case "filter-dump": options.config.captures.append(try NetworkOptions.capture(elements, use))
+            case _ where MemoryOptions.objects.contains(kind): options.config.memoryBackends.append(try MemoryOptions.backend(kind, elements, use))
+            default:
+                let kinds = ["filter-dump"] + MemoryOptions.objects
+                throw use.failed("unknown object '\(kind)'" + didYouMean(kind, among: kinds) + "; there are " + kinds.joined(separator: ", "))
+            }
         },
         Row(["share"], "FOLDER[:TAG][,readonly][,security_model=none|passthrough]",
             help: "let the guest mount a folder: mount -t 9p -o trans=virtio TAG /mnt (default TAG: share, then share1, …)\n"
@@ -366,10 +391,14 @@ extension RunCommand {
                 + "sleep=on: an idle guest waits as long as it asks for instead of jumping ahead") { options, use throws(CommandEnd) in
             try setInstructionClock(&options, use)
         },
-        Row(["rtc"], "base=utc|localtime|DATE",
-            help: "what the real-time clock shows at the start; DATE is 2026-08-01 or 2026-08-01T12:00:00") {
+        Row(["rtc"], "[base=utc|localtime|DATE][,clock=host|rt|vm]",
+            help: "base: what the real-time clock shows at the start (default: utc); DATE is 2026-08-01 or 2026-08-01T12:00:00\n"
+                + "clock=host: the host's clock moves it, with whatever sets that (default)\n"
+                + "clock=rt: the host's clock that nobody sets\n"
+                + "clock=vm: guest time, which stands still while the guest is stopped (default with --time virtual)\n"
+                + "driftfix=none|slew: accepted: this clock has no ticks that could be lost") {
             options, use throws(CommandEnd) in
-            options.config.rtc = try clockBase(use)
+            try setClock(&options.config, use)
         },
         Row(["seed"], "N", help: "make the random numbers the guest is offered repeatable") { options, use throws(CommandEnd) in
             guard let seed = Values.number(use.value) else { throw use.failed("'\(use.value)' is not a number") }
@@ -392,21 +421,22 @@ extension RunCommand {
         options.config.clock = .virtual
     }
 
-    private static func clockBase(_ use: OptionUse) throws(CommandEnd) -> RTCBase {
+    private static func setClock(_ config: inout MachineConfig, _ use: OptionUse) throws(CommandEnd) {
         let list = try PropertyList(
-            use, [Property("base", .text, "start"), Property("clock", .choice(["host", "vm"]), "accepted"),
-                  Property("driftfix", .choice(["none"]), "accepted")])
+            use, [Property("base", .text, "start"), Property("clock", .choice(RTCClock.allCases.map(\.rawValue)), "what moves it"),
+                  Property("driftfix", .choice(["none", "slew"]), "accepted")])
+        config.rtcClock = list["clock"].flatMap(RTCClock.init)
         switch list["base"] {
-        case nil: return .automatic
-        case "utc": return .utc
-        case "localtime": return .localtime
+        case nil: config.rtc = .automatic
+        case "utc": config.rtc = .utc
+        case "localtime": config.rtc = .localtime
         case let text?:
             guard let seconds = CalendarDate.seconds(text) else {
                 throw use.failed(
                     "base=\(text): '\(text)' is not utc, localtime or a date such as 2026-08-01T12:00:00"
                         + didYouMean(text, among: ["utc", "localtime"]))
             }
-            return .date(seconds)
+            config.rtc = .date(seconds)
         }
     }
 
@@ -455,7 +485,7 @@ extension RunCommand {
         Row(["D"], "FILE", help: "file for the log of -d") { options, use throws(CommandEnd) in options.logFile = try path(use) },
         Row(["h", "help"], help: "show this help") { _, _ throws(CommandEnd) in throw .answered(RunCommand.help) },
         Row(["version", "V"], help: "show the version") { _, _ throws(CommandEnd) in throw .answered(Version.text) },
-    ] + RecordingOptions.rows
+    ] + SemihostingOptions.rows + RecordingOptions.rows + ProcessOptions.rows
 
     private static func logItems(_ use: OptionUse) throws(CommandEnd) -> LogCategory {
         var result: LogCategory = []
@@ -476,13 +506,14 @@ extension RunCommand {
 
     /// QEMU's options that are refused by name instead of as unknown.
     private static let missingOptions: [String: String] = [
-        "qmp": "", "qmp-pretty": "", "daemonize": "run it in the background with the shell's &", "pidfile": "",
-        "vnc": "the console is on -serial", "loadvm": "", "numa": "", "semihosting": "", "semihosting-config": "",
-        "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "", "runas": "", "chroot": "",
+        "qmp": "", "qmp-pretty": "",
+        "vnc": "the console is on -serial", "loadvm": "",
+        "acpitable": "", "usb": "", "usbdevice": "", "audio": "", "audiodev": "", "spice": "", "sandbox": "",
+        "chroot": "start it by chroot(8) or in a container",
         "readconfig": "", "mtdblock": "use -drive", "sd": "use -drive", "fda": "", "fdb": "",
         "incoming": "", "plugin": "", "action": "use -no-reboot", "no-shutdown": "",
         "enable-kvm": "guests run in software only", "singlestep": "", "option-rom": "", "tb-size": "use -accel jit,tb-size=MiB", "k": "",
-        "add-fd": "", "set": "", "msg": "", "only-migratable": "", "mem-path": "", "mem-prealloc": "", "full-screen": "", "tpmdev": "",
+        "add-fd": "", "set": "", "msg": "", "only-migratable": "", "full-screen": "", "tpmdev": "",
         "iscsi": "", "debugcon": "use -serial", "dump-vmstate": "", "compat": "", "preconfig": "", "async-teardown": "", "no-user-config": "",
     ]
 }

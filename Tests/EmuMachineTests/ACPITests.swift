@@ -52,6 +52,43 @@ import Testing
         #expect(number(plic[20..<24]) == 0x60_0000 && number(plic[24..<32]) == 0xc00_0000 && number(plic[32..<36]) == 0)
     }
 
+    @Test(arguments: [1, 3]) func anAPLICHasADeliveryControlForEachHart(harts: Int) throws {
+        let structures = try interruptControllers {
+            $0.harts = harts
+            $0.interrupts = .aplic
+        }
+        let own = structures.filter { $0.type == 0x18 }
+        #expect(own.map { number($0.bytes[20..<24]) } == (0..<UInt64(harts)).map { $0 } && own.allSatisfy { number($0.bytes[24..<36]) == 0 })
+        let aplic = try #require(structures.first { $0.type == 0x1a }?.bytes)
+        #expect(aplic.count == 36 && aplic[2] == 1)
+        #expect(number(aplic[16..<18]) == UInt64(harts) && number(aplic[18..<20]) == 96 && number(aplic[20..<24]) == 0)
+        #expect(number(aplic[24..<32]) == 0xd00_0000 && number(aplic[32..<36]) == 0x8000)
+        #expect(!structures.contains { [0x19, 0x1b].contains($0.type) })
+    }
+
+    @Test(arguments: [(1, 0, 0, 0), (2, 0, 1, 0), (3, 1, 2, 1), (4, 3, 2, 2)])
+    func interruptFilesAreWhereTheDeviceTreeSays(harts: Int, guests: Int, hartBits: UInt8, guestBits: UInt8) throws {
+        let structures = try interruptControllers {
+            $0.harts = harts
+            $0.interrupts = .imsic
+            $0.guestFiles = guests
+        }
+        let stride: UInt64 = 0x1000 << UInt64(guestBits)
+        let own = structures.filter { $0.type == 0x18 }.map(\.bytes)
+        #expect(own.map { number($0[24..<32]) } == (0..<UInt64(harts)).map { 0x2800_0000 + stride * $0 })
+        #expect(own.allSatisfy { number($0[20..<24]) == 0 && number($0[32..<36]) == stride })
+        let files = try #require(structures.first { $0.type == 0x19 }?.bytes)
+        #expect(files.count == 16 && number(files[8..<10]) == 255 && number(files[10..<12]) == (guests == 0 ? 0 : 255))
+        #expect(Array(files[12..<16]) == [guestBits, hartBits, 0, 24])
+        let aplic = try #require(structures.first { $0.type == 0x1a }?.bytes)
+        #expect(number(aplic[16..<18]) == 0 && number(aplic[18..<20]) == 96)
+    }
+
+    private func interruptControllers(_ change: (inout MachineConfig) -> Void) throws -> [(type: UInt64, bytes: [UInt8])] {
+        let table = try #require(try tables(change)["APIC"])
+        return try InstalledACPITables.structures(table[44...])
+    }
+
     @Test func capabilitiesAreThoseOfTheDeviceTree() throws {
         let reader = try configuration { $0.harts = 2 }
         let table = try #require(try InstalledACPITables(reader).tables()["RHCT"])
@@ -109,15 +146,19 @@ import Testing
     }
 
     /// ACPICA reads each table; the namespace it finds compiles again without an error.
-    @Test(arguments: [1, 20]) func iaslUnderstandsTheTables(harts: Int) throws {
+    @Test(arguments: [(1, InterruptControllers.plic), (20, .plic), (2, .imsic)])
+    func iaslUnderstandsTheTables(harts: Int, interrupts: InterruptControllers) throws {
         let directory = try TemporaryDirectory()
-        let tables = try tables { $0.harts = harts }
+        let tables = try tables {
+            $0.harts = harts
+            $0.interrupts = interrupts
+        }
         for (signature, bytes) in tables where ["DSDT", "FACP", "SPCR", "XSDT", "PPTT", "MCFG"].contains(signature) {
             let file = try directory.file("\(signature).aml", bytes)
             _ = try Tool.run(["iasl", "-p", directory.path + "/" + signature, "-d", file], input: [])
         }
         let source = try String(contentsOfFile: directory.path + "/DSDT.dsl", encoding: .utf8)
-        for name in ["Device (C000)", "\"ACPI0007\"", "\"RSCV0001\"", "\"RSCV0003\"", "\"LNRO0005\"", "\"QEMU0002\"", "\"PNP0A08\"", "Method (_GSB", "ToUUID (\"33db4d5b-1ff7-401c-9657-7441c03dd766\")"] { #expect(source.contains(name)) }
+        for name in ["Device (C000)", "\"ACPI0007\"", interrupts == .plic ? "\"RSCV0001\"" : "\"RSCV0002\"", "\"PNP0C0F\"", "ToUUID (\"33db4d5b-1ff7-401c-9657-7441c03dd766\")", "\"RSCV0003\"", "\"LNRO0005\"", "\"QEMU0002\"", "\"PNP0A08\"", "Method (_GSB"] { #expect(source.contains(name)) }
         #expect(source.components(separatedBy: "\"LNRO0005\"").count == 9)
         #expect(source.contains("0x10001000,         // Address Base"))
         let report = try Tool.run(["iasl", "-ve", "-p", directory.path + "/again", directory.path + "/DSDT.dsl"], input: [])

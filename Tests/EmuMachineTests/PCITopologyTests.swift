@@ -12,15 +12,7 @@ import Testing
 
     /// `-device`s as on the command line.
     private func devices(_ texts: [String]) -> [DeviceConfig] {
-        texts.map { text in
-            var words = text.split(separator: ",").map(String.init)
-            var device = DeviceConfig(driver: words.removeFirst())
-            device.properties = words.map { word in
-                let halves = word.split(separator: "=", maxSplits: 1).map(String.init)
-                return .init(name: halves[0], value: halves[1])
-            }
-            return device
-        }
+        texts.map { DeviceConfig(line: $0) }
     }
 
     private func plugged(_ texts: [String], drives: [DriveConfig] = [], memory: UInt64 = MachineConfig.defaultMemory) throws -> Machine {

@@ -166,10 +166,10 @@ import emulate
     @Test func flashMemoryIsFilledByDrives() throws {
         let config = try parse("-drive", "if=pflash,unit=1,file=vars.fd", "-pflash", "code.fd", "-M", "virt,acpi=off").config
         #expect(config.drives.map(\.interface) == [.pflash, .pflash] && config.drives.map(\.unit) == [1, nil])
-        #expect(config.startsInFlash && config.hasACPI == false)
+        #expect(config.startsInFlash && !config.hasACPI)
         #expect(try !parse("-drive", "if=pflash,unit=1,file=vars.fd").config.startsInFlash)
         let named = try parse("-drive", "if=none,id=code,file=code.fd", "-machine", "virt,pflash0=code").config
-        #expect(named.flashDrives == [0: "code"] && named.startsInFlash && named.hasACPI == nil)
+        #expect(named.flashDrives == [0: "code"] && named.startsInFlash && named.hasACPI)
     }
 
     @Test func firmwareIsToldWhatTheOptionsSay() throws {
@@ -181,6 +181,27 @@ import emulate
         #expect(config.smbios.map(\.type) == [11, 1] && config.smbios[0].properties.map(\.value) == ["a", "b"] && config.smbios[1].properties.map(\.name) == ["product"])
         #expect(config.smbiosFiles == ["s.bin"] && config.uuid == (0..<16).map { UInt8($0) })
         #expect(config.loads.count == 1 && config.devices.isEmpty)
+    }
+
+    @Test func bootKindsAreReadInQEMUsForms() throws {
+        #expect(try parse("-boot", "dc").config.boot.order == "dc")
+        let both = try parse("-boot", "order=nc,once=d").config.boot
+        #expect(both.order == "nc" && both.once == "d")
+        #expect(try parse("-cdrom", "x.iso").config.drives[0].isOptical && parse("-drive", "file=x,media=cdrom").config.drives[0].isOptical)
+        #expect(try !parse("-hda", "x").config.drives[0].isOptical)
+    }
+
+    @Test func aDaemonsSerialPortGoesNowhereUnlessItIsSent() throws {
+        #expect(try parse("-daemonize").config.serial.map(\.kind) == [.null])
+        let options = try parse("-daemonize", "-serial", "file:log", "-pidfile", "p", "-runas", "1:1")
+        #expect(options.config.serial.map(\.kind) == [.file("log")] && options.monitor == nil)
+        #expect(options.process.isDaemon && options.process.pidFile == "p" && options.process.user == "1:1")
+    }
+
+    @Test func theClockHasABaseAndASource() throws {
+        let config = try parse("-rtc", "base=2026-08-01T12:00:00,clock=vm,driftfix=slew").config
+        #expect(config.rtc == .date(1_785_585_600) && config.rtcClock == .guest)
+        #expect(try parse("-rtc", "base=localtime").config.rtcClock == nil)
     }
 
     // MARK: Bad values
@@ -195,7 +216,7 @@ import emulate
         (["-smp", "2,maxcpus=4"], "-smp: maxcpus=4: harts cannot be added later, so it must equal cpus (2)"),
         (["-machine", "vrt"], "-machine: unknown machine 'vrt'; did you mean 'virt'?; '-machine help' lists them all"),
         (["-machine", "virt,dumpdbt=x"],
-         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, pflash0, pflash1, aia, aia-guests"),
+         "-machine: unknown property 'dumpdbt'; did you mean 'dumpdtb'?; known are type, aclint, dumpdtb, accel, acpi, pflash0, pflash1, memory-backend, aia, aia-guests"),
         (["-machine", "virt,aclint=maybe"], "-machine: aclint=maybe: 'maybe' is not on or off"),
         (["-machine", "virt,"], "-machine: there is an empty property (a comma too many)"),
         (["-drive", "fil=x"],
@@ -267,6 +288,13 @@ import emulate
         (["-drive", "file=x,if=none,id=code", "-machine", "pflash0=cod"],
          "-machine: pflash0=cod: there is no -drive with id 'cod'; did you mean 'code'?"),
         (["-boot", "menu=maybe"], "-boot: menu=maybe: 'maybe' is not on or off"),
+        (["-boot", "order=x"], "-boot: order=x: write each kind of device once: c disks, d optical disks, n networks"),
+        (["-boot", "once=cc"], "-boot: once=cc: write each kind of device once: c disks, d optical disks, n networks"),
+        (["-rtc", "clock=vn"], "-rtc: clock=vn: 'vn' is not one of host, rt, vm; did you mean 'vm'?"),
+        (["-daemonize", "-nographic"], "-daemonize: -nographic wants the terminal that a daemon leaves; give one of them"),
+        (["-daemonize", "-serial", "mon:stdio"],
+         "-daemonize: a daemon has no terminal for stdio; send the console elsewhere, such as -serial file:PATH"),
+        (["-pidfile", ""], "-pidfile: needs the name of a file"),
         (["-fw_cfg", "string=x"], "-fw_cfg: needs name=NAME"),
         (["-fw_cfg", "opt/x"], "-fw_cfg: needs either file=FILE or string=TEXT"),
         (["-fw_cfg", "opt/x,file=a,string=b"], "-fw_cfg: needs either file=FILE or string=TEXT"),

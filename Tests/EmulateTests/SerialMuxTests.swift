@@ -180,6 +180,14 @@ final class MemoryDevice: CharacterFrontend {
         func resume() { calls.append("resume") }
         func reset() { calls.append("reset") }
         func commit() { calls.append("commit") }
+        func plug(_ device: String) -> String? {
+            calls.append("plug " + device)
+            return device.hasPrefix("virtio") ? nil : "unknown device"
+        }
+        func unplug(_ id: String) -> String? {
+            calls.append("unplug " + id)
+            return nil
+        }
         func quit() { calls.append("quit") }
         var peripherals = MachinePeripherals()
     }
@@ -254,6 +262,15 @@ final class MemoryDevice: CharacterFrontend {
         #expect(answer("screendump \(file)").contains("the screen is off"))
         #expect(!FileManager.default.fileExists(atPath: file))
         for wrong in ["screendump", "screendump a -f", "screendump a -f bmp", "screendump a b c"] { #expect(answer(wrong).contains("write the name")) }
+    }
+
+    @Test func devicesArePluggedInAndOut() {
+        line.type("device_add virtio-rng-pci,bus=p\r")
+        #expect(line.take() == "device_add virtio-rng-pci,bus=p\r\n(emulate) ")
+        line.type("device_add foo\rdevice_del\r")
+        #expect(line.take() == "device_add foo\r\nunknown device\r\n(emulate) device_del\r\ndevice_del: needs the id of one device\r\n(emulate) ")
+        line.type("device_del a\r")
+        #expect(target.calls == ["plug virtio-rng-pci,bus=p", "plug foo", "unplug a"])
     }
 
     @Test func whatIsTypedIsEchoedAndAnswered() {

@@ -134,8 +134,9 @@ final class Subprocess {
     }
 
     /// Reads to the end of output.
-    func outputToEnd(seconds: Double = patience) -> String {
-        _ = read(output, seconds: seconds) { _ in false }
+    /// - Parameter hopeless: what tells that nothing more is to be expected.
+    func outputToEnd(seconds: Double = patience, orUntil hopeless: String? = nil) -> String {
+        _ = read(output, seconds: seconds) { text in hopeless.map { text.contains($0) } ?? false }
         return text
     }
 

@@ -156,10 +156,10 @@ extension RVProcessor: Hart {
             guard executeCSR(r.rv, r) else { return .trap }
             // A block runs on after what has no consequences for what follows; see `endsBlock`.
             return ip + 1 == h.pointee.blockEnd || h.isRequested ? .leave : .next
-        case .ecall, .ebreak, .mret, .sret, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
+        case .ecall, .mret, .sret, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
             synchronise(ip)
             return executePrivileged(r.rv, r) ? .leave : .trap
-        case .wfi:
+        case .wfi, .ebreak:
             synchronise(ip)
             guard executePrivileged(r.rv, r) else { return .trap }
             return h.pointee.waiting ? .wait : .leave

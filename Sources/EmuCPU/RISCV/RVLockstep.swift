@@ -63,6 +63,8 @@ package final class RVLockstep {
         // Their accesses may reach devices.
         case _ where r.rv.isVectorMemory: return true
         case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma: return true
+        // It may be a semihosting call.
+        case .ebreak: return true
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {

@@ -28,6 +28,7 @@ extension RVProcessor {
             // Causes 8, 9 and 11 follow the privilege encoding.
             return raise(RVCause.userCall + UInt64(privilege), 0)
         case .ebreak:
+            if let semihosting, semihost(semihosting, r) { return true }
             return raise(RVCause.breakpoint, h.pointee.blockPC &+ UInt64(r.offset))
         case .mret:
             guard privilege == RVPrivilege.machine else { return illegal(r) }

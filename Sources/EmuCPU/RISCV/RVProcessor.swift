@@ -68,6 +68,8 @@ public final class RVProcessor {
     /// The hart's interrupt files, where the board has such; set before the first slice.
     public var machineFile: (any InterruptFile)?
     public var supervisorFile: (any InterruptFile)?
+    /// Who carries out semihosting calls; nil where they are breakpoints like any other.
+    public var semihosting: (any SemihostingHandler)?
     /// The control and status registers this hart has, by number.
     /// SAFETY: 4096 elements, one for each value of a 12-bit number; allocated here and never changed.
     let csrs: UnsafeMutablePointer<RVCSR?>

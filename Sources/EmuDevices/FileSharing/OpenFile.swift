@@ -20,6 +20,35 @@ final class OpenFile {
         close(descriptor)
     }
 
+    func facts() throws(FolderError) -> stat {
+        var facts = stat()
+        _ = try FolderError.check(fstat(descriptor, &facts))
+        return facts
+    }
+
+    /// The next bytes, at most `count`; none at the end.
+    func read(_ count: Int) throws(FolderError) -> [UInt8] {
+        var got = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            // SAFETY: at most `count` bytes are read, and as many as were are initialised.
+            repeat { got = Glibc.read(descriptor, buffer.baseAddress, count) } while got < 0 && errno == EINTR
+            initialized = max(0, got)
+        }
+        _ = try FolderError.check(got)
+        return bytes
+    }
+
+    /// Writes all of `bytes` where the file stands.
+    func write(_ bytes: [UInt8]) throws(FolderError) {
+        var done = 0
+        while done < bytes.count {
+            // SAFETY: `done` is inside the array.
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            if count < 0, errno == EINTR { continue }
+            done += try FolderError.check(count)
+        }
+    }
+
     /// Calls `body` with the entries from `start` on (0, or where an entry said that the next one is), until it returns false.
     func list(from start: UInt64, _ body: (_ entry: dirent, _ name: String) -> Bool) throws(FolderError) {
         if listing == nil { listing = try openListing() }

@@ -12,7 +12,7 @@ public final class PCIBus {
     /// By slot.
     public private(set) var devices: [any PCIDevice] = []
     /// The port above, nil for the host's own bus.
-    weak var port: PCIeRootPort?
+    public private(set) weak var port: PCIeRootPort?
     private weak var rootHost: PCIHost?
 
     init(name: String, host: PCIHost) {

@@ -36,7 +36,10 @@ extension PCIeRootPort {
     }
 
     /// Asks the guest to let the device go, as a press of the slot's attention button does. It may take seconds, and may not happen.
-    public func requestRemoval() { raise(Status.attentionButton) }
+    public func requestRemoval() {
+        isRemovalRequested = true
+        raise(Status.attentionButton)
+    }
 
     private func raise(_ events: UInt16) {
         guard isHotPluggable else { return }
@@ -73,11 +76,12 @@ extension PCIeRootPort {
         if wasUp != isLinkUp { raise(Status.linkChanged) }
         // Without power a device forgets everything.
         if wasUp, !isLinkUp { for device in secondary.devices { device.reset() } }
-        // Power is off and the light is out: a person may now take the device. If nobody does, it is there when power is on again.
-        if let removed, slotControl & Control.powerOff != 0, slotControl & Control.powerIndicator == Control.powerIndicatorOff, !secondary.devices.isEmpty {
+        // Power is off and the light is out: who has asked for the device may take it. If nobody has, it is there when power is on again.
+        if isRemovalRequested, let removed, slotControl & Control.powerOff != 0, slotControl & Control.powerIndicator == Control.powerIndicatorOff, !secondary.devices.isEmpty {
             let devices = secondary.removeAll()
             updatePresence()
             raise(Status.presenceChanged)
+            isRemovalRequested = false
             removed(devices)
         }
         updateInterrupt()

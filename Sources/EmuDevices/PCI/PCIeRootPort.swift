@@ -28,11 +28,13 @@ public final class PCIeRootPort: PCIDevice {
     public private(set) var secondary: PCIBus!
     /// Devices can be plugged in and out while the guest runs.
     public let isHotPluggable: Bool
-    /// Takes what the guest lets go of by switching the slot off. While it is nil, devices stay in the slot.
+    /// Takes what the guest lets go of, by switching the slot off, when it was asked to. While it is nil, devices stay in the slot.
     public var removed: (([any PCIDevice]) -> Void)?
     let express: Int
     /// What `updateInterrupt` last found.
     var wasInterrupting = false
+    /// `requestRemoval` waits for the guest's answer.
+    var isRemovalRequested = false
 
     /// - Parameters:
     ///   - name: unique on the board.
@@ -114,6 +116,7 @@ public final class PCIeRootPort: PCIDevice {
 
     public func resetDevice() {
         wasInterrupting = false
+        isRemovalRequested = false
         updatePresence()
     }
 

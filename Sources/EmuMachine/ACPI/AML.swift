@@ -45,8 +45,13 @@ enum AML {
 
     static func device(_ name: String, _ terms: [[UInt8]]) -> [UInt8] { [0x5b, 0x82] + counted(segment(name) + terms.joined()) }
 
-    /// A method without arguments that returns a value.
-    static func method(_ name: String, returning value: [UInt8]) -> [UInt8] { [0x14] + counted(segment(name) + [0] + result(value)) }
+    /// A method that does nothing, or returns a value.
+    static func method(_ name: String, returning value: [UInt8]? = nil) -> [UInt8] {
+        [0x14] + counted(segment(name) + [0] + (value.map { [0xa4] + $0 } ?? []))
+    }
+
+    /// A reference to another object by its name.
+    static func name(_ name: String) -> [UInt8] { segment(name) }
 
     /// Properties of a device (`_DSD`) in the form of the device-properties UUID.
     static func properties(_ values: [(String, UInt64)]) -> [UInt8] {
@@ -115,6 +120,9 @@ enum AML {
 
     /// The device's resources (`_CRS`; section 6.4).
     static func resources(_ descriptors: [[UInt8]]) -> [UInt8] { named("_CRS", buffer(descriptors.joined() + [0x79, 0])) }
+
+    /// The resources a device could have (`_PRS`).
+    static func possibleResources(_ descriptors: [[UInt8]]) -> [UInt8] { named("_PRS", buffer(descriptors.joined() + [0x79, 0])) }
 
     /// Registers below 4 GiB.
     static func memory(_ base: UInt64, _ size: UInt64) -> [UInt8] {

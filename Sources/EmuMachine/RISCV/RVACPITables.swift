@@ -5,13 +5,32 @@ import EmuCPU
 struct RVACPITables {
     let processor: RVConfig
     let harts: Int
+    let numa: NUMALayout?
 
-    /// Where external interrupts come from.
+    /// Where external interrupts come from. Its sources are the system's interrupt numbers.
     struct InterruptController {
+        enum Kind {
+            /// Its contexts are the harts' machine and supervisor modes in turn.
+            case plic(priorities: Int)
+            /// Drives the harts' interrupts itself, each by an interrupt delivery control of its own.
+            case aplic
+            /// Sends messages to the harts' interrupt files.
+            case messages(InterruptFiles)
+        }
+
+        let kind: Kind
         let base: UInt64
         let size: UInt64
         let sources: Int
-        let priorities: Int
+    }
+
+    /// The interrupt files of the harts' supervisor mode, one after the other, each with those of its guests.
+    struct InterruptFiles {
+        let base: UInt64
+        /// Bytes from one hart's to the next one's.
+        let stride: UInt64
+        let guestBits: Int
+        let identities: Int
     }
 
     /// A 16550's registers and wire.
@@ -35,8 +54,8 @@ struct RVACPITables {
         return table
     }
 
-    /// Interrupt controllers: each hart's own (RINTC) and the PLIC, whose contexts are the harts' machine and supervisor modes in turn.
-    func madt(_ plic: InterruptController) -> ACPITable {
+    /// Interrupt controllers: each hart's own (RINTC), its interrupt files (IMSIC), and the PLIC or APLIC.
+    func madt(_ controller: InterruptController) -> ACPITable {
         ACPITable("APIC", revision: 7) { body in
             body.addZeros(8)
             for hart in 0..<harts {
@@ -45,20 +64,91 @@ struct RVACPITables {
                 body.add(enabled)
                 body.add(UInt64(hart))
                 body.add(UInt32(hart))
-                let plicIdentifier: UInt32 = 0
-                body.add(plicIdentifier << 24 | UInt32(2 * hart + 1))
-                body.addZeros(12)  // No IMSIC.
+                // Bits 31:24 tell the controller, of which there is one, number 0.
+                let contextOfController: UInt32 =
+                    switch controller.kind {
+                    case .plic: UInt32(2 * hart + 1)
+                    case .aplic: UInt32(hart)
+                    case .messages: 0
+                    }
+                body.add(contextOfController)
+                if case .messages(let files) = controller.kind {
+                    body.add(files.base + UInt64(hart) * files.stride)
+                    body.add(UInt32(files.stride))
+                } else {
+                    body.addZeros(12)
+                }
             }
+            if case .messages(let files) = controller.kind { addFiles(files, to: &body) }
+            addController(controller, to: &body)
+        }
+    }
+
+    private func addFiles(_ files: InterruptFiles, to body: inout LittleEndianBytes) {
+        body.add([0x19, 16, 1, 0])
+        body.addZeros(4)
+        body.add(UInt16(files.identities))
+        body.add(UInt16(files.guestBits == 0 ? 0 : files.identities))
+        let hartBits = Int.bitWidth - (harts - 1).leadingZeroBitCount
+        let groupBits = 0, groupShift = 24
+        body.add([files.guestBits, hartBits, groupBits, groupShift].map { UInt8($0) })
+    }
+
+    private func addController(_ controller: InterruptController, to body: inout LittleEndianBytes) {
+        if case .plic(let priorities) = controller.kind {
             body.add([0x1b, 36, 1, 0])
             body.addZeros(8)
-            body.add(UInt16(plic.sources))
-            body.add(UInt16(plic.priorities))
-            body.add(UInt32(0))
-            body.add(UInt32(plic.size))
-            body.add(plic.base)
+            body.add(UInt16(controller.sources))
+            body.add(UInt16(priorities))
+            body.addZeros(4)
+            body.add(UInt32(controller.size))
+            body.add(controller.base)
             let firstInterrupt: UInt32 = 0
             body.add(firstInterrupt)
+        } else {
+            body.add([0x1a, 36, 1, 0])
+            body.addZeros(12)
+            if case .aplic = controller.kind { body.add(UInt16(harts)) } else { body.addZeros(2) }
+            body.add(UInt16(controller.sources))
+            let firstInterrupt: UInt32 = 0
+            body.add(firstInterrupt)
+            body.add(controller.base)
+            body.add(UInt32(controller.size))
         }
+    }
+
+    /// Which harts and memory belong together (SRAT), and how far the nodes are from each other (SLIT); nothing without nodes.
+    func affinity(memoryBase: UInt64) -> [ACPITable] {
+        guard let numa else { return [] }
+        let enabled: UInt32 = 1
+        let affinity = ACPITable("SRAT", revision: 3) { body in
+            let reserved: UInt32 = 1
+            body.add(reserved)
+            body.addZeros(8)
+            for hart in 0..<harts {
+                body.add([7, 20, 0, 0])
+                body.add(UInt32(numa.node(ofHart: hart)))
+                body.add(UInt32(hart))
+                body.add(enabled)
+                body.addZeros(4)
+            }
+            for part in numa.memory(from: memoryBase) {
+                body.add([1, 40])
+                body.add(UInt32(part.node))
+                body.addZeros(2)
+                body.add(part.base)
+                body.add(part.size)
+                body.addZeros(4)
+                body.add(enabled)
+                body.addZeros(8)
+            }
+        }
+        guard let distances = numa.distances else { return [affinity] }
+        let locality = ACPITable("SLIT", revision: 1) { body in
+            body.add(UInt64(distances.count))
+            for row in distances { body.add(row) }
+        }
+        return [affinity, locality]
     }
 
     /// What the harts can do (RHCT).
@@ -160,10 +250,11 @@ struct RVACPITables {
         (0..<harts).map { AML.device("C" + Self.hexadecimal($0, digits: 3), [AML.named("_HID", "ACPI0007"), AML.named("_UID", UInt64($0))]) }
     }
 
-    func plicDevice(_ plic: InterruptController) -> [UInt8] {
-        AML.device("PLIC", [
-            AML.named("_HID", "RSCV0001"), AML.named("_UID", 0), AML.method("_GSB", returning: AML.integer(0)),
-            AML.resources([AML.memory(plic.base, plic.size)]),
+    func controllerDevice(_ controller: InterruptController) -> [UInt8] {
+        let isPLIC = if case .plic = controller.kind { true } else { false }
+        return AML.device(isPLIC ? "PLIC" : "APLC", [
+            AML.named("_HID", isPLIC ? "RSCV0001" : "RSCV0002"), AML.named("_UID", 0), AML.method("_GSB", returning: AML.integer(0)),
+            AML.resources([AML.memory(controller.base, controller.size)]),
         ])
     }
 

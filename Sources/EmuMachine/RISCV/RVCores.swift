@@ -82,8 +82,14 @@ final class RVCores {
 
     var harts: [any Hart] { processors }
 
+    /// Serves the harts' semihosting calls; nil where they are breakpoints.
+    var semihosting: Semihosting? {
+        didSet { for processor in processors { processor.semihosting = semihosting } }
+    }
+
     /// Makes harts start elsewhere than at the reset vector. Only after a reset.
     func start(_ starts: [(hart: Int, address: UInt64)]) {
+        semihosting?.reset()
         for start in starts { processors[start.hart].pc = start.address }
     }
 

@@ -6,6 +6,7 @@ import EmuDevices
 struct RVDeviceTree {
     let processor: RVConfig
     let harts: Int
+    let numa: NUMALayout?
 
     /// Phandles are given out as QEMU does: the last hart first, two for each (the hart, its interrupt controller).
     func hartHandle(_ index: Int) -> UInt32 { UInt32(harts - 1 - index) * 2 + 1 }
@@ -24,10 +25,25 @@ struct RVDeviceTree {
         return node
     }
 
-    func memory(_ ram: GuestRAM) -> FDTNode {
-        var node = FDTNode("memory@" + String(ram.base, radix: 16))
-        node.set("device_type", "memory")
-        node.set("reg", pairs: [ram.base, ram.size])
+    /// The nodes of RAM, and of how far it is from node to node (bindings "numa").
+    func memory(_ ram: GuestRAM) -> [FDTNode] {
+        func node(_ base: UInt64, _ size: UInt64, numaNode: Int?) -> FDTNode {
+            var node = FDTNode("memory@" + String(base, radix: 16))
+            node.set("device_type", "memory")
+            node.set("reg", pairs: [base, size])
+            if let numaNode { node.set("numa-node-id", cells: [UInt32(numaNode)]) }
+            return node
+        }
+        guard let numa else { return [node(ram.base, ram.size, numaNode: nil)] }
+        return numa.memory(from: ram.base).map { node($0.base, $0.size, numaNode: $0.node) } + (numa.distances.map { [distanceMap($0)] } ?? [])
+    }
+
+    private func distanceMap(_ distances: [[UInt8]]) -> FDTNode {
+        var node = FDTNode("distance-map")
+        node.set("compatible", "numa-distance-map-v1")
+        node.set("distance-matrix", cells: distances.enumerated().flatMap { source, row in
+            row.enumerated().flatMap { [UInt32(source), UInt32($0), UInt32($1)] }
+        })
         return node
     }
 
@@ -56,6 +72,7 @@ struct RVDeviceTree {
         node.set("device_type", "cpu")
         node.set("reg", cells: [UInt32(index)])
         node.set("status", "okay")
+        if let numa { node.set("numa-node-id", cells: [UInt32(numa.node(ofHart: index))]) }
         node.set("compatible", "riscv")
         node.set("riscv,isa", processor.isaString)
         node.set("riscv,isa-base", "rv64i")
@@ -74,15 +91,19 @@ struct RVDeviceTree {
         return node
     }
 
+    /// One cluster, or one for each node that has harts.
     private func cpuMap() -> FDTNode {
-        var cluster = FDTNode("cluster0")
-        for index in 0..<harts {
-            var core = FDTNode("core\(index)")
-            core.set("cpu", cells: [hartHandle(index)])
-            cluster.children.append(core)
-        }
+        let clusters = numa?.nodes.map(\.harts).filter { !$0.isEmpty } ?? [Array(0..<harts)]
         var map = FDTNode("cpu-map")
-        map.children = [cluster]
+        map.children = clusters.enumerated().map { number, members in
+            var cluster = FDTNode("cluster\(number)")
+            cluster.children = members.enumerated().map { place, index in
+                var core = FDTNode("core\(place)")
+                core.set("cpu", cells: [hartHandle(index)])
+                return core
+            }
+            return cluster
+        }
         return map
     }
 

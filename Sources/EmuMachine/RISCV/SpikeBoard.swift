@@ -19,6 +19,7 @@ final class SpikeBoard: Board {
     private let context: BoardContext
     private let processor: RVConfig
     private let cores: RVCores
+    private let numa: NUMALayout?
     let memory: GuestRAM
     private let rom: GuestRAM
     private let clint: ACLINT
@@ -32,7 +33,8 @@ final class SpikeBoard: Board {
         let config = context.config
         if config.interrupts != .plic { throw ConfigError("-machine spike,aia=\(config.interrupts.rawValue)", "the spike board has no interrupt controller; -machine virt has") }
         processor = try RVCores.processor(config)
-        memory = try GuestMemory.make(at: Map.ram, config)
+        numa = try NUMALayout(config)
+        memory = try GuestMemory.make(at: Map.ram, config, numa)
         rom = try GuestMemory.rom(at: Map.rom.base, size: Map.rom.size)
         cores = try RVCores(context, processor, maximum: Self.maximumHarts, board: config.board)
         clint = ACLINT(events: context.events, harts: cores.harts)
@@ -45,6 +47,7 @@ final class SpikeBoard: Board {
         }
         if config.serial.count > 1 { throw ConfigError("-serial", "the spike board has one console") }
         peripherals = try PeripheralAssembly(context)
+        cores.semihosting = try peripherals.makeSemihosting(context)
         try context.bus.map(memory, name: "RAM")
         try context.bus.map(rom, name: "boot ROM")
         try context.bus.map(clint, at: Map.clint.base, size: Map.clint.size, sizes: ACLINT.accessSizes)
@@ -80,11 +83,11 @@ final class SpikeBoard: Board {
 
     /// The content of QEMU 7.2's tree, with the differences of the harts that `VirtBoard`'s tree has too.
     private func deviceTree(_ chosen: RVChosen) -> FDTNode {
-        let parts = RVDeviceTree(processor: processor, harts: context.config.harts)
+        let parts = RVDeviceTree(processor: processor, harts: context.config.harts, numa: numa)
         var root = parts.root(compatible: "ucbbar,spike-bare-dev", model: "ucbbar,spike-bare,qemu")
         var chosenNode = FDTNode("chosen")
         chosenNode.set("stdout-path", "/htif")
-        root.children = [chosenNode, parts.memory(memory), parts.cpus()]
+        root.children = [chosenNode] + parts.memory(memory) + [parts.cpus()]
         root.children.append(parts.soc([clint.fdtNode(at: Map.clint.base, interruptControllers: parts.controllers)]))
         root.children.append(htif.fdtNode(at: Map.htif.base))
         RVChosenNode.patch(&root, chosen)

@@ -44,6 +44,7 @@ final class VirtBoard: Board {
     let context: BoardContext
     let processor: RVConfig
     let cores: RVCores
+    let numa: NUMALayout?
     let memory: GuestRAM
     private let rom: GuestRAM
     let clint: ACLINT
@@ -61,6 +62,11 @@ final class VirtBoard: Board {
     let transports: [VirtioMMIO]
     let pci: PCIHost
     private let peripherals: PeripheralAssembly
+    /// What is plugged into PCI.
+    private var assembly: PCIAssembly
+    /// What the guest has let go of.
+    private var removed: [any PCIDevice] = []
+    private var bootOrder = BootOrder()
     private var seedSource: EntropySource
     private var loaded: RVBootLoader.Result?
 
@@ -68,7 +74,8 @@ final class VirtBoard: Board {
         self.context = context
         let config = context.config
         processor = try Self.processor(config)
-        memory = try GuestMemory.make(at: Map.ram, config)
+        numa = try NUMALayout(config)
+        memory = try GuestMemory.make(at: Map.ram, config, numa)
         rom = try GuestMemory.rom(at: Map.rom.base, size: Map.rom.size)
         cores = try RVCores(context, processor, maximum: Self.maximumHarts, board: config.board)
         clint = ACLINT(events: context.events, harts: cores.harts)
@@ -87,6 +94,7 @@ final class VirtBoard: Board {
         // Before virtio consoles: of devices that share a host line the first has the keyboard at the start.
         if config.serial.count > 1 { throw ConfigError("-serial", "the virt board has one serial port") }
         if let line = config.serial.first { uart.backend = try peripherals.characterBackend(line) }
+        cores.semihosting = try peripherals.makeSemihosting(context)
         let images = try peripherals.flashImages(banks: Self.flashBanks)
         startsInFlash = images[0] != nil
         flash = try images.enumerated().map { bank, image in
@@ -96,12 +104,15 @@ final class VirtBoard: Board {
         let placements = try peripherals.makeDevices()
         let slots = try Self.assignSlots(placements.compactMap { if case .virtio(let placement) = $0 { placement } else { nil } })
         transports = Self.makeTransports(context, interrupts.sink, slots)
-        var assembly = PCIAssembly(pci)
+        assembly = PCIAssembly(pci)
         for case .pci(let placement) in placements { try assembly.plug(placement) }
         try assembly.check()
         seedSource = config.entropySource(stream: .max)
+        for (slot, placement) in slots.enumerated() { if let boot = placement?.boot { bootOrder.add(boot, on: Self.bootPath(slot)) } }
+        for (boot, path) in assembly.bootDevices { bootOrder.add(boot, on: path) }
         try map()
-        try fillFirmwareConfiguration(slots)
+        try fillFirmwareConfiguration()
+        for case let port as PCIeRootPort in pci.devices { port.removed = { [unowned self] in wereRemoved($0) } }
     }
 
     /// The processor `-cpu` describes, with what belongs to the interrupt controllers.
@@ -155,25 +166,16 @@ final class VirtBoard: Board {
     static func virtioBase(_ slot: Int) -> UInt64 { Map.virtio.base + UInt64(slot) * Map.virtio.size }
 
     /// What firmware finds in fw_cfg.
-    private func fillFirmwareConfiguration(_ slots: [VirtioPlacement?]) throws {
+    private func fillFirmwareConfiguration() throws {
         let config = context.config
         let configuration = FirmwareConfiguration(fwCfg: fwCfg, config: config)
-        if try hasACPI() { try configuration.add(acpiTables().files) }
+        if config.hasACPI { try configuration.add(acpiTables().files) }
         let family64: UInt16 = 0x201
         try configuration.addSMBIOS(
             SMBIOSTables.Machine(harts: config.harts, memory: memory.size, memoryBase: memory.base, product: "RISC-V virt", processorFamily: family64))
-        let places = slots.enumerated().compactMap { slot, placement in placement?.boot.map { (slot: slot, boot: $0) } }
-        try configuration.addBoot(order: places.sorted { $0.boot.index < $1.boot.index }.map { Self.bootPath($0.slot) + "/" + $0.boot.node })
+        try configuration.addBoot()
+        try configuration.setBootOrder(bootOrder.paths(config.boot.once ?? config.boot.order))
         try configuration.addGivenFiles()
-    }
-
-    /// Whether there are ACPI tables, which know a PLIC only.
-    private func hasACPI() throws(ConfigError) -> Bool {
-        guard let asked = context.config.hasACPI else { return interrupts.plic != nil }
-        if asked, interrupts.plic == nil {
-            throw ConfigError("-machine acpi=on", "the ACPI tables know no APLIC; leave out aia= or use acpi=off, by which guests get the device tree")
-        }
-        return asked
     }
 
     /// The Open Firmware path of a slot.
@@ -223,6 +225,9 @@ final class VirtBoard: Board {
     }
 
     func loadImages(memoryIsClear: Bool) throws {
+        if !memoryIsClear, context.config.boot.once != nil {
+            try FirmwareConfiguration(fwCfg: fwCfg, config: context.config).setBootOrder(bootOrder.paths(context.config.boot.order))
+        }
         var seed = [UInt8](repeating: 0, count: 32)
         guard seed.withUnsafeMutableBytes({ seedSource.fill($0) }) == seed.count else {
             throw HostError("reading random numbers", errno)
@@ -238,4 +243,28 @@ final class VirtBoard: Board {
     func poll() {}
     func flush() throws { try peripherals.flush() }
     func commitSnapshots() throws { try peripherals.commitSnapshots() }
+}
+
+/// Devices that come and go while the guest runs.
+extension VirtBoard {
+    func plug(_ device: DeviceConfig) throws {
+        let placement = try peripherals.makeLater(device)
+        do {
+            try assembly.plugLater(placement)
+        } catch {
+            peripherals.release(device)
+            throw error
+        }
+    }
+
+    func unplug(_ id: String) throws(ConfigError) { try assembly.requestRemoval(id) }
+
+    /// Devices the guest has let go of: what they used is free for others.
+    private func wereRemoved(_ devices: [any PCIDevice]) {
+        for device in devices {
+            // Requests of theirs may still be under way to their disks.
+            removed.append(device)
+            if let config = assembly.forget(device) { peripherals.release(config) }
+        }
+    }
 }

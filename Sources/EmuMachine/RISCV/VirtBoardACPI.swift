@@ -1,19 +1,20 @@
 import EmuDevices
 
-/// The `virt` board's ACPI tables: what its device tree says, for operating systems that UEFI firmware starts. They know a PLIC only.
+/// The `virt` board's ACPI tables: what its device tree says, for operating systems that UEFI firmware starts.
 extension VirtBoard {
     func acpiTables() -> ACPITables {
-        let parts = RVACPITables(processor: processor, harts: context.config.harts)
-        let plic = RVACPITables.InterruptController(
-            base: VirtInterrupts.Map.plic, size: PLIC.size, sources: VirtInterrupts.plicSources, priorities: 7)
+        let parts = RVACPITables(processor: processor, harts: context.config.harts, numa: numa)
+        let controller = interrupts.acpiController
         let port = RVACPITables.SerialPort(base: Map.uart.base, interrupt: Source.uart, clock: UInt32(UART16550.clockFrequency))
         let dsdt = ACPITable("DSDT", revision: 2) { body in
             body.add(
                 AML.systemBus(
-                    parts.hartDevices() + [parts.plicDevice(plic), parts.serialDevice(port, size: Map.uart.size), Self.firmwareConfiguration]
-                        + transports.indices.map(Self.virtioDevice) + [hostBridge, Self.configurationSpace]))
+                    parts.hartDevices() + [parts.controllerDevice(controller), parts.serialDevice(port, size: Map.uart.size), Self.firmwareConfiguration]
+                        + transports.indices.map(Self.virtioDevice) + (0..<PCIHost.interruptLines).map(Self.interruptLink)
+                        + [hostBridge]))
         }
-        return ACPITables([dsdt, parts.fadt(), parts.madt(plic), parts.rhct(), parts.pptt(), parts.spcr(port), Self.mcfg])
+        return ACPITables(
+            [dsdt, parts.fadt(), parts.madt(controller), parts.rhct(), parts.pptt(), parts.spcr(port), Self.mcfg] + parts.affinity(memoryBase: memory.base))
     }
 
     // MARK: PCI Express
@@ -31,12 +32,13 @@ extension VirtBoard {
     }
 
     /// The host bridge: what it passes on, and the interrupt each pin of each device leads to. There is no I/O window, as the boot requirements ask.
+    /// `_OSC` returns what it is given: the operating system may control all it asks for, native hot-plug above all.
     private var hostBridge: [UInt8] {
         let lines = PCIHost.interruptLines
         let routes = (0..<32).flatMap { slot in
             (0..<lines).map { pin in
                 AML.package([
-                    AML.integer(UInt64(slot) << 16 | 0xffff), AML.integer(UInt64(pin)), AML.integer(0), AML.integer(UInt64(Source.pci + (slot + pin) % lines)),
+                    AML.integer(UInt64(slot) << 16 | 0xffff), AML.integer(UInt64(pin)), AML.name(Self.linkName((slot + pin) % lines)), AML.integer(0),
                 ])
             }
         }
@@ -48,11 +50,23 @@ extension VirtBoard {
                 AML.busNumbers(0...255), AML.memoryWindow32(layout.memory32.base, layout.memory32.size),
                 AML.memoryWindow64(layout.memory64.base, layout.memory64.size),
             ]),
-            AML.named("_PRT", AML.package(routes)), AML.hostBridgeCapabilities(control: nativeHotPlug | expressCapability),
+            AML.named("_PRT", AML.package(routes)), AML.hostBridgeCapabilities(control: nativeHotPlug | expressCapability), Self.configurationSpace,
         ])
     }
 
-    /// Keeps the configuration space from being given to others.
+    private static func linkName(_ line: Int) -> String { "LNK" + String(line) }
+
+    /// The interrupt of one of the bridge's lines. Operating systems take an interrupt without such a device for one that is active when low.
+    private static func interruptLink(_ line: Int) -> [UInt8] {
+        let interrupt = AML.interrupt(Source.pci + line)
+        return AML.device(linkName(line), [
+            AML.named("_HID", "PNP0C0F"), AML.named("_UID", UInt64(line)), AML.resources([interrupt]), AML.possibleResources([interrupt]),
+            AML.method("_SRS", arguments: 1),
+        ])
+    }
+
+    /// Keeps the configuration space from being given to others. Below the bridge, because Linux looks at the bridge only when the interrupt
+    /// controller has its driver, and would find the space taken by a device that does not wait.
     private static var configurationSpace: [UInt8] {
         AML.device("RES0", [AML.named("_HID", "PNP0C02"), AML.named("_UID", 0), AML.resources([AML.memory(Map.pciECAM.base, Map.pciECAM.size)])])
     }

@@ -12,13 +12,13 @@ import EmuDevices
 /// - `linux,initrd-start` and `-end` have 64 bits, as in later versions; `rng-seed` differs in every run.
 extension VirtBoard {
     func deviceTree(_ chosen: RVChosen, seed: [UInt8]) -> FDTNode {
-        let parts = RVDeviceTree(processor: processor, harts: context.config.harts)
+        let parts = RVDeviceTree(processor: processor, harts: context.config.harts, numa: numa)
         let interruptHandle = parts.firstFreeHandle
         let finisherHandle = interruptHandle + (interrupts.plic == nil ? VirtInterrupts.handles : 1)
         var root = parts.root(compatible: "riscv-virtio", model: "riscv-virtio,qemu")
         root.children = [parts.pmu(), PFlash.fdtNode(at: flash.indices.map(Self.flashBase)), fwCfg.fdtNode(at: Map.fwCfg.base), chosenNode(seed)]
         root.children += TestFinisher.powerNodes(finisher: finisherHandle)
-        root.children += [platformBus(interruptHandle), parts.memory(memory), parts.cpus()]
+        root.children += [platformBus(interruptHandle)] + parts.memory(memory) + [parts.cpus()]
         root.children.append(parts.soc(peripherals(parts, interruptHandle, finisherHandle)))
         RVChosenNode.patch(&root, chosen)
         return root

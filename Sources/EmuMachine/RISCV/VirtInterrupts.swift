@@ -85,6 +85,19 @@ final class VirtInterrupts {
         if let supervisorFiles { try bus.map(supervisorFiles, at: Map.supervisorFiles, size: supervisorFiles.size, sizes: IMSIC.accessSizes) }
     }
 
+    // MARK: ACPI
+
+    /// What operating systems are told of it: its part for supervisor mode.
+    var acpiController: RVACPITables.InterruptController {
+        guard let supervisorAPLIC else {
+            return .init(kind: .plic(priorities: 7), base: Map.plic, size: PLIC.size, sources: Self.plicSources)
+        }
+        let files = supervisorFiles.map {
+            RVACPITables.InterruptFiles(base: Map.supervisorFiles, stride: $0.stride, guestBits: $0.guestBits, identities: IMSIC.identities)
+        }
+        return .init(kind: files.map(RVACPITables.InterruptController.Kind.messages) ?? .aplic, base: Map.supervisorAPLIC, size: APLIC.size, sources: supervisorAPLIC.sources)
+    }
+
     // MARK: Device tree
 
     /// Handles the nodes take, the first of which is what devices name as their interrupt parent.

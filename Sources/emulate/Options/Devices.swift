@@ -49,7 +49,7 @@ package enum Devices {
 
     private static let disk = [
         Property("drive", .text, "id of the -drive that holds the data"),
-        Property("serial", .text, "serial number for the guest, at most 20 characters"),
+        Property("serial", .text, "serial number for the guest, at most 20 characters"), bootIndex,
     ]
 
     private static let offloads: [Property] = VirtioNetConfig.switches.map { Property($0.property, .bool, $0.help) }
@@ -76,7 +76,7 @@ package enum Devices {
                 Property("netdev", .text, "id of the -netdev it is connected to"),
                 Property("mac", .mac, "Ethernet address (default: 52:54:00:12:34:56 and following)"),
                 Property("host_mtu", .number(68...65535), "largest packet, announced to the guest (default: not announced)"),
-                Property("mq", .bool, "offer as many pairs of queues as the -netdev has queues= (default: off)"),
+                Property("mq", .bool, "offer as many pairs of queues as the -netdev has queues= (default: off)"), bootIndex,
             ] + offloads, ["netdev"]
         ),
         (
@@ -125,9 +125,7 @@ package enum Devices {
     /// Every driver, in the order of `-device help`.
     package static let all: [DeviceDescription] =
         virtioTypes.map {
-            let isBootable = ["virtio-blk", "virtio-net"].contains($0.stem)
-            return DeviceDescription(
-                name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio + (isBootable ? [bootIndex] : []), required: $0.required)
+            DeviceDescription(name: $0.stem + "-device", summary: $0.summary, properties: $0.properties + mmio, required: $0.required)
         }
         + virtioTypes.map {
             DeviceDescription(name: $0.stem + "-pci", summary: $0.summary + ", on PCI", properties: $0.properties + virtioPCI, required: $0.required)

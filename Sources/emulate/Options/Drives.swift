@@ -54,7 +54,8 @@ enum DriveOptions {
         case "unsafe": drive.settings.ignoresFlushes = true
         default: break
         }
-        drive.isReadOnly = list["media"] == "cdrom"
+        drive.isOptical = list["media"] == "cdrom"
+        drive.isReadOnly = drive.isOptical
         drive.isLocked = list["file.locking"] != "off"
         try apply(list, to: &drive, use)
         if list.bool("force-share") ?? false {

@@ -7,9 +7,9 @@ enum FirmwareOptions {
         Property("menu", .bool, "the firmware shows its menu (default: off)"),
         Property("splash-time", .number(0...65535), "milliseconds it waits for a key"),
         Property("reboot-timeout", .number(0...65535), "milliseconds after which a failed boot is tried again"),
-        Property("strict", .bool, "only devices with bootindex= are tried (default: off)"),
-        Property("order", .text, "accepted: bootindex= of -device says where to boot from"),
-        Property("once", .text, "accepted likewise"),
+        Property("strict", .bool, "only devices with bootindex= or of the kinds in order= are tried (default: off)"),
+        Property("order", .text, "what it tries after devices with bootindex=: c disks, d optical disks, n networks"),
+        Property("once", .text, "the same until the first reset"),
     ]
 
     static func boot(_ use: OptionUse) throws(CommandEnd) -> BootConfig {
@@ -19,7 +19,18 @@ enum FirmwareOptions {
         boot.menuWait = list.number("splash-time").map { UInt16($0) }
         boot.retryDelay = list.number("reboot-timeout").map { UInt16($0) }
         boot.isStrict = list.bool("strict") ?? false
+        boot.order = try bootKinds(list, "order", use) ?? ""
+        boot.once = try bootKinds(list, "once", use)
         return boot
+    }
+
+    /// The letters of `order=` or `once=`. Floppy disks (a, b) may be named, as in QEMU, and are never there.
+    private static func bootKinds(_ list: PropertyList, _ name: String, _ use: OptionUse) throws(CommandEnd) -> String? {
+        guard let letters = list[name] else { return nil }
+        guard !letters.isEmpty, letters.allSatisfy("abcdn".contains), Set(letters).count == letters.count else {
+            throw use.failed("\(name)=\(letters): write each kind of device once: c disks, d optical disks, n networks")
+        }
+        return letters
     }
 
     static let fileProperties: [Property] = [

@@ -188,10 +188,7 @@ enum NetworkOptions {
     ]
 
     /// `-object filter-dump,…`.
-    static func capture(_ use: OptionUse) throws(CommandEnd) -> CaptureConfig {
-        var elements = PropertyList.split(use.value)
-        let kind = elements.removeFirst().replacingPrefix("qom-type=", with: "")
-        guard kind == "filter-dump" else { throw use.failed("unknown object '\(kind)'; there is filter-dump") }
+    static func capture(_ elements: [String], _ use: OptionUse) throws(CommandEnd) -> CaptureConfig {
         let properties = try PropertyList(elements: elements, use, captureProperties, of: "-object filter-dump")
         guard let netdev = properties["netdev"], let file = properties["file"], !file.isEmpty else { throw use.failed("filter-dump needs netdev= and file=") }
         return CaptureConfig(netdev: netdev, file: file, limit: Int(properties.number("maxlen") ?? 65536))

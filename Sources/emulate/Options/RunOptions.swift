@@ -18,6 +18,7 @@ package struct RunOptions {
     /// `--watchdog`: seconds without progress until the guest's state is explained, and the exit code if that ends the run.
     package var watchdog: (seconds: UInt64, exitCode: Int32?)?
     package var recording = RecordingOptions()
+    package var process = ProcessOptions()
     /// `-gdb`, `-s`: where GDB may attach.
     package var gdb: SocketAddress?
     /// `-S`.
@@ -57,10 +58,14 @@ package struct RunOptions {
     }
 
     mutating func finish() throws(CommandEnd) {
+        if process.isDaemon, isNoGraphic { throw .failed("-daemonize", "-nographic wants the terminal that a daemon leaves; give one of them") }
         try resolveMonitorChardevs()
         try resolveSerial()
         config.drives += try BlockdevNode.drives(blockdevs)
         try checkReferences()
+        if process.isDaemon, usesStandardStreams {
+            throw .failed("-daemonize", "a daemon has no terminal for stdio; send the console elsewhere, such as -serial file:PATH")
+        }
     }
 
     private mutating func resolveMonitorChardevs() throws(CommandEnd) {
@@ -85,12 +90,12 @@ package struct RunOptions {
         }
         if case .own(let config)? = monitorTarget, case .stdio = config.kind { monitor = config }
         // A -chardev that no device uses is the monitor's alone.
-        let used = config.serial.compactMap(\.id) + config.devices.compactMap { $0["chardev"] }
+        let used = config.serial.compactMap(\.id) + config.devices.compactMap { $0["chardev"] } + [config.semihosting?.chardev].compactMap { $0 }
         if let id = monitorChardevs.first(where: { !used.contains($0) }) { monitor = config.chardevs.first { $0.id == id } }
         let hasDefaultMonitor = monitorTarget == nil && monitorChardevs.isEmpty && !hasNoDefaults
         if config.serial.isEmpty, !hasNoDefaults {
             // With no display at all the console belongs on the terminal, -nographic or not.
-            config.serial.append(usesStandardStreams ? CharacterConfig(.null) : CharacterOptions.stdio(monitor: hasDefaultMonitor))
+            config.serial.append(usesStandardStreams || process.isDaemon ? CharacterConfig(.null) : CharacterOptions.stdio(monitor: hasDefaultMonitor))
         } else if isNoGraphic, hasDefaultMonitor, !usesStandardStreams {
             monitor = CharacterOptions.stdio(monitor: false)
         }
@@ -118,6 +123,7 @@ package struct RunOptions {
         try refuseDuplicates("-netdev", config.netdevs.map(\.id))
         try refuseDuplicates("-fsdev", config.folders.map(\.id))
         try refuseDuplicates("-chardev", config.chardevs.compactMap(\.id))
+        try refuseDuplicates("-object", config.memoryBackends.map(\.id))
         try refuseDuplicates("-device", config.devices.compactMap { $0["id"] })
         for capture in config.captures where !config.netdevs.contains(where: { $0.id == capture.netdev }) {
             throw .failed(
@@ -125,6 +131,9 @@ package struct RunOptions {
         }
         for (bank, id) in config.flashDrives.sorted(by: { $0.key < $1.key }) where !config.drives.contains(where: { $0.id == id }) {
             throw .failed("-machine", "pflash\(bank)=\(id): there is no -drive with id '\(id)'" + didYouMean(id, among: config.drives.compactMap(\.id)))
+        }
+        if let id = config.semihosting?.chardev, !config.chardevs.contains(where: { $0.id == id }) {
+            throw .failed("-semihosting-config chardev=\(id)", unknownChardev(id))
         }
         for device in config.devices {
             try check(device, "drive", "-drive", config.drives.compactMap(\.id))
