@@ -30,13 +30,13 @@ struct VirtioBootTests {
         before=$(awk '/MemTotal/ { print $2 }' /proc/meminfo)
         for name in /sys/class/input/event*; do grep -q Keyboard $name/device/name && keyboard=/dev/input/${name##*/}; done
         echo "wait""ing"
-        echo "key $(dd if=$keyboard bs=24 count=1 2>/dev/null | od -An -tx1 -j16 | tr -d ' \\n')"
+        echo "key $(dd if=$keyboard bs=24 count=1 2>/dev/null | tail -c 8 | od -An -tx1 | tr -d ' \\n')"
         for try in $(seq 100); do [ "$(awk '/MemTotal/ { print $2 }' /proc/meminfo)" -lt $((before - 100000)) ] && break; sleep 0.2; done
         echo "shrunk $((before - $(awk '/MemTotal/ { print $2 }' /proc/meminfo) > 100000))"
         """
 
     @Test(arguments: ["pci", "device"]) func linuxDrivesThem(transport: String) throws {
-        let content = Data((0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 7) })
+        let content = Data((0..<307_200).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 7) })
         let file = directory.path("content"), screen = directory.path("screen.ppm")
         try content.write(to: URL(filePath: file))
         let server = try LoopbackServer(response: Data("HTTP/1.0 200 OK\r\nContent-Length: \(content.count)\r\n\r\n".utf8) + content)

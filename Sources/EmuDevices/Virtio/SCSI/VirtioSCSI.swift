@@ -35,7 +35,7 @@ public final class VirtioSCSI: VirtioDevice {
     }
 
     private enum ConfigOffset {
-        static let senseSize = 20, commandSize = 24
+        static let senseSize = 20, commandSize = 24, end = 28
     }
 
     private enum Manage {
@@ -94,12 +94,20 @@ public final class VirtioSCSI: VirtioDevice {
     }
 
     public func writeConfig(offset: Int, bytes: [UInt8]) {
-        let value = bytes.enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << UInt32(8 * min($1.offset, 3)) }
-        switch (offset, bytes.count) {
-        case (ConfigOffset.senseSize, 4) where Self.senseSizes.contains(value): senseSize = value
-        case (ConfigOffset.commandSize, 4) where Self.commandSizes.contains(value): commandSize = value
-        default: Log.write(.guestErrors, "\(stateName): write of \(value) to the configuration space at \(offset)")
+        // Legacy drivers write single bytes.
+        var space = configSpace
+        var sizes: (sense: UInt32, command: UInt32)?
+        if offset >= ConfigOffset.senseSize, offset + bytes.count <= ConfigOffset.end {
+            space.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+            func word(_ offset: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(space[offset + $1]) << UInt32(8 * $1) } }
+            sizes = (word(ConfigOffset.senseSize), word(ConfigOffset.commandSize))
         }
+        guard let sizes, Self.senseSizes.contains(sizes.sense), Self.commandSizes.contains(sizes.command) else {
+            Log.write(.guestErrors, "\(stateName): write of \(bytes) to the configuration space at \(offset)")
+            return
+        }
+        senseSize = sizes.sense
+        commandSize = sizes.command
     }
 
     public func quiesce(queue index: Int) {
