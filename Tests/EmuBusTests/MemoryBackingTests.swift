@@ -90,14 +90,21 @@ import Testing
         #expect(problem { $0.place = .largePages(1 << 13) }.contains("large pages of 8 KiB"))
     }
 
-    @Test func preallocatedMemoryIsThere() throws {
+    @Test(arguments: [false, true]) func preallocatedMemoryIsTakenFromTheHostAtOnce(isPreallocated: Bool) throws {
+        let path = folder + "/taken"
         let memory = try memory {
-            $0.place = .file(folder)
-            $0.isPreallocated = true
+            $0.place = .file(path)
+            $0.isShared = true
+            $0.isPreallocated = isPreallocated
         }
-        var resident = [UInt8](repeating: 0, count: Int(Self.size) / 4096)
+        var facts = stat()
+        #expect(stat(path, &facts) == 0)
+        #expect((UInt64(facts.st_blocks) * 512 >= memory.size) == isPreallocated)
+    }
+
+    @Test func aFolderShowsNothingOfItsMemory() throws {
+        let memory = try memory { $0.place = .file(folder) }
         memory.host.storeBytes(of: 1, as: UInt8.self)
-        #expect(mincore(memory.host, Int(Self.size), &resident) == 0)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }
 
@@ -118,7 +125,9 @@ import Testing
 
     /// Hosts without reserved large pages refuse them at the start, not when the guest touches them.
     @Test func largePagesAreThereOrRefused() throws {
-        let reserved = (try? String(contentsOfFile: "/proc/sys/vm/nr_hugepages", encoding: .utf8)).flatMap { Int($0.dropLast()) } ?? 0
+        let reserved = ["nr_hugepages", "nr_overcommit_hugepages"].compactMap { name in
+            (try? String(contentsOfFile: "/proc/sys/vm/" + name, encoding: .utf8)).flatMap { Int($0.dropLast()) }
+        }.reduce(0, +)
         let outcome = problem({ $0.place = .largePages(2 << 20) }, size: 2 << 20)
         if reserved == 0 { #expect(outcome != "accepted") }
         #expect(problem({ $0.place = .largePages(2 << 20) }, size: 1 << 20) != "accepted")
