@@ -233,9 +233,9 @@ import Testing
         hart[.mstatus] = .max
         hart.cpu.privilege = Mode.supervisor
         hart.csr(.csrrw, .sstatus, 0)
-        #expect(hart[.mstatus] == 0xa_0072_1888)
+        #expect(hart[.mstatus] == 0x20a_0072_1888)
         hart.csr(.csrrw, .sstatus, .max)
-        #expect(hart[.mstatus] == 0x8000_000a_007e_79aa)
+        #expect(hart[.mstatus] == 0x8000_020a_00fe_79aa)
     }
 
     @Test func supervisorInterruptRegistersShowWhatIsDelegated() throws {
