@@ -38,6 +38,8 @@ public final class HartGroup: @unchecked Sendable {
     /// Somebody parked, or an owner is done.
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var runningCount = 0
+    /// Harts that wait for something to be posted.
+    private var sleepingCount = 0
     private var owner = Owner.machine
     /// Harts that run come back from `run` and park, until it is false again.
     private let isStopping = Atomic<Bool>(true)
@@ -104,8 +106,8 @@ public final class HartGroup: @unchecked Sendable {
     @inline(__always)
     package func isRunning(_ index: Int) -> Bool { members[index].isRunning.pointee.load(ordering: .sequentiallyConsistent) }
 
-    /// Some hart is in the guest.
-    public var isBusy: Bool { locked { runningCount > 0 } }
+    /// Some hart is in the guest, or will be as soon as it may and its thread has a processor.
+    public var isBusy: Bool { locked { sleepingCount < count } }
 
     // MARK: From a hart's thread
 
@@ -130,11 +132,13 @@ public final class HartGroup: @unchecked Sendable {
     public func sleep(_ index: Int, until end: UInt64) {
         locked {
             setParked(index)
+            sleepingCount += 1
             let posted = members[index].posted
             var isOver = false
             while !isOver && owner == .nobody && !isFrozen && posted.pointee.load(ordering: .sequentiallyConsistent) == 0 {
                 isOver = !wait(members[index].wakeUp, until: end)
             }
+            sleepingCount -= 1
             waitForTurn(index)
             setRunning(index)
         }
