@@ -100,7 +100,7 @@ private final class Releases: Sendable {
         #expect(isFlushed)
     }
 
-    @Test(.timeLimit(.minutes(1))) func aCompletionMayDrainWhatIsDoneAlready() throws {
+    @Test(.timeLimit(.minutes(10))) func aCompletionMayDrainWhatIsDoneAlready() throws {
         let disk = GatedDisk()
         let queue = DiskQueue(disk, wake: try PollWake())
         var completed: [Int] = []
