@@ -46,8 +46,8 @@ enum AML {
     static func device(_ name: String, _ terms: [[UInt8]]) -> [UInt8] { [0x5b, 0x82] + counted(segment(name) + terms.joined()) }
 
     /// A method that does nothing, or returns a value.
-    static func method(_ name: String, returning value: [UInt8]? = nil) -> [UInt8] {
-        [0x14] + counted(segment(name) + [0] + (value.map { [0xa4] + $0 } ?? []))
+    static func method(_ name: String, arguments: Int = 0, returning value: [UInt8]? = nil) -> [UInt8] {
+        [0x14] + counted(segment(name) + [UInt8(arguments)] + (value.map { [0xa4] + $0 } ?? []))
     }
 
     /// A reference to another object by its name.
