@@ -162,9 +162,10 @@ struct SharedHartsTests {
         hart.writeCSR(.mstatus, 3 << 9)
         // vsetvli x0, x11, e8…e64, m8; vse8…64.v v8, (x10)
         let field: UInt32 = [0, 5, 6, 7][width]
-        pair.place([
-            (UInt32(width) << 3 | 3) << 20 | 11 << 15 | 7 << 12 | 0x57, 1 << 25 | 10 << 15 | field << 12 | 8 << 7 | 0x27, RVAssembly.jump(0),
-        ], at: Self.code)
+        let type = UInt32(width) << 3 | 3
+        let configure: UInt32 = type << 20 | 11 << 15 | 7 << 12 | 0x57
+        let store: UInt32 = 1 << 25 | 10 << 15 | field << 12 | 8 << 7 | 0x27
+        pair.place([configure, store, RVAssembly.jump(0)], at: Self.code)
         for index in 0..<8 * hart.vlenb { hart.v.storeBytes(of: UInt8(truncatingIfNeeded: index + 1), toByteOffset: 8 * hart.vlenb + index, as: UInt8.self) }
         let memory = try #require(pair.bus.memory(at: Self.data, length: 512)), place = memory.host + Int(Self.data - memory.base)
         // The page is known to stores.
