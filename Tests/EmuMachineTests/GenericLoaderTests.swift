@@ -10,7 +10,7 @@ import Testing
     init() throws { directory = try TemporaryDirectory() }
 
     private func loader(_ properties: [(String, String)]) -> (inout MachineConfig) -> Void {
-        {
+        return {
             var device = DeviceConfig(driver: "loader")
             device.properties = properties.map { DeviceConfig.Property(name: $0.0, value: $0.1) }
             $0.harts = 2

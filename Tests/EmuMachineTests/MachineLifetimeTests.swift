@@ -16,19 +16,23 @@ import Testing
         weak var bus: AddressSpace?
         weak var memory: GuestRAM?
         weak var events: EventQueue?
-        private var harts: [() -> AnyObject?] = []
-        private var devices: [() -> AnyObject?] = []
+        private var others: [Other] = []
+
+        private struct Other {
+            weak var part: AnyObject?
+        }
 
         func note(_ machine: Machine) {
             self.machine = machine
-            (bus, memory, events) = (machine.bus, machine.bus.memories.first, machine.events)
-            harts = machine.harts.map { hart in { [weak hart] in hart } }
-            devices = machine.bus.regions.map { region in { [weak device = region.device] in device } }
+            bus = machine.bus
+            memory = machine.bus.memories.first
+            events = machine.events
+            others = machine.harts.map { Other(part: $0) } + machine.bus.regions.map { Other(part: $0.device) }
         }
 
         var names: [String] {
             let parts: [(String, AnyObject?)] = [("stopper", stopper), ("machine", machine), ("bus", bus), ("memory", memory), ("events", events)]
-            return parts.filter { $0.1 != nil }.map(\.0) + harts.compactMap { $0() }.map { "\(type(of: $0))" } + devices.compactMap { $0() }.map { "\(type(of: $0))" }
+            return parts.filter { $0.1 != nil }.map(\.0) + others.compactMap(\.part).map { "\(type(of: $0))" }
         }
     }
 
@@ -44,13 +48,13 @@ import Testing
         return config
     }
 
-    @Test(arguments: [(ExecutionEngine.interp, BoardKind.virt), (.jit, .virt), (.lockstep, .virt), (.jit, .spike)])
+    @Test(arguments: [(ExecutionEngine.interp, BoardKind.virt), (.jit, .virt), (.lockstep, .virt), (.jit, .spike)] as [(ExecutionEngine, BoardKind)])
     func aMachineIsFreedWithAllItHas(engine: ExecutionEngine, board: BoardKind) throws {
         let remains = Remains()
         func use() throws {
             let host = MachineHost()
             remains.stopper = host.stopper
-            let machine = try Machine(try config(engine, board), host: host)
+            let machine = try Machine(try self.config(engine, board), host: host)
             remains.note(machine)
             var turns = 0
             _ = machine.run { turns += 1; return turns > 1 }
@@ -64,7 +68,7 @@ import Testing
         func fail(_ change: (inout MachineConfig) -> Void) throws {
             let host = MachineHost()
             remains.stopper = host.stopper
-            var config = try config(.jit, .virt)
+            var config = try self.config(.jit, .virt)
             change(&config)
             #expect(throws: ConfigError.self) { try Machine(config, host: host) }
         }

@@ -141,7 +141,9 @@ import Testing
         port.requestRemoval()
         #expect(bench.word(message) == 0x77)
         _ = bench.space.storeMemory(message, UInt32(0))
-        try port.restoreState(from: port.encodedState())
+        let saved = try port.encodedState()
+        bench.host.reset()
+        try port.restoreState(from: saved)
         #expect(bench.word(message) == 0)
         // The next one is told of.
         bridge.write(express + 0x1a, UInt16.max)
