@@ -23,9 +23,9 @@ static void status(void) {
     check(csr_read(mstatus) >> 63, 1);
     csr_field(mstatus, MSTATUS_FS, 1ull << 13);
     check(csr_read(mstatus) >> 63, 0);
-    // Reserved bits stay zero: WPRI 0, 2, 4, 23…31, 42…62.
-    csr_set(mstatus, 0x7ffffc00ff800015);
-    check(csr_read(mstatus) & 0x7ffffc00ff800015, 0);
+    // Reserved bits stay zero: WPRI 0, 2, 4, 24…31, 42…62.
+    csr_set(mstatus, 0x7ffffc00ff000015);
+    check(csr_read(mstatus) & 0x7ffffc00ff000015, 0);
     // Every privilege control sticks.
     u64 controls = MSTATUS_SUM | MSTATUS_MXR | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR;
     csr_set(mstatus, controls);
@@ -38,7 +38,7 @@ static void status(void) {
     check(csr_read(mstatus) & (MSTATUS_SUM | MSTATUS_MXR | MSTATUS_SPP | MSTATUS_SPIE), MSTATUS_SUM | MSTATUS_MXR | MSTATUS_SPP | MSTATUS_SPIE);
     csr_set(sstatus, MSTATUS_MPP | MSTATUS_MIE | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR);
     check(csr_read(mstatus) & (MSTATUS_MPP | MSTATUS_MIE | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR), before & MSTATUS_MPP);
-    check(csr_read(sstatus) & ~0x80000003000de762, 0);
+    check(csr_read(sstatus) & ~0x80000003008de762, 0);
     check(csr_read(sstatus) >> 32 & 3, 2);
     csr_write(mstatus, before);
 }

@@ -17,6 +17,8 @@ static u64 napot(u64 base, u64 size) { return base >> 2 | (size >> 3) - 1; }
 RULE("machine_lockdown") {
     // Entry 0: shared data that M-mode writes and others read. 1: for lower modes only. 2: for M-mode only, nothing to execute.
     // 4, from the address in 3: the program, shared code that M-mode may read. M-mode reads and writes what no entry matches.
+    // What gives everything to the others would keep M-mode out.
+    csr_write(pmpcfg2, 0);
     csr_write(pmpaddr0, napot((u64)pages[0], 4096));
     csr_write(pmpaddr1, napot((u64)pages[1], 4096));
     csr_write(pmpaddr2, napot((u64)pages[2], 4096));

@@ -20,7 +20,14 @@ int test_prepare_spawn(posix_spawnattr_t *attributes, int in_session) {
     sigemptyset(&none);
     int code = posix_spawnattr_setsigmask(attributes, &none);
     if (code != 0) return code;
-    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | (in_session ? POSIX_SPAWN_SETSID : 0));
+    // A child that ends early must not take the test that talks to it along, nor inherit that.
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    code = posix_spawnattr_setsigdefault(attributes, &pipe);
+    if (code != 0) return code;
+    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (in_session ? POSIX_SPAWN_SETSID : 0));
 }
 
 int test_close_others(posix_spawn_file_actions_t *actions) { return posix_spawn_file_actions_addclosefrom_np(actions, 3); }

@@ -107,7 +107,7 @@ public final class HartGroup: @unchecked Sendable {
     package func isRunning(_ index: Int) -> Bool { members[index].isRunning.pointee.load(ordering: .sequentiallyConsistent) }
 
     /// Some hart is in the guest, or will be as soon as it may and its thread has a processor.
-    public var isBusy: Bool { locked { sleepingCount < count } }
+    public var isBusy: Bool { locked { owner != .machine && !isFrozen && sleepingCount < count } }
 
     // MARK: From a hart's thread
 

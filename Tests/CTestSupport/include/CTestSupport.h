@@ -13,7 +13,8 @@ int test_open_terminal(char *path, size_t size);
 /// pipe2(2) with O_CLOEXEC.
 int test_pipe(int ends[2]);
 
-/// Gives a spawned process an empty signal mask and, if asked, a session of its own. Threads of a test block signals.
+/// Gives a spawned process an empty signal mask, the usual SIGPIPE and, if asked, a session of its own. Threads of a test block signals, and
+/// from now on the process ignores SIGPIPE.
 int test_prepare_spawn(posix_spawnattr_t *attributes, int in_session);
 
 /// Leaves a spawned process nothing but its standard streams. To be asked for last.
