@@ -86,8 +86,8 @@ extension Monitor {
 
     private func saveScreen(_ words: [Substring]) {
         guard let screen = target?.peripherals.screens.first else { return complain("there is no screen; '-device virtio-gpu-pci' adds one") }
-        let format = words.count == 3 && words[1] == "-f" ? words[2] : words.first?.lowercased().hasSuffix(".png") ?? false ? "png" : "ppm"
-        guard [1, 3].contains(words.count), let file = words.first, ["ppm", "png"].contains(format) else {
+        let format = words.count == 3 ? words[2] : words.first?.lowercased().hasSuffix(".png") ?? false ? "png" : "ppm"
+        guard words.count == 1 || words.count == 3 && words[1] == "-f", let file = words.first, ["ppm", "png"].contains(format) else {
             return complain("screendump: write the name of a file, and maybe -f ppm or -f png")
         }
         guard let picture = screen.picture else { return complain("the screen is off: no driver in the guest has set it up") }

@@ -203,11 +203,13 @@ private struct LongPacket {
     @Test func featuresStandAndFallWithWhatTheyNeed() throws {
         func accepts(_ features: UInt64) throws -> Bool {
             let device = VirtioNet(name: "virtio-net0", backend: Wire(), mac: MACAddress(index: 0), queuePairs: 2)
-            return try VirtioBench(.modernSplit, device).driver.negotiate(features)
+            let bench = try VirtioBench(.modernSplit, device)
+            return withExtendedLifetime(bench) { bench.driver.negotiate(features) }
         }
         #expect(try accepts(.max))
         for missing in [Feature.checksum, Feature.control, Feature.tso4 | Feature.tso6] { #expect(try !accepts(~missing)) }
-        let offered = try bench(Wire(), withheld: Feature.checksum).driver.offeredFeatures()
+        let bench = try bench(Wire(), withheld: Feature.checksum)
+        let offered = withExtendedLifetime(bench) { bench.driver.offeredFeatures() }
         #expect(offered & (Feature.checksum | Feature.tso4 | Feature.tso6 | Feature.ecn | Feature.uso) == 0)
         #expect(offered & Feature.guestChecksum != 0)
     }

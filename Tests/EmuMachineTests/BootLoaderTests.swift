@@ -112,10 +112,15 @@ import Testing
         let contents = image(size: 100_000, occupied: 0)
         let raw = try directory.file("image.gz", TestGzip.stored(contents))
         let elf = try directory.file("elf.gz", TestGzip.stored(ELFBuilder.program(at: Self.ram + 0x5000, [9]).bytes))
-        #expect(try machine { $0.kernel = raw }.bus.loadMemory(Self.ram + 99_996, as: UInt32.self) == 0x1313_1313)
-        #expect(try machine { $0.kernel = elf }.bus.loadMemory(Self.ram + 0x5000, as: UInt8.self) == 9)
+        // A machine's memory goes with it.
+        func loaded<T: FixedWidthInteger>(_ kernel: String, _ address: UInt64, as type: T.Type) throws -> T? {
+            let machine = try machine { $0.kernel = kernel }
+            return withExtendedLifetime(machine) { machine.bus.loadMemory(address, as: type) }
+        }
+        #expect(try loaded(raw, Self.ram + 99_996, as: UInt32.self) == 0x1313_1313)
+        #expect(try loaded(elf, Self.ram + 0x5000, as: UInt8.self) == 9)
         let two = try directory.file("two.gz", TestGzip.stored([1, 2]) + TestGzip.stored([3, 4]) + [0, 0, 0])
-        #expect(try machine { $0.kernel = two }.bus.loadMemory(Self.ram, as: UInt32.self) == 0x0403_0201)
+        #expect(try loaded(two, Self.ram, as: UInt32.self) == 0x0403_0201)
     }
 
     @Test func badGzipFilesAreErrors() throws {

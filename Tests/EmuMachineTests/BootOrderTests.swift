@@ -37,7 +37,7 @@ import Testing
     @Test func devicesOnPCIAreNamedByTheirPlace() throws {
         let machine = try machine([
             "pcie-root-port,id=p,addr=1e", "nvme,drive=a,serial=1,bootindex=3", "virtio-blk-pci,drive=b,bus=p,bootindex=1",
-            "virtio-net-pci,netdev=n,addr=1f.2,bootindex=2", "virtio-blk-device,drive=c,bootindex=0",
+            "virtio-rng-pci,addr=1f,multifunction=on", "virtio-net-pci,netdev=n,addr=1f.2,bootindex=2", "virtio-blk-device,drive=c,bootindex=0",
         ])
         #expect(try order(machine) == [
             "/virtio-mmio@0000000010008000/disk@0,0", "/pci@30000000/pci-bridge@1e/scsi@0/disk@0,0", "/pci@30000000/ethernet@1f,2/ethernet-phy@0",

@@ -325,7 +325,7 @@ package enum RVStateFields {
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
-        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("mseccfg", \.mseccfg), field("ssp", \.ssp), field("expected landing pad", \.expectedLandingPad), field("stvec", \.stvec),
+        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("mseccfg", \.mseccfg), field("entropy", \.entropy), field("mtval2", \.mtval2), field("srmcfg", \.srmcfg), field("ssp", \.ssp), field("expected landing pad", \.expectedLandingPad), field("stvec", \.stvec),
         field("scounteren", \.scounteren), field("senvcfg", \.senvcfg), field("sscratch", \.sscratch), field("sepc", \.sepc),
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
         field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),
