@@ -92,9 +92,9 @@ struct HartGroupTests {
 
     @Test func whatIsPostedEndsASleep() {
         let counters = Counters { group, index, posted, _ in
-            // Takes what was posted, as harts do.
-            _ = UnsafeMutableRawPointer(posted).assumingMemoryBound(to: Atomic<UInt32>.self).pointee.exchange(0, ordering: .sequentiallyConsistent)
             group.sleep(index, until: .max)
+            // Takes what was posted, as harts do; not before it sleeps, or what comes after the turn was counted would wake nobody.
+            _ = UnsafeMutableRawPointer(posted).assumingMemoryBound(to: Atomic<UInt32>.self).pointee.exchange(0, ordering: .sequentiallyConsistent)
         }
         counters.group.resume()
         for _ in 0..<200 {
