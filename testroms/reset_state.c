@@ -9,6 +9,7 @@ RULE("reset_state") {
     for (u64 hart = 0; hart < harts_present; hart++) {
         volatile struct boot_state *state = &boot_state[hart];
         check(WAIT_FOR(state->a2 != 0), 1);
+        __asm__ volatile("fence r, r" : : : "memory");
         check(state->a0, hart);
         check(state->mhartid, hart);
         check(state->a2, 0x1028);

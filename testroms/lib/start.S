@@ -10,18 +10,18 @@ _start:
     add t0, t0, t1
     sd a0, 0(t0)
     sd a1, 8(t0)
-    sd a2, 16(t0)
     csrr t1, mstatus
     sd t1, 24(t0)
     csrr t1, mie
     sd t1, 32(t0)
     csrr t1, satp
     sd t1, 40(t0)
-    csrr t1, mhartid
-    sd t1, 48(t0)
+    csrr s0, mhartid
+    sd s0, 48(t0)
     csrr t1, mcause
     sd t1, 56(t0)
-    csrr s0, mhartid
+    fence w, w              # who finds a2 there finds the rest
+    sd a2, 16(t0)
     csrw mie, zero
     la t0, trap_m
     csrw mtvec, t0
