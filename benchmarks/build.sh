@@ -34,7 +34,7 @@ rm -f "$out/stamp"
 "$tools/clang" --version | sed -n '1s/ (.*//p' >"$out/compiler"
 
 # What surrounds a kernel, once for each variant.
-compile() { "$tools/clang" "${guest[@]}" -march=rv64gc "${scalar[@]}" "${options[@]}" "$@"; }
+compile() { "$tools/clang" "${guest[@]}" -march=rv64gc "${options[@]}" "${scalar[@]}" "$@"; }
 for file in main memory linux; do compile -c -o "$out/$file.o" platform/$file.c; done
 compile -DSUPERVISOR=0 -c -o "$out/bare-machine.o" platform/bare.c
 compile -DSUPERVISOR=1 -c -o "$out/bare-supervisor.o" platform/bare.c
@@ -42,6 +42,7 @@ compile -c -o "$out/start.o" platform/bare.S
 
 build_kernel() {
     set -euo pipefail
+    # Behind -O2, which would switch vectors on again.
     local source=$1 name variant guest_kind="-march=rv64gc $scalar_options" host_kind=$scalar_options
     case $source in */vector/*) guest_kind=-march=rv64gcv host_kind=-march=x86-64-v3 ;; esac
     name=$(basename "$source" .c)
@@ -49,10 +50,10 @@ build_kernel() {
     variants=$(sed -n '1s,^// variants: ,,p' "$source")
     [ -n "$variants" ] || { echo "$source: its first line does not name variants" >&2; exit 1; }
     echo "$name" >&2
-    case $variants in *machine*|*supervisor*|*linux*) $clang $guest_options $guest_kind $common_options -c -o "$out/$name.kernel.o" "$source" ;; esac
+    case $variants in *machine*|*supervisor*|*linux*) $clang $guest_options $common_options $guest_kind -c -o "$out/$name.kernel.o" "$source" ;; esac
     for variant in $variants; do
         case $variant in
-        host) $clang $host_kind $common_options -pthread -o "$out/$name.host" "$source" platform/main.c platform/host.c ;;
+        host) $clang $common_options $host_kind -pthread -o "$out/$name.host" "$source" platform/main.c platform/host.c ;;
         machine | supervisor)
             $lld -T platform/bare.ld --build-id=none -o "$out/$name.$variant" \
                 "$out/start.o" "$out/$name.kernel.o" "$out/main.o" "$out/memory.o" "$out/bare-$variant.o"
