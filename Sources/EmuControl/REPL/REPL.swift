@@ -59,7 +59,12 @@ public final class REPL {
     }
 
     private func readPipe() {
-        while !isDone, let line = readLine() { perform(line) }
+        while !isDone {
+            // At the end of input `readLine` looks whether it was interrupted, by an errno that may be older than its call.
+            errno = 0
+            guard let line = readLine() else { return }
+            perform(line)
+        }
     }
 
     private func prompt() {
