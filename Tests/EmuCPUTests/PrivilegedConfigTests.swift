@@ -16,7 +16,9 @@ import Testing
 
     @Test func modelsDifferInWhatIsNew() throws {
         // Vectors, and what needs interrupt files on the board.
-        let optional: [RVExtension] = [.v, .zvfh, .zvfhmin, .smaia, .ssaia]
+        let optional: [RVExtension] = [
+            .v, .zvbb, .zvbc, .zvfbfmin, .zvfbfwma, .zvfh, .zvfhmin, .zvkb, .zvkg, .zvkned, .zvknha, .zvknhb, .zvksed, .zvksh, .zvkt, .smaia, .ssaia,
+        ]
         #expect(try RVConfig.parse("MAX").extensions.members == RVExtension.allCases.filter { $0 != .svade })
         #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { $0 != .svade && !optional.contains($0) })
     }
@@ -34,7 +36,9 @@ import Testing
     @Test func isaStringNamesThePartsOfV() throws {
         let config = try RVConfig.parse("max,vlen=512")
         #expect(config.isaString.hasPrefix("rv64imafdcv_zic64b_"))
-        #expect(config.isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvfh_zvfhmin_zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smaia_smcdeleg_"))
+        #expect(config.isaString.contains(
+            "_ztso_zvbb_zvbc_zve32f_zve32x_zve64d_zve64f_zve64x_zvfbfmin_zvfbfwma_zvfh_zvfhmin_zvkb_zvkg_zvkned_zvknha_zvknhb_zvksed_zvksh_zvkt_"
+                + "zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_smaia_smcdeleg_"))
         #expect(config.misa >> 21 & 1 == 1)
         #expect(try RVConfig.parse("rv64").misa >> 21 & 1 == 0)
         #expect(try RVConfig.parse("rv64,v=on,vlen=128").isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvl32b_zvl64b_zvl128b_smcdeleg_"))
@@ -89,6 +93,20 @@ import Testing
             let with = try RVConfig.parse("rva22s64,\(group)=on").extensions
             #expect(members.allSatisfy(with.contains), "\(group)")
         }
+    }
+
+    @Test func groupsOfVectorCryptographyBuildOnVectors() throws {
+        let suites: [(String, [RVExtension])] = [
+            ("zvkn", [.zvkb, .zvkned, .zvknhb, .zvkt]), ("zvknc", [.zvbc, .zvkb, .zvkned, .zvknhb, .zvkt]), ("zvkng", [.zvkb, .zvkg, .zvkned, .zvknhb, .zvkt]),
+            ("zvks", [.zvkb, .zvksed, .zvksh, .zvkt]), ("zvksc", [.zvbc, .zvkb, .zvksed, .zvksh, .zvkt]), ("zvksg", [.zvkb, .zvkg, .zvksed, .zvksh, .zvkt]),
+        ]
+        for (group, members) in suites {
+            let found = try RVConfig.parse("rv64,v=on,\(group)=on").extensions.members.filter { $0.name.hasPrefix("zv") }
+            #expect(found == members, "\(group)")
+            #expect(Self.message("rv64,\(group)=on").contains("needs v, which is off"))
+        }
+        #expect(Self.message("rv64,v=on,zvfbfwma=on").contains("zvfbfwma needs zvfbfmin"))
+        #expect(try Self.has("max,v=off", .zvbb, .zvkt, .zvfbfwma) == [false, false, false])
     }
 
     /// "RVA22S64 Profile": what is mandatory, and nothing else.

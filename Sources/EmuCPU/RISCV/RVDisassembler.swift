@@ -106,6 +106,7 @@ private struct RVOperandWriter {
         case .vs2: return "v\(op.rs2)"
         case .vs3: return "v\(op.rs3)"
         case .vectorImmediate: return String(Int64(bitPattern: op.signedImmediate))
+        case .rotation: return String(op.rotationImmediate)
         case .vectorMask: return op.isUnmasked ? nil : "v0.t"
         case .vectorCarry: return "v0"
         case .vectorType: return vectorType(op.imm)

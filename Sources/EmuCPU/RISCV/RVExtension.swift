@@ -12,7 +12,7 @@ public enum RVExtension: UInt8, CaseIterable, Sendable {
     case zba, zbb, zbc, zbkb, zbkc, zbkx, zbs
     case zknd, zkne, zknh, zkr, zksed, zksh, zkt
     case ztso
-    case zvfh, zvfhmin
+    case zvbb, zvbc, zvfbfmin, zvfbfwma, zvfh, zvfhmin, zvkb, zvkg, zvkned, zvknha, zvknhb, zvksed, zvksh, zvkt
     case smaia, smcdeleg, smcntrpmf, smcsrind, smepmp, smmpm, smnpm, smstateen
     case ssaia, ssccfg, ssccptr, sscofpmf, sscounterenw, sscsrind, ssdbltrp, ssnpm, ssqosid, ssstateen, sstc, sstvala, sstvecd, ssu64xl
     case svade, svadu, svbare, svinval, svnapot, svpbmt, svrsw60t59b, svvptc
@@ -103,8 +103,20 @@ extension RVExtension {
         case .zksh: "SM3 hash"
         case .zkt: "cycles do not depend on operands"
         case .ztso: "total store ordering"
+        case .zvbb: "bit manipulation in vectors"
+        case .zvbc: "carry-less multiplication in vectors"
+        case .zvfbfmin: "conversions between BF16 and single precision in vectors"
+        case .zvfbfwma: "products of BF16 added up in single precision"
         case .zvfh: "half-precision vectors"
         case .zvfhmin: "half-precision vectors, conversions only"
+        case .zvkb: "bit manipulation for cryptography in vectors, a part of zvbb"
+        case .zvkg: "GHASH in vectors"
+        case .zvkned: "AES in vectors"
+        case .zvknha: "SHA-256 in vectors"
+        case .zvknhb: "SHA-256 and SHA-512 in vectors"
+        case .zvksed: "SM4 in vectors"
+        case .zvksh: "SM3 in vectors"
+        case .zvkt: "cycles of vector instructions do not depend on operands"
         case .smaia: "advanced interrupt architecture, machine level; with aia=aplic-imsic always on"
         case .smcdeleg: "counters delegated to supervisor mode, under menvcfg.CDE"
         case .smcntrpmf: "mode filters of mcycle and minstret"

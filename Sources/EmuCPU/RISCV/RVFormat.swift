@@ -40,6 +40,8 @@ package enum RVLayout: UInt8, Sendable {
     case prefetch
     /// rd, rs1, rs2, imm = vm.
     case vector
+    /// The same, and rs3: the sixth bit of the amount in rs1.
+    case vectorRotation
     /// rs1, rs2, rs3 (bits 11:7), imm = vm.
     case vectorStore
     /// rd, rs1, imm: vtype, eleven and ten bits.
@@ -122,6 +124,8 @@ package enum RVOperand: UInt8, Sendable {
     case vd, vs1, vs2, vs3
     /// Five bits in rs1's place, signed.
     case vectorImmediate
+    /// Six bits, unsigned.
+    case rotation
     /// `v0.t`, left out when there is no mask; v0 as an operand.
     case vectorMask, vectorCarry
     /// vtype.

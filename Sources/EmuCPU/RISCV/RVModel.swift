@@ -24,7 +24,7 @@ struct RVModel {
     /// Everything but Svade: with it Svadu would start switched off.
     private static let maximum = RVExtension.allCases.filter { $0 != .svade }
     /// What `rv64` lacks: vectors, and what boards with interrupt files bring along.
-    private static let optional: [RVExtension] = [.v, .zvfh, .zvfhmin, .smaia, .ssaia]
+    private static let optional: [RVExtension] = [.v, .smaia, .ssaia] + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
 
     private static func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 
@@ -60,10 +60,18 @@ extension RVConfig {
         ("zk", suiteNIST + [.zkr, .zkt], "scalar cryptography: zkn, zkr and zkt"),
         ("zkn", suiteNIST, "scalar cryptography by NIST: zbkb, zbkc, zbkx, zknd, zkne and zknh"),
         ("zks", [.zbkb, .zbkc, .zbkx, .zksed, .zksh], "scalar cryptography by ShangMi: zbkb, zbkc, zbkx, zksed and zksh"),
+        ("zvkn", vectorNIST, "vector cryptography by NIST: zvkned, zvknhb, zvkb and zvkt"),
+        ("zvknc", vectorNIST + [.zvbc], "zvkn with zvbc"),
+        ("zvkng", vectorNIST + [.zvkg], "zvkn with zvkg"),
+        ("zvks", vectorShangMi, "vector cryptography by ShangMi: zvksed, zvksh, zvkb and zvkt"),
+        ("zvksc", vectorShangMi + [.zvbc], "zvks with zvbc"),
+        ("zvksg", vectorShangMi + [.zvkg], "zvks with zvkg"),
         ("mmu", [.sv39, .sv48, .sv57], "page-based virtual memory: sv39, sv48 and sv57"),
     ]
 
     private static let suiteNIST: [RVExtension] = [.zbkb, .zbkc, .zbkx, .zknd, .zkne, .zknh]
+    private static let vectorNIST: [RVExtension] = [.zvkned, .zvknhb, .zvkb, .zvkt]
+    private static let vectorShangMi: [RVExtension] = [.zvksed, .zvksh, .zvkb, .zvkt]
 
     /// Extensions that exist for 32-bit processors only, and what does their work here.
     private static let only32Bit = ["zilsd": "ld and sd are in the base instructions", "zclsd": "c.ld and c.sd are in zca", "zcf": "c.ld and c.sd have its encodings"]
@@ -150,7 +158,8 @@ extension RVConfig {
         case .zfh: [.zfhmin]
         case .v: [.d]
         case .zvfh: [.zvfhmin, .zfhmin]
-        case .zvfhmin: [.v]
+        case .zvbb, .zvbc, .zvfbfmin, .zvfhmin, .zvkb, .zvkg, .zvkned, .zvknha, .zvknhb, .zvksed, .zvksh, .zvkt: [.v]
+        case .zvfbfwma: [.zvfbfmin, .zfbfmin]
         case .zabha, .zacas: [.zaamo]
         case .zawrs: [.zalrsc]
         case .zcb, .zcmop: [.zca]

@@ -100,6 +100,12 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     case vfredusum, vfredosum, vfredmin, vfredmax, vfwredusum, vfwredosum
     // V: masks
     case vmandn, vmand, vmor, vmxor, vmorn, vmnand, vmnor, vmxnor, vcpop, vfirst, vmsbf, vmsof, vmsif, viota, vid
+    // Zvbb, Zvbc
+    case vandn, vrol, vror, vwsll, vbrev8, vrev8, vbrev, vclz, vctz, vcpop_v, vclmul, vclmulh
+    // Zvfbfmin, Zvfbfwma
+    case vfwcvtbf16, vfncvtbf16, vfwmaccbf16
+    // Zvkg, Zvkned, Zvknh, Zvksed, Zvksh
+    case vgmul, vghsh, vaesdm, vaesdf, vaesem, vaesef, vaesz, vaeskf1, vaeskf2, vsha2ms, vsha2ch, vsha2cl, vsm4k, vsm4r, vsm3me, vsm3c
     // V: permutations
     case vmv_x_s, vmv_s_x, vfmv_f_s, vfmv_s_f, vslideup, vslidedown, vslide1up, vslide1down, vfslide1up, vfslide1down, vrgather, vrgatherei16, vcompress
     case vmvr

@@ -27,6 +27,7 @@ extension RVLayout {
         case .atomic: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, rs2: bits.rs2, imm: bits.at(25, 2))
         case .prefetch: return DecodedOp(op: 0, rs1: bits.rs1, imm: bits.signed(25, 7) << 5)
         case .vector: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, rs2: bits.rs2, imm: bits.at(25, 1))
+        case .vectorRotation: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, rs2: bits.rs2, rs3: bits.field(26, 1), imm: bits.at(25, 1))
         case .vectorStore: return DecodedOp(op: 0, rs1: bits.rs1, rs2: bits.rs2, rs3: bits.rd, imm: bits.at(25, 1))
         case .vset: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, imm: bits.at(20, 11))
         case .vseti: return DecodedOp(op: 0, rd: bits.rd, rs1: bits.rs1, imm: bits.at(20, 10))

@@ -18,12 +18,12 @@ extension RVTable {
 package enum RVShangMi {
     /// One byte's part of SM4's round: byte `byte` of `b` through the S-box and the linear transformation L, turned back to its place, and `a`.
     package static func sm4ed(_ a: UInt64, _ b: UInt64, byte: UInt32) -> UInt64 {
-        step(a, b, byte) { $0 ^ rotate($0, 2) ^ rotate($0, 10) ^ rotate($0, 18) ^ rotate($0, 24) }
+        step(a, b, byte, linear)
     }
 
     /// The same of the key schedule, with its transformation L′.
     package static func sm4ks(_ a: UInt64, _ b: UInt64, byte: UInt32) -> UInt64 {
-        step(a, b, byte) { $0 ^ rotate($0, 13) ^ rotate($0, 23) }
+        step(a, b, byte, keyLinear)
     }
 
     package static func sm3p0(_ a: UInt64) -> UInt64 {
@@ -36,7 +36,25 @@ package enum RVShangMi {
         return UInt64(a ^ rotate(a, 15) ^ rotate(a, 23)).signExtendedWord
     }
 
-    private static func rotate(_ a: UInt32, _ amount: UInt32) -> UInt32 { a &<< amount | a &>> (0 &- amount) }
+    /// SM4's linear transformations L, of rounds, and L′, of the key schedule, on words as the standard writes them.
+    static func linear(_ a: UInt32) -> UInt32 { a ^ rotate(a, 2) ^ rotate(a, 10) ^ rotate(a, 18) ^ rotate(a, 24) }
+    static func keyLinear(_ a: UInt32) -> UInt32 { a ^ rotate(a, 13) ^ rotate(a, 23) }
+
+    /// Each byte through SM4's S-box.
+    static func substitute(_ a: UInt32) -> UInt32 {
+        var result: UInt32 = 0
+        for position in 0..<4 as Range<UInt32> { result |= UInt32(box[Int(a &>> (8 &* position) & 0xff)]) &<< (8 &* position) }
+        return result
+    }
+
+    /// SM4's constant of a round key: its bytes are multiples of 7.
+    static func constant(_ round: UInt32) -> UInt32 {
+        var result: UInt32 = 0
+        for byte in 0..<4 as Range<UInt32> { result = result &<< 8 | (4 &* round &+ byte) &* 7 & 0xff }
+        return result
+    }
+
+    static func rotate(_ a: UInt32, _ amount: UInt32) -> UInt32 { a &<< amount | a &>> (0 &- amount) }
 
     private static func step(_ a: UInt64, _ b: UInt64, _ byte: UInt32, _ transform: (UInt32) -> UInt32) -> UInt64 {
         // The standard writes words with their first byte at the top; here it is the lowest.

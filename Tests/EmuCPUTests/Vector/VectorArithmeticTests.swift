@@ -6,13 +6,14 @@ import Testing
 /// Every vector instruction that accesses no memory against `VectorReference`: random operands, vtype, vl, vstart, mask, rounding modes and
 /// registers, reserved combinations included.
 struct VectorArithmeticTests {
-    private static let rows = RVInstruction.vectors.filter { [0x57].contains($0.match & 0x7f) && $0.match >> 12 & 7 != 7 }
+    private static let rows = RVInstruction.vectors.filter { [0x57, 0x77].contains($0.match & 0x7f) && $0.match >> 12 & 7 != 7 }
 
     @Test(arguments: [128, 256, 1024]) func instructionsDoWhatTheManualSays(vlen: Int) throws {
         let vectors = try VectorMachine(vlen: vlen)
         var random = SplitMix(seed: UInt64(vlen))
-        #expect(Self.rows.count == 314)
+        #expect(Self.rows.count == 359)
         var failures = 0
+        var tested: [String] = []
         for row in Self.rows {
             let finer = Self.rows.filter { $0.refines.contains(row.name) }
             var (done, reserved) = (0, 0)
@@ -33,7 +34,9 @@ struct VectorArithmeticTests {
                 reserved += isLegal ? 0 : 1
             }
             #expect(done >= 10, "\(row.name) was hardly ever legal: \(done) of \(done + reserved)")
+            if done >= 10 { tested.append(row.name) }
         }
+        CoverageLog.write("tested-vectors-\(vlen)", tested)
     }
 
     /// Executes an instruction on both; whether it was legal, and what differs.
@@ -71,7 +74,7 @@ struct VectorArithmeticTests {
 
         let fields = VectorFields(row, bits)
         let before = reference
-        let isLegal = try #require(reference.executeInteger(fields) ?? reference.executeFloat(fields) ?? reference.executeMove(fields), "\(row.name) has no reference")
+        let isLegal = try #require(reference.executeInteger(fields) ?? reference.executeExtension(fields) ?? reference.executeFloat(fields) ?? reference.executeMove(fields), "\(row.name) has no reference")
         let cause = vectors.execute(bits)
         if !isLegal || cause != nil {
             if isLegal { return (true, "is illegal (\(cause ?? 0)), sew \(before.sew) lmul \(before.lmul) vl \(before.vl)") }

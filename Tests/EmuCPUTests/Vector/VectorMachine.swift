@@ -13,7 +13,7 @@ final class VectorMachine {
     private static let handler = FuzzMap.machineHandler
 
     init(vlen: Int, more: String = "") throws {
-        machine = try FuzzMachine(.interpreter, cpu: "rv64,v=on,zvfhmin=on,zvfh=on,vlen=\(vlen)\(more)")
+        machine = try FuzzMachine(.interpreter, cpu: "max,vlen=\(vlen)\(more)")
         vlenb = vlen / 8
         machine[.pmpaddr0] = .max
         machine[.pmpcfg0] = 0x1f
@@ -58,10 +58,10 @@ extension RVInstruction {
     /// An instance with random operands.
     func instance(_ random: inout SplitMix) -> UInt32 { match | UInt32(truncatingIfNeeded: random.next()) & ~mask }
 
-    /// The vector extension brings it.
-    var isVector: Bool { needs.alternatives.contains(RVExtensionSet([.v])) }
+    /// It works on vector registers.
+    var isVector: Bool { op.isVector }
 
-    /// Rows of the vector extension.
+    /// Rows of the vector extension and of those that build on it.
     static let vectors = RVTable.all.filter(\.isVector)
 }
 

@@ -34,6 +34,7 @@ struct VectorMemoryTests {
         let vectors = try VectorMachine(vlen: vlen)
         var random = SplitMix(seed: UInt64(vlen))
         #expect(Self.rows.count == 4 * 8 * 9 + 2 + 16 + 4)
+        var tested: [String] = []
         for row in Self.rows {
             let access = try Access(row.name)
             var (done, failures) = (0, 0)
@@ -52,7 +53,9 @@ struct VectorMemoryTests {
                 }
             }
             #expect(failures > 0 || done >= 8, "\(row.name) was hardly ever legal: \(done)")
+            if failures == 0 { tested.append(row.name) }
         }
+        CoverageLog.write("tested-vector-memory-\(vlen)", tested)
     }
 
     private func compare(

@@ -8,6 +8,8 @@ struct VectorFields {
     let suffix: String
     let vd, vs1, vs2: Int
     let isMasked: Bool
+    /// The amount of `vror.vi`.
+    let rotation: Int
 
     init(_ row: RVInstruction, _ bits: UInt32) {
         name = row.name
@@ -17,6 +19,7 @@ struct VectorFields {
         vs1 = Int(bits >> 15 & 31)
         vs2 = Int(bits >> 20 & 31)
         isMasked = bits >> 25 & 1 == 0
+        rotation = Int(bits >> 26 & 1) << 5 | vs1
     }
 
     /// The second operand is a vector.
@@ -35,6 +38,9 @@ extension VectorReference {
         "vand": (true, true, { $1 & $2 }), "vor": (true, true, { $1 | $2 }), "vxor": (true, true, { $1 ^ $2 }),
         "vsll": (false, false, { $1 << ($2 % Int128($0.sew)) }), "vsrl": (false, false, { $1 >> ($2 % Int128($0.sew)) }),
         "vsra": (true, false, { $1 >> ($2 % Int128($0.sew)) }),
+        "vandn": (false, false, { $1 & ~$2 }), "vwsll": (false, false, { $1 << ($2 % Int128(2 * $0.sew)) }),
+        "vrol": (false, false, { $1 << ($2 % Int128($0.sew)) | $1 >> (Int128($0.sew) - $2 % Int128($0.sew)) }),
+        "vror": (false, false, { $1 >> ($2 % Int128($0.sew)) | $1 << (Int128($0.sew) - $2 % Int128($0.sew)) }),
         "vmul": (true, true, { $1 * $2 }), "vmulh": (true, true, { ($1 * $2) >> Int128($0.sew) }),
         "vmulhu": (false, false, { Int128((UInt128($1) * UInt128($2)) >> UInt128($0.sew)) }), "vmulhsu": (true, false, { ($1 * $2) >> Int128($0.sew) }),
         "vdivu": (false, false, { $2 == 0 ? -1 : $1 / $2 }), "vdiv": (true, true, { $2 == 0 ? -1 : $1 / $2 }),
@@ -77,7 +83,8 @@ extension VectorReference {
         if i.hasVector { return number(i.vs1, index, sew, signed: signed) }
         if !i.isImmediate { return Self.number(x[i.vs1], sew, signed: signed) }
         // Shift amounts and positions are unsigned; other immediates are sign-extended to SEW first.
-        let isAmount = ["vsll", "vsrl", "vsra", "vssrl", "vssra", "vnsrl", "vnsra", "vnclip", "vnclipu"].contains(i.base)
+        if i.base == "vror" { return Int128(i.rotation) }
+        let isAmount = ["vsll", "vsrl", "vsra", "vssrl", "vssra", "vnsrl", "vnsra", "vnclip", "vnclipu", "vwsll"].contains(i.base)
         if isAmount { return Int128(i.vs1) }
         let extended = UInt64(bitPattern: Int64(i.vs1 < 16 ? i.vs1 : i.vs1 - 32))
         return Self.number(extended, sew, signed: signed)

@@ -108,7 +108,7 @@ extension RVProcessor {
     // MARK: Loops
 
     @inline(__always)
-    private func fromFloat<Source: FixedWidthInteger, Result: FixedWidthInteger>(
+    func fromFloat<Source: FixedWidthInteger, Result: FixedWidthInteger>(
         _ r: DecodedOp, _ c: VectorContext, _ source: Source.Type, _ result: Result.Type, _ operation: (UInt64) -> UInt64
     ) {
         let (d, a) = (elements(r.rd, as: Result.self), elements(r.rs2, as: Source.self))

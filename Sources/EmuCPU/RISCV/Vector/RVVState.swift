@@ -154,6 +154,9 @@ extension RVProcessor {
         case ...RVOp.vfncvt_rtz_x_f.rawValue: isDone = executeVectorConversion(op, r, c)
         case ...RVOp.vfwredosum.rawValue: isDone = executeVectorReduction(op, r, c)
         case ...RVOp.vid.rawValue: isDone = executeVectorMask(op, r, c)
+        case ...RVOp.vclmulh.rawValue: isDone = executeVectorBits(op, r, c)
+        case ...RVOp.vfwmaccbf16.rawValue: isDone = executeVectorBFloat(op, r, c)
+        case ...RVOp.vsm3c.rawValue: isDone = executeVectorCrypto(op, r, c)
         default: isDone = executeVectorPermutation(op, r, c)
         }
         return isDone ? finishVector() : illegal(r)

@@ -68,11 +68,11 @@ extension RVProcessor {
     // MARK: Shapes
 
     @inline(__always)
-    private func widenUnsigned(_ r: DecodedOp, _ c: VectorContext, _ operation: (UInt64, UInt64) -> UInt64) -> Bool {
+    func widenUnsigned(_ r: DecodedOp, _ c: VectorContext, unsignedImmediate: Bool = false, _ operation: (UInt64, UInt64) -> UInt64) -> Bool {
         switch c.width {
-        case 0: vectorMap(r, c, to: UInt16.self, UInt8.self, UInt8.self, operation)
-        case 1: vectorMap(r, c, to: UInt32.self, UInt16.self, UInt16.self, operation)
-        default: vectorMap(r, c, to: UInt64.self, UInt32.self, UInt32.self, operation)
+        case 0: vectorMap(r, c, to: UInt16.self, UInt8.self, UInt8.self, unsignedImmediate: unsignedImmediate, operation)
+        case 1: vectorMap(r, c, to: UInt32.self, UInt16.self, UInt16.self, unsignedImmediate: unsignedImmediate, operation)
+        default: vectorMap(r, c, to: UInt64.self, UInt32.self, UInt32.self, unsignedImmediate: unsignedImmediate, operation)
         }
         return true
     }
