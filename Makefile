@@ -90,6 +90,13 @@ fuzz: test-deps ## run random programs by the interpreter and by translated code
 	swift build -c release --build-tests
 	FUZZ=$(FUZZ_SECONDS) $(if $(FUZZ_SEED),FUZZ_SEED=$(FUZZ_SEED)) swift test -c release --skip-build --filter FuzzTests/randomProgramsWithoutEnd
 
+# Each operation of each format on as many random operands, in every rounding mode, besides special values; the suite takes 40,000.
+.PHONY: float
+FLOAT_SAMPLES ?= 1000000
+float: test-deps ## compare floating point with exact rational arithmetic on a million operands per operation and rounding mode
+	swift build -c release --build-tests
+	FLOAT_SAMPLES=$(FLOAT_SAMPLES) swift test -c release --skip-build --filter 'FloatArithmeticTests|FloatComparisonTests|FloatConversionTests'
+
 .PHONY: fuzz-qcow2
 fuzz-qcow2: test-deps ## run mutated disk images through the qcow2 parser until Ctrl-C; what crashes is saved in fuzz/
 	fuzz/build.sh .build/fuzz-qcow2

@@ -10,10 +10,20 @@ if [ "$limit" = unlimited ] || [ "$limit" -gt 8192 ]; then limit=8192; fi
 ulimit -Sn "$limit"
 longest=60 # lines of one failure that are repeated
 
+# What is compared with references is listed here, for the report at the end; part of the tests makes no report.
+if [ $# = 0 ]; then
+    export EMULATE_COVERAGE="$PWD/.build/coverage"
+    rm -rf "$EMULATE_COVERAGE"
+fi
+
 # A test that hangs must not take its name with it.
 timeout --kill-after=30 "${TEST_SECONDS:-1500}" swift test -c release --skip-build "$@" 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
-[ "$status" = 0 ] && exit 0
+if [ "$status" = 0 ]; then
+    [ $# = 0 ] || exit 0
+    Tests/coverage.sh "$EMULATE_COVERAGE"
+    exit
+fi
 
 echo
 if [ "$status" = 124 ] || [ "$status" = 137 ]; then

@@ -1,4 +1,5 @@
 import EmuCPU
+import Foundation
 import Testing
 
 /// The formats under test; each brings its reference.
@@ -22,12 +23,13 @@ enum FloatFormat: CaseIterable, Sendable {
     }
 }
 
-/// Random operand sets per operation and format; every set is tried in all five rounding modes.
+/// Random operand sets per operation and format; every set is tried in all five rounding modes. `make float` asks for a million.
 #if DEBUG
-    let floatSamples = 2_000
+    private let usualSamples = 2_000
 #else
-    let floatSamples = 40_000
+    private let usualSamples = 40_000
 #endif
+let floatSamples = ProcessInfo.processInfo.environment["FLOAT_SAMPLES"].flatMap { Int($0) } ?? usualSamples
 
 /// Compares outcomes and keeps the first few that differ, so that a broken operation does not report a million lines.
 struct FloatMismatches {

@@ -23,6 +23,15 @@ struct FuzzGenerator {
     private static let floatRows = plainRows.filter(isFloat)
     private static let integerRows = plainRows.filter { !isFloat($0) && !reachesMemory($0) }
     private static let controlRows = RVTable.all.filter { control.contains($0.op) }
+    /// Compressed jumps and branches that go a few instructions further, and those through ra and t0.
+    private static let shortJumps: [UInt32] = {
+        let decoder = RVDecoder(extensions: present)
+        return (0...0xffff as ClosedRange<UInt32>).filter { bits in
+            guard bits & 3 != 3, let position = decoder.position(of: bits), jumps.contains(RVTable.all[position].op) else { return false }
+            let r = decoder.decode(bits)
+            return RVTable.all[position].op == .jalr ? r.rs1 == 1 || r.rs1 == 5 : (2...20).contains(r.imm)
+        }
+    }()
 
     private static func isFloat(_ row: RVInstruction) -> Bool { row.name.hasPrefix("f") && !row.name.hasPrefix("fence") }
 
@@ -117,6 +126,7 @@ struct FuzzGenerator {
 
     private mutating func body(_ code: inout [UInt32], _ weights: [Int]) {
         if random.below(40) == 0 { return code.append(rareInstruction()) }
+        if random.below(60) == 0 { return code.append(pick(Self.shortJumps)) }
         if hasVectors && random.below(2) == 0 { return code.append(vectorInstruction()) }
         var left = random.below(weights.reduce(0, +) + 1)
         for (kind, weight) in weights.enumerated() {
@@ -137,7 +147,10 @@ struct FuzzGenerator {
     private mutating func vectorInstruction() -> UInt32 {
         if random.below(5) == 0 {
             let type = random.below(8) == 0 ? UInt32(random.below(1024)) : UInt32(pick([0x00, 0x08, 0x10, 0x18, 0x01, 0x0a, 0x12, 0x1b, 0x07, 0x0f, 0x17, 0xd0, 0xd9]))
-            return 0xc000_7057 | type << 20 | UInt32(random.below(32)) << 15 | pick([0, 12]) << 7
+            // vsetivli, vsetvli, and now and then vsetvl, whose type is whatever a register holds.
+            let form: UInt32 = pick([0xc000_7057, 0xc000_7057, 0x7057])
+            if random.below(16) == 0 { return 0x8000_7057 | UInt32(random.below(32)) << 20 | UInt32(random.below(32)) << 15 | pick([0, 12]) << 7 }
+            return form | type << 20 | UInt32(random.below(32)) << 15 | pick([0, 12]) << 7
         }
         let aligned: UInt32 = random.below(4) == 0 ? 0 : 7 << 7 | 7 << 20
         return instance(of: Self.vectorRows, aligned)
