@@ -74,7 +74,7 @@ rom: build ## run a bare-metal program; needs no download
 	@$(EMULATE) -machine virt -nographic -bios none -kernel testroms/hello.elf
 
 .PHONY: test test-offline
-test: test-deps guest firmware-check testroms-check ## all tests, real boots included
+test: test-deps guest guest-uefi firmware-check testroms-check ## all tests, real boots included
 	swift build -c release --build-tests
 	@Tests/run.sh
 

@@ -35,6 +35,8 @@ package final class HostCodeCache {
     package let backend: any HostBackend
     /// `HostBackend.enter`: (state, code) → `CodeExit`.
     let enter: @convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32
+    /// `HostBackend.dispatchExit`.
+    let dispatchExit: UnsafeRawPointer
     private unowned let cache: TranslationCache
     private let windowCount: Int
     private var optimizer = IROptimizer()
@@ -58,6 +60,7 @@ package final class HostCodeCache {
         self.windowCount = windowCount
         // SAFETY: `enter` is the address of such a function.
         enter = unsafeBitCast(backend.enter, to: (@convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32).self)
+        dispatchExit = backend.dispatchExit
         segments = Array(repeating: [], count: backend.buffer.segmentCount)
         freeWindows = Array(0..<windowCount)
         figures.baseBytes = backend.buffer.used
@@ -185,6 +188,7 @@ package final class HostCodeCache {
                 if case .constant(let rights) = each.c, ProbeRights(rawValue: rights).contains(.steady) { wanted += 1 }
             }
         }
+        if wanted == 0 { return [] }
         var given = 0
         while freeWindows.count < min(wanted, windowCount), given < windowUsers.count {
             let (number, unit) = windowUsers[given]

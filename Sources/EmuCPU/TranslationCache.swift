@@ -8,38 +8,40 @@ import Synchronization
 /// It ends at a jump, at an instruction that changes how the next ones are fetched, or at the end of its page, so a block
 /// survives address-space switches and the direct jumps between blocks of one page can be remembered in the blocks themselves.
 package struct Block {
+    // What looking a block up and going from one to the next reads stands first, within the length of a cache line.
+
     let physicalPC: UInt64
     /// `count` instructions followed by one `blockEnd`.
     let ops: UnsafeMutablePointer<DecodedOp>
     package let count: Int32
-    let byteLength: Int32
+    /// Runs left until it is worth translating.
+    var heat: Int32
+    /// Blocks of the same page this one continues with: at its jump's target, and after its end.
+    var taken: UnsafeMutablePointer<Block>?
+    var next: UnsafeMutablePointer<Block>?
+    fileprivate var hashNext: UnsafeMutablePointer<Block>?
+    /// Its translation: the code's host address and the unit it belongs to.
+    var hostCode: UnsafeRawPointer?
+    var unit: Int32 = -1
     /// False once the code has been overwritten: never enter it again.
     var isValid = true
     /// A debugger is asked each time before the block is entered: nothing may link to it or remember it as a jump's target.
     var isWatched = false
     /// Valid and without translated code: the interpreter may run it without asking.
     var isPlain = true
-    /// Runs left until it is worth translating.
-    var heat: Int32
-    /// Its translation: the code's host address and the unit it belongs to.
-    var hostCode: UnsafeRawPointer?
-    var unit: Int32 = -1
+    /// What the code was decoded for, where the architecture has several ways: blocks of one mode never meet those of another.
+    let mode: UInt8
+    /// Physical page of the last instruction's second half when it straddles two pages, else 0.
+    let secondPage: UInt64
+    let byteLength: Int32
     /// Times its translation was left because a probe failed, since the hart had run so many cycles; and what its probes may still be used for.
     var failedProbes: UInt8 = 0
-    var failuresSince: UInt64 = 0
     var probes = IROptimizer.ProbeUse.shared
     /// Times it was compiled as part of a loop.
     var loops: UInt8 = 0
     /// A computed jump from its own page, not a return, has led here.
     var isJumpTarget = false
-    /// What the code was decoded for, where the architecture has several ways: blocks of one mode never meet those of another.
-    let mode: UInt8
-    /// Physical page of the last instruction's second half when it straddles two pages, else 0.
-    let secondPage: UInt64
-    /// Blocks of the same page this one continues with: at its jump's target, and after its end.
-    var taken: UnsafeMutablePointer<Block>?
-    var next: UnsafeMutablePointer<Block>?
-    fileprivate var hashNext: UnsafeMutablePointer<Block>?
+    var failuresSince: UInt64 = 0
     fileprivate var pageNext: UnsafeMutablePointer<Block>?
 
     /// Remembers a block of the same page that has followed this one.
@@ -81,7 +83,7 @@ public struct ExecutionCounts: Sendable {
 /// SAFETY: blocks and their instructions live in chunks owned by the cache. Everything that points to blocks (chains, jump caches, page
 /// records) is dropped before chunks are reused: `flushAll` runs only between blocks and empties every registered hart's views.
 public final class TranslationCache {
-    private static let bucketCount = 1 << 15
+    private static let bucketCount = 1 << 16
     private static let chunkOps = 1 << 15
     /// Bytes of a straddling instruction in its second page.
     private static let tailLength = 2
@@ -232,7 +234,7 @@ public final class TranslationCache {
     /// Adds a block. `ops` must end in `blockEnd`, which is not counted.
     package func insert(_ address: UInt64, mode: UInt8, _ ops: UnsafeBufferPointer<DecodedOp>, byteLength: Int, secondPage: UInt64) -> UnsafeMutablePointer<Block> {
         let block = newBlock()
-        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), byteLength: Int32(byteLength), heat: progress.pointee.threshold, mode: mode, secondPage: secondPage))
+        block.initialize(to: Block(physicalPC: address, ops: copy(ops), count: Int32(ops.count - 1), heat: progress.pointee.threshold, mode: mode, secondPage: secondPage, byteLength: Int32(byteLength)))
         if hasBoundaries { block.pointee.isWatched = boundaries.contains(address) }
         if watchesEverything { block.pointee.isWatched = true }
         let bucket = Self.bucket(address)

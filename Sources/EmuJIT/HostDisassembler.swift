@@ -4,6 +4,8 @@ import CCapstone
 public final class HostDisassembler {
     public enum Architecture: Sendable {
         case x86_64, aarch64
+        /// Known from version 5 of libcapstone on.
+        case riscv64
 
         /// The architecture this program runs on; nil for one that is not known here.
         public static var host: Architecture? {
@@ -44,6 +46,8 @@ public final class HostDisassembler {
             switch architecture {
             case .x86_64: cs_open(CS_ARCH_X86, CS_MODE_64, &handle)
             case .aarch64: cs_open(CS_ARCH_ARM64, CS_MODE_ARM, &handle)
+            // Headers before version 5 do not name CS_ARCH_RISCV, CS_MODE_RISCV64 and CS_MODE_RISCVC.
+            case .riscv64: cs_open(cs_arch(rawValue: 15), cs_mode(rawValue: 1 << 1 | 1 << 2), &handle)
             }
         guard status == CS_ERR_OK else { return nil }
         // Go on behind bytes that are no instruction.

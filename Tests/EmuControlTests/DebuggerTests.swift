@@ -70,6 +70,9 @@ import Testing
         #expect(try run("x/cb 0x80002000") == "0x80002000:\t72 'H'\n")
         #expect(try run("x/fw 0x8000200c") == "0x8000200c:\t1.0\n")
         #expect(try run("x/i 0x80000000") == "=> 0x80000000:\taddi    t0,t0,1\n")
+        // fnmsub.d: a mnemonic as long as the column is wide.
+        _ = try run("set *(u32*)0x80002800 = 0x02c5f54b")
+        #expect(try run("x/i 0x80002800") == "   0x80002800:\tfnmsub.d fa0,fa1,fa2,ft0\n")
         #expect(failure("x/q 0").contains("no format"))
         #expect(failure("x/4gx 0").contains("nothing is at physical address 0x0"))
         #expect(try run("xp/2wx 0x80000000") == "0x80000000:\t0x00128293\t0x00553023\n")

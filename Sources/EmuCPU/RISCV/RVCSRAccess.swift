@@ -20,6 +20,17 @@ extension RVProcessor {
         return true
     }
 
+    /// `csrrw` of satp on the short way: nothing of it depends on time, as much of what `executeCSR` prepares for does. False, with nothing done, when
+    /// a debugger wants to hear of it or it is not plainly allowed.
+    @inline(__always)
+    func switchAddressSpace(_ r: DecodedOp) -> Bool {
+        guard h.pointee.csrLevel == UInt32(RVPrivilege.supervisor), h.pointee.mstatus & RVStatus.tvm == 0, csrs[Int(RVCSR.satp.rawValue)] != nil else { return false }
+        let old = h.pointee.satp
+        writeAddressTranslation(x[Int(r.rs1)])
+        x[Int(r.rd)] = old
+        return true
+    }
+
     /// Reads `csr` and, if there is an operand, changes it as `op` does; returns what was read.
     private func access(_ csr: RVCSR, _ op: RVOp, _ operand: UInt64?) -> UInt64 {
         let old = csr == .seed ? pollSeed() : read(csr)

@@ -218,7 +218,7 @@ extension RVProcessor {
     }
 
     /// satp: a mode this hart lacks leaves the whole register as it was. Bare is stored as zero.
-    private func writeAddressTranslation(_ value: UInt64) {
+    func writeAddressTranslation(_ value: UInt64) {
         switch value >> 60 {
         case 0: h.pointee.satp = 0
         case 8 where config.extensions.contains(.sv39), 9 where config.extensions.contains(.sv48), 10 where config.extensions.contains(.sv57):

@@ -151,6 +151,8 @@ extension RVProcessor: Hart {
     func executeCold(_ ip: UnsafeMutablePointer<DecodedOp>) -> ColdOutcome {
         let r = ip.pointee
         switch r.rv {
+        case .csrrw where r.imm & 0xfff == Int32(RVCSR.satp.rawValue) && switchAddressSpace(r):
+            return .leave
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             synchronise(ip)
             guard executeCSR(r.rv, r) else { return .trap }

@@ -9,7 +9,7 @@ import EmuBus
 /// block because every block is closed by a `blockEnd`, which never lets it advance. Host addresses come from `readable` and `writable` only.
 extension RVProcessor {
     /// How control left a block.
-    private enum Outcome {
+    enum Outcome {
         /// Ran to the end: the next address follows.
         case ranOn
         /// A direct jump, to an address in the same page as often as not.
@@ -24,13 +24,19 @@ extension RVProcessor {
         case stopAfter
     }
 
-    /// Stores where execution stands for those who are about to look at it.
+    /// Where a conditional branch leads, and how.
     @inline(__always)
-    private func noting(_ pc: UInt64, _ remaining: Int, _ end: UnsafeMutablePointer<DecodedOp>) -> Self {
-        h.pointee.blockPC = pc
-        h.pointee.remaining = remaining
-        h.pointee.blockEnd = end
-        return self
+    private func branch(_ isTaken: Bool, _ ip: UnsafeMutablePointer<DecodedOp>, _ pc: UInt64) -> (next: UInt64, outcome: Outcome) {
+        isTaken
+            ? (pc &+ UInt64(bitPattern: Int64(ip.pointee.imm)), .taken)
+            : (pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length, .ranOn)
+    }
+
+    /// Counts a block's execution; true once it has been executed often enough to be translated.
+    @inline(__always)
+    private func isHot(_ block: UnsafeMutablePointer<Block>) -> Bool {
+        block.pointee.heat &-= 1
+        return block.pointee.heat < 0
     }
 
     /// Runs blocks until the budget is used up or something asks to stop.
@@ -76,10 +82,8 @@ extension RVProcessor {
                 return .budget
             }
             // Views change only in rare operations and traps, which all come back to here.
-            let loads = h.pointee.dataView.pointee.loads.entries
-            let loadMask = h.pointee.dataView.pointee.loads.mask
-            let stores = h.pointee.dataView.pointee.stores.entries
-            let storeMask = h.pointee.dataView.pointee.stores.mask
+            let loads = (h.pointee.dataView.pointee.loads.entries, h.pointee.dataView.pointee.loads.mask)
+            let stores = (h.pointee.dataView.pointee.stores.entries, h.pointee.dataView.pointee.stores.mask)
             let view = h.pointee.fetchView
             let jump = view.pointee.jumps + TLBView.jumpIndex(pc)
             if jump.pointee.key == pc ^ view.pointee.salt, let known = view.pointee.jumpBlocks[TLBView.jumpIndex(pc)], known.pointee.isValid {
@@ -107,8 +111,7 @@ extension RVProcessor {
             chained: while true {
                 // One block, entered at its start.
                 let count = Int(block.pointee.count)
-                block.pointee.heat &-= 1
-                if block.pointee.heat < 0, remaining >= count, let host, !mustInterpret, let code = hostCode(of: block, at: pc, host) {
+                if let host, isHot(block), remaining >= count, !mustInterpret, let code = hostCode(of: block, at: pc, host) {
                     h.pointee.pc = pc
                     h.pointee.remaining = remaining
                     if let comparison {
@@ -347,285 +350,73 @@ extension RVProcessor {
                     case .hint:
                         break
                     case .lb:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 1) {
-                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int8.self)))
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
-                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int8(truncatingIfNeeded: value)))
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(Int8.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .lh:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 2) {
-                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int16.self)))
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
-                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: value)))
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(Int16.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .lw:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 4) {
-                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(host.loadUnaligned(as: Int32.self)))
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
-                            x[Int(ip.pointee.rd)] = UInt64(bitPattern: Int64(Int32(truncatingIfNeeded: value)))
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(Int32.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .ld:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 8) {
-                            x[Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
-                            x[Int(ip.pointee.rd)] = value
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(UInt64.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .lbu:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 1) {
-                            x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt8.self))
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 1, ip) {
-                            x[Int(ip.pointee.rd)] = UInt64(UInt8(truncatingIfNeeded: value))
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(UInt8.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .lhu:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 2) {
-                            x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self))
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
-                            x[Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value))
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(UInt16.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .lwu:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(loads, loadMask, address, 4) {
-                            x[Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self))
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
-                            x[Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value))
-                            if h.isRequested {
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
+                        outcome = load(UInt32.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .sb:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(stores, storeMask, address, 1) {
-                            host.storeBytes(of: UInt8(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt8.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 1, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = store(UInt8.self, x[Int(ip.pointee.rs2)], rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .sh:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(stores, storeMask, address, 2) {
-                            host.storeBytes(of: UInt16(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt16.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 2, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = store(UInt16.self, x[Int(ip.pointee.rs2)], rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .sw:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(stores, storeMask, address, 4) {
-                            host.storeBytes(of: UInt32(truncatingIfNeeded: x[Int(ip.pointee.rs2)]), as: UInt32.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 4, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = store(UInt32.self, x[Int(ip.pointee.rs2)], rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .sd:
-                        let address = rs1 &+ imm
-                        if let host = Self.direct(stores, storeMask, address, 8) {
-                            host.storeBytes(of: x[Int(ip.pointee.rs2)], as: UInt64.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 8, x[Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = store(UInt64.self, x[Int(ip.pointee.rs2)], rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .fld:
-                        let address = rs1 &+ imm
-                        if h.pointee.mstatus & RVStatus.fs == 0 {
-                            _ = illegal(ip.pointee)
-                            outcome = .trap
-                            break instructions
-                        } else if let host = Self.direct(loads, loadMask, address, 8) {
-                            x[33 + Int(ip.pointee.rd)] = host.loadUnaligned(as: UInt64.self)
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 8, ip) {
-                            x[33 + Int(ip.pointee.rd)] = value
-                            if h.isRequested {
-                                h.pointee.mstatus |= RVStatus.fs
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
-                        h.pointee.mstatus |= RVStatus.fs
+                        outcome = loadFloat(UInt64.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .flw:
-                        let address = rs1 &+ imm
-                        if h.pointee.mstatus & RVStatus.fs == 0 {
-                            _ = illegal(ip.pointee)
-                            outcome = .trap
-                            break instructions
-                        } else if let host = Self.direct(loads, loadMask, address, 4) {
-                            x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt32.self)) | 0xffff_ffff_0000_0000
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 4, ip) {
-                            x[33 + Int(ip.pointee.rd)] = UInt64(UInt32(truncatingIfNeeded: value)) | 0xffff_ffff_0000_0000
-                            if h.isRequested {
-                                h.pointee.mstatus |= RVStatus.fs
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
-                        h.pointee.mstatus |= RVStatus.fs
+                        outcome = loadFloat(UInt32.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .flh:
-                        let address = rs1 &+ imm
-                        if h.pointee.mstatus & RVStatus.fs == 0 {
-                            _ = illegal(ip.pointee)
-                            outcome = .trap
-                            break instructions
-                        } else if let host = Self.direct(loads, loadMask, address, 2) {
-                            x[33 + Int(ip.pointee.rd)] = UInt64(host.loadUnaligned(as: UInt16.self)) | 0xffff_ffff_ffff_0000
-                        } else if let value = noting(pc, remaining, end).loadSlow(address, 2, ip) {
-                            x[33 + Int(ip.pointee.rd)] = UInt64(UInt16(truncatingIfNeeded: value)) | 0xffff_ffff_ffff_0000
-                            if h.isRequested {
-                                h.pointee.mstatus |= RVStatus.fs
-                                outcome = .stopAfter
-                                break instructions
-                            }
-                        } else {
-                            outcome = .trap
-                            break instructions
-                        }
-                        h.pointee.mstatus |= RVStatus.fs
+                        outcome = loadFloat(UInt16.self, rs1 &+ imm, loads, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .fsd:
-                        let address = rs1 &+ imm
-                        if h.pointee.mstatus & RVStatus.fs == 0 {
-                            _ = illegal(ip.pointee)
-                            outcome = .trap
-                            break instructions
-                        } else if let host = Self.direct(stores, storeMask, address, 8) {
-                            host.storeBytes(of: x[33 + Int(ip.pointee.rs2)], as: UInt64.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 8, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = storeFloat(UInt64.self, rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .fsw:
-                        let address = rs1 &+ imm
-                        if h.pointee.mstatus & RVStatus.fs == 0 {
-                            _ = illegal(ip.pointee)
-                            outcome = .trap
-                            break instructions
-                        } else if let host = Self.direct(stores, storeMask, address, 4) {
-                            host.storeBytes(of: UInt32(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt32.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 4, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = storeFloat(UInt32.self, rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .fsh:
-                        let address = rs1 &+ imm
-                        if h.pointee.mstatus & RVStatus.fs == 0 {
-                            _ = illegal(ip.pointee)
-                            outcome = .trap
-                            break instructions
-                        } else if let host = Self.direct(stores, storeMask, address, 2) {
-                            host.storeBytes(of: UInt16(truncatingIfNeeded: x[33 + Int(ip.pointee.rs2)]), as: UInt16.self)
-                        } else {
-                            outcome = noting(pc, remaining, end).storeSlow(address, 2, x[33 + Int(ip.pointee.rs2)], ip) ? .stopAfter : .trap
-                            if outcome == .trap || h.isRequested { break instructions }
-                            outcome = .ranOn
-                        }
+                        outcome = storeFloat(UInt16.self, rs1 &+ imm, stores, ip, noting: (pc, remaining, end))
+                        if outcome != .ranOn { break instructions }
                     case .beq:
-                        if rs1 == x[Int(ip.pointee.rs2)] {
-                            next = pc &+ imm
-                            outcome = .taken
-                            break instructions
-                        }
-                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        (next, outcome) = branch(rs1 == x[Int(ip.pointee.rs2)], ip, pc)
                         break instructions
                     case .bne:
-                        if rs1 != x[Int(ip.pointee.rs2)] {
-                            next = pc &+ imm
-                            outcome = .taken
-                            break instructions
-                        }
-                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        (next, outcome) = branch(rs1 != x[Int(ip.pointee.rs2)], ip, pc)
                         break instructions
                     case .blt:
-                        if Int64(bitPattern: rs1) < Int64(bitPattern: x[Int(ip.pointee.rs2)]) {
-                            next = pc &+ imm
-                            outcome = .taken
-                            break instructions
-                        }
-                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        (next, outcome) = branch(Int64(bitPattern: rs1) < Int64(bitPattern: x[Int(ip.pointee.rs2)]), ip, pc)
                         break instructions
                     case .bge:
-                        if Int64(bitPattern: rs1) >= Int64(bitPattern: x[Int(ip.pointee.rs2)]) {
-                            next = pc &+ imm
-                            outcome = .taken
-                            break instructions
-                        }
-                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        (next, outcome) = branch(Int64(bitPattern: rs1) >= Int64(bitPattern: x[Int(ip.pointee.rs2)]), ip, pc)
                         break instructions
                     case .bltu:
-                        if rs1 < x[Int(ip.pointee.rs2)] {
-                            next = pc &+ imm
-                            outcome = .taken
-                            break instructions
-                        }
-                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        (next, outcome) = branch(rs1 < x[Int(ip.pointee.rs2)], ip, pc)
                         break instructions
                     case .bgeu:
-                        if rs1 >= x[Int(ip.pointee.rs2)] {
-                            next = pc &+ imm
-                            outcome = .taken
-                            break instructions
-                        }
-                        next = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+                        (next, outcome) = branch(rs1 >= x[Int(ip.pointee.rs2)], ip, pc)
                         break instructions
                     case .jal:
                         next = pc &+ imm
@@ -647,7 +438,7 @@ extension RVProcessor {
                             break instructions
                         }
                         h.pointee.pc = pc &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
-                        switch noting(pc, remaining, end).executeCold(ip) {
+                        switch noting((pc, remaining, end)).executeCold(ip) {
                         case .next: break
                         case .trap:
                             outcome = .trap

@@ -170,7 +170,8 @@ extension RVProcessor {
     }
 }
 
-/// An unsigned integer that the host reads and writes in guest memory at once.
+/// An unsigned integer that the host reads and writes in guest memory at once. The library overloads its operations for each width, so that no
+/// generic extension can stand for the four below.
 protocol AtomicCell: FixedWidthInteger, UnsignedInteger {
     /// Stores `desired` if memory holds `expected`.
     /// SAFETY: `place`, here and below, is guest memory and aligned for the type, or lies within 16 aligned bytes (Zama16b), where hosts can do it as well.

@@ -105,7 +105,7 @@ extension RVProcessor {
     /// What the jump cache holds as a block's host code.
     func jumpCode(_ block: UnsafeMutablePointer<Block>) -> UInt {
         guard let host = cache.hostCode else { return 0 }
-        return UInt(bitPattern: block.pointee.hostCode ?? host.backend.dispatchExit)
+        return UInt(bitPattern: block.pointee.hostCode ?? host.dispatchExit)
     }
 
     /// What steady probes remember was true for another view, or before pages were forgotten or protected.

@@ -17,11 +17,10 @@ extension RVProcessor {
     func viewChanged() {
         let privilege = h.pointee.privilege
         let status = h.pointee.mstatus
-        let fetch = viewKey(privilege, status)
-        h.pointee.fetchView = views.view(fetch)
+        let fetch = views.view(viewKey(privilege, status))
+        h.pointee.fetchView = fetch
         let effective = status & RVStatus.mprv != 0 ? UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11) : privilege
-        let data = viewKey(effective, status)
-        h.pointee.dataView = data == fetch ? h.pointee.fetchView : views.view(data)
+        h.pointee.dataView = effective == privilege ? fetch : views.view(viewKey(effective, status))
         csrLevelChanged()
     }
 
@@ -43,6 +42,7 @@ extension RVProcessor {
         viewChanged()
     }
 
+    @inline(__always)
     private func viewKey(_ privilege: UInt8, _ status: UInt64) -> TLBViewKey {
         var key = TLBViewKey(space: 0, rights: UInt64(privilege) | h.pointee.modeRights[Int(privilege)])
         // MXR ends pointer masking below M-mode, whether or not pages are translated.

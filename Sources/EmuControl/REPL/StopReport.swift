@@ -95,7 +95,8 @@ enum Listing {
             let digits = instruction.bytes.reversed().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             text += digits.padded(10)
         }
-        text += String(parts[0]).padded(8)
+        // Long mnemonics (fnmsub.d, sha256sig0) keep a space before their operands.
+        text += String(parts[0]).padded(7) + " "
         if parts.count > 1 { text += String(parts[1]) }
         while text.last == " " { text.removeLast() }
         return text

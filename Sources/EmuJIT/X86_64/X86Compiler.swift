@@ -69,8 +69,7 @@ struct X86Compiler: ~Copyable {
     var run: Int?
     /// By block of such a loop: where each instruction's checked code begins.
     var checked: [Int: [X86Label]] = [:]
-    /// Which values of the block stay in host registers, and which do at this point.
-    private var plan: X86ValuePlan?
+    /// Which values stay in host registers at this point of the block.
     var held = X86ValuePlan.Held()
     /// By block: the slots of its temps.
     var temporarySlots: [[Int8]] = []
@@ -86,9 +85,10 @@ struct X86Compiler: ~Copyable {
         /// The product of a and b: its low half in rax, its high half, as the opcode defines it, in rdx.
         case product(a: Operand, b: Operand, high: Opcode)
     }
-    /// What the instruction before this one left, what this one does, and the one after it.
+    /// What the instruction before this one left, and what this one does.
     var inherited = Leftover.nothing
     var leftover = Leftover.nothing
+    /// Behind a multiplication: the instruction after it.
     var upcoming: Instruction?
     /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
     private(set) var assumedBoxed: UInt32 = 0
@@ -210,7 +210,7 @@ struct X86Compiler: ~Copyable {
         add(run == nil ? .budget(count: count, offset: ir.offset, entry: budget) : .endRun(count: count, entry: budget))
         tempInRCX = .none
         unseen = unseenResults(ir)
-        plan = nil
+        var plan: X86ValuePlan?
         if !assignment.pool.isEmpty || run != nil {
             var leaves: [Bool] = []
             for each in ir.instructions { leaves.append(mayLeave(each)) }
@@ -226,7 +226,7 @@ struct X86Compiler: ~Copyable {
             defer { if let plan, plan.isStored[position] { storeHeld(instruction.dst) } }
             inherited = leftover
             leftover = .nothing
-            upcoming = position + 1 < ir.instructions.count ? ir.instructions[position + 1] : nil
+            if instruction.op == .mul { upcoming = position + 1 < ir.instructions.count ? ir.instructions[position + 1] : nil }
             if instruction.op == .probe {
                 probe(instruction, before: ir.instructions[position + 1])
             } else {
@@ -260,7 +260,10 @@ struct X86Compiler: ~Copyable {
             if case .temp(let number) = operand { last[Int(number)] = position }
         }
         for (position, each) in ir.instructions.enumerated() {
-            for operand in [each.dst, each.a, each.b, each.c] { note(operand, position) }
+            note(each.dst, position)
+            note(each.a, position)
+            note(each.b, position)
+            note(each.c, position)
         }
         note(ir.terminator.operands.0, .max)
         note(ir.terminator.operands.1, .max)
