@@ -139,10 +139,9 @@ extension X86Compiler {
     }
 
     /// The instructions whose result, if it is a NaN, only other arithmetic sees before it is overwritten: they propagate it, and what they
-    /// make of it is checked.
+    /// make of it is checked. (Only asked for blocks with such arithmetic.)
     func unseenResults(_ ir: IRBlock) -> Set<Int> {
         var unseen: Set<Int> = []
-        guard ir.instructions.contains(where: { $0.op == .guardFloat }) else { return unseen }
         let leaves = mayLeave(ir)
         for (position, each) in ir.instructions.enumerated() where each.op.isFloatArithmetic {
             for next in (position + 1)..<max(position + 1, ir.instructions.count) {

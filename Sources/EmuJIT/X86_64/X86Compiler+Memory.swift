@@ -155,6 +155,8 @@ extension X86Compiler {
 
     /// Gives steady probes windows while there are any.
     mutating func assignWindows(_ unit: IRUnit, _ windows: [Int]) {
+        temporaryWindows.removeAll(keepingCapacity: true)
+        if windows.isEmpty { return }
         var windows = windows
         temporaryWindows = unit.blocks.map { ir in
             var numbers = Array(repeating: Int16(-1), count: ir.tempCount)
@@ -166,7 +168,7 @@ extension X86Compiler {
     }
 
     func window(of temp: Operand, in block: Int) -> Int? {
-        guard case .temp(let temp) = temp, temporaryWindows[block][Int(temp)] >= 0 else { return nil }
+        guard !temporaryWindows.isEmpty, case .temp(let temp) = temp, temporaryWindows[block][Int(temp)] >= 0 else { return nil }
         return Int(temporaryWindows[block][Int(temp)])
     }
 

@@ -46,7 +46,7 @@ extension X86Compiler {
         case .integer(let guest): state.integer(guest)
         case .float(let guest): state.float(guest)
         case .temp(let number):
-            window(of: operand, in: block).map { state.window($0).addend } ?? state.temporary(Int(temporarySlots[block][Int(number)]))
+            window(of: operand, in: block).map { state.window($0).addend } ?? state.temporary(slot(ofTemporary: number))
         case .none, .constant: preconditionFailure("operand without a place")
         }
     }

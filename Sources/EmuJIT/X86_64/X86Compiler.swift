@@ -71,9 +71,13 @@ struct X86Compiler: ~Copyable {
     var checked: [Int: [X86Label]] = [:]
     /// Which values stay in host registers at this point of the block.
     var held = X86ValuePlan.Held()
-    /// By block: the slots of its temps.
-    var temporarySlots: [[Int8]] = []
-    /// By block and temp: the window that keeps its value, or -1.
+    /// The slots of all temps, and by block the position of its first.
+    private var temporarySlots: [Int8] = []
+    private var firstTemporary: [Int] = []
+    /// While slots are given: by temp the instruction that uses it last, and by slot the one it is taken until.
+    private var lastUses: [Int] = []
+    private var busyUntil: [Int] = []
+    /// By block and temp: the window that keeps its value, or -1; empty in units without windows.
     var temporaryWindows: [[Int16]] = []
     /// The temp whose value is in rcx at this point, if one is.
     var tempInRCX: Operand = .none
@@ -116,6 +120,7 @@ struct X86Compiler: ~Copyable {
         stubs.removeAll(keepingCapacity: true)
         tables.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
+        firstTemporary.removeAll(keepingCapacity: true)
         assignWindows(unit, windows)
         words.removeAll(keepingCapacity: true)
         words.append(asm.here())
@@ -209,7 +214,7 @@ struct X86Compiler: ~Copyable {
         asm.jcc(.l, budget)
         add(run == nil ? .budget(count: count, offset: ir.offset, entry: budget) : .endRun(count: count, entry: budget))
         tempInRCX = .none
-        unseen = unseenResults(ir)
+        unseen = ir.instructions.contains { $0.op == .guardFloat } ? unseenResults(ir) : []
         var plan: X86ValuePlan?
         if !assignment.pool.isEmpty || run != nil {
             var leaves: [Bool] = []
@@ -238,9 +243,11 @@ struct X86Compiler: ~Copyable {
     }
 
     /// Where jumps inside the unit enter a block: in the copy in hand, if the block is part of it.
+    @inline(__always)
     private func label(of block: Int) -> X86Label { run.flatMap { runs[$0].labels[block] } ?? labels[block] }
 
     /// Whether the code in hand may be left at an instruction. Accesses in unchecked loops are known to succeed.
+    @inline(__always)
     private func mayLeave(_ instruction: Instruction) -> Bool {
         instruction.mayLeave && !isAnsweredByRun(instruction.op == .probe ? instruction.dst : instruction.host)
     }
@@ -252,29 +259,36 @@ struct X86Compiler: ~Copyable {
 
     /// Gives each temp a slot in the state from its first to its last use; false when there are not enough.
     private mutating func assignTemporaries(_ ir: IRBlock) -> Bool {
-        var slots = Array(repeating: Int8(0), count: ir.tempCount)
-        defer { temporarySlots.append(slots) }
+        let first = temporarySlots.count
+        firstTemporary.append(first)
         if ir.tempCount == 0 { return true }
-        var last = Array(repeating: 0, count: ir.tempCount)
-        func note(_ operand: Operand, _ position: Int) {
-            if case .temp(let number) = operand { last[Int(number)] = position }
-        }
+        temporarySlots.append(contentsOf: repeatElement(0, count: ir.tempCount))
+        lastUses.removeAll(keepingCapacity: true)
+        lastUses.append(contentsOf: repeatElement(0, count: ir.tempCount))
         for (position, each) in ir.instructions.enumerated() {
-            note(each.dst, position)
-            note(each.a, position)
-            note(each.b, position)
-            note(each.c, position)
+            noteUse(each.dst, position)
+            noteUse(each.a, position)
+            noteUse(each.b, position)
+            noteUse(each.c, position)
         }
-        note(ir.terminator.operands.0, .max)
-        note(ir.terminator.operands.1, .max)
-        var busyUntil = Array(repeating: -1, count: layout.temporaryCount - assignment.pool.count)
+        noteUse(ir.terminator.operands.0, .max)
+        noteUse(ir.terminator.operands.1, .max)
+        busyUntil.removeAll(keepingCapacity: true)
+        busyUntil.append(contentsOf: repeatElement(-1, count: layout.temporaryCount - assignment.pool.count))
         for (position, each) in ir.instructions.enumerated() {
             guard case .temp(let number) = each.dst else { continue }
             guard let slot = busyUntil.firstIndex(where: { $0 < position }) else { return false }
-            busyUntil[slot] = max(last[Int(number)], position)
-            slots[Int(number)] = Int8(slot)
+            busyUntil[slot] = max(lastUses[Int(number)], position)
+            temporarySlots[first + Int(number)] = Int8(slot)
         }
         return true
+    }
+
+    /// The slot of a temp of the block in hand.
+    func slot(ofTemporary number: UInt16) -> Int { Int(temporarySlots[firstTemporary[block] + Int(number)]) }
+
+    private mutating func noteUse(_ operand: Operand, _ position: Int) {
+        if case .temp(let number) = operand { lastUses[Int(number)] = position }
     }
 
     // MARK: Control flow
