@@ -43,7 +43,7 @@ test-deps: deps
 	$(call install,$(TEST_PACKAGES))
 
 bench-deps: deps
-	$(call install,$(BENCH_PACKAGES))
+	$(call install,$(BENCH_PACKAGES) $(UEFI_PACKAGES))
 
 .PHONY: build
 build: deps ## build the release binary, .build/release/emulate

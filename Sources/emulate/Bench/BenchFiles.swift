@@ -65,6 +65,12 @@ package struct BenchFiles: Sendable {
         return try script("guest-tools.sh", [], progress)
     }
 
+    /// Makes the disk that boots through UEFI; returns its path.
+    func bootDisk(_ progress: BenchProgress) throws(CommandEnd) -> String {
+        progress.status("preparing the disk that boots through UEFI")
+        return try script("../Tests/Guests/uefi.sh", [], progress) + "/disk.img"
+    }
+
     /// Runs a script; returns the last line of its output.
     private func script(_ name: String, _ arguments: [String], _ progress: BenchProgress) throws(CommandEnd) -> String {
         let outcome: ProcessOutcome

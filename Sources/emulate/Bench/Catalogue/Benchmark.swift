@@ -56,6 +56,8 @@ package enum BenchNeed: Sendable {
     case network
     /// The image of `benchmarks/guest-tools.sh` (compiler, Python), mounted at /mnt.
     case tools
+    /// The disk of `Tests/Guests/uefi.sh`, which boots through UEFI: U-Boot's, GRUB, Debian's kernel.
+    case bootDisk
 }
 
 /// One row of the catalogue.

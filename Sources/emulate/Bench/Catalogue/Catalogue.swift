@@ -100,6 +100,9 @@ package enum BenchCatalogue {
     private static let machine = [
         Benchmark(
             "boot", .machine, "Debian's kernel from start through the shell to power-off", in: [.linux], quick: [.linux], isBoot: true),
+        Benchmark(
+            "boot-uefi", .machine, "U-Boot's UEFI, GRUB and Debian's kernel from a disk, from start through the root file system to power-off", in: [.linux],
+            needs: [.bootDisk], isBoot: true),
         Benchmark("fork-exec", .machine, "fork, exec and wait", .operation, in: [.host, .linux]),
         Benchmark("pipe", .machine, "a byte through two pipes and back", .operation, in: [.host, .linux]),
         Benchmark("tree-walk", .machine, "walk over a tree of 1000 files", .operation, in: [.host, .linux], command: "cd /tmp; /bench/tree-walk"),

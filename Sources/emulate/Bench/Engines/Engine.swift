@@ -17,6 +17,8 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     package var vector: [String]?
     /// Arguments that boot Linux: {kernel}, {initrd}, {append}, {harts}, {memory}. Nil when it cannot.
     package var linux: [String]?
+    /// Arguments that boot {disk} through the firmware {kernel}, with {memory}. Nil when it cannot.
+    package var diskBoot: [String]?
     /// Further arguments for a disk, {disk}, and for a user network. Nil when it has none.
     package var disk: [String]?
     package var network: [String]?
@@ -51,6 +53,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
             name: name, summary: summary, executable: executable, version: version,
             bare: board + ["-bios", "none", "-kernel", "{program}"], vector: ["-cpu", "rv64,v=on,vlen=256"],
             linux: board + ["-kernel", "{kernel}", "-initrd", "{initrd}", "-append", "{append}"],
+            diskBoot: board + ["-kernel", "{kernel}", "-drive", "file={disk},format=raw,if=virtio,snapshot=on"],
             disk: ["-drive", "file={disk},format=raw,if=none,id=scratch", "-device", "virtio-blk-device,drive=scratch"],
             network: ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"],
             readOnlyDisk: ["-drive", "file={disk},format=raw,if=none,id=tools,readonly=on", "-device", "virtio-blk-device,drive=tools"])
@@ -58,7 +61,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
 
     package init(
         name: String, summary: String, executable: String? = nil, version: [String]? = nil, bare: [String]? = nil, vector: [String]? = nil, linux: [String]? = nil,
-        disk: [String]? = nil, network: [String]? = nil, readOnlyDisk: [String]? = nil, isNative: Bool? = nil
+        diskBoot: [String]? = nil, disk: [String]? = nil, network: [String]? = nil, readOnlyDisk: [String]? = nil, isNative: Bool? = nil
     ) {
         self.name = name
         self.summary = summary
@@ -67,6 +70,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
         self.bare = bare
         self.vector = vector
         self.linux = linux
+        self.diskBoot = diskBoot
         self.disk = disk
         self.network = network
         self.readOnlyDisk = readOnlyDisk

@@ -53,6 +53,7 @@ final class BenchRunner {
     /// - Parameter onItem: called with the entries of a benchmark when it is done.
     func run(onItem: ([BenchEntry]) -> Void) throws(CommandEnd) -> [BenchEntry] {
         let guest = plan.usesLinux ? try files.debian(progress) : nil
+        let bootDisk = plan.usesLinux && plan.needs(.bootDisk) ? try files.bootDisk(progress) : nil
         let tools = plan.usesLinux && plan.needs(.tools) ? try files.tools(progress) : nil
         for (index, item) in plan.items.enumerated() {
             let bare = item.environments.filter { $0 != .linux }
@@ -61,7 +62,8 @@ final class BenchRunner {
                 for round in 1...plan.rounds { runBare(item.benchmark, bare, "\(position), round \(round) of \(plan.rounds)") }
             }
             if item.benchmark.isBoot, let guest {
-                for round in 1...plan.rounds { boot(item.benchmark, guest, "\(position), round \(round) of \(plan.rounds)") }
+                let isByDisk = item.benchmark.needs.contains(.bootDisk)
+                for round in 1...plan.rounds { boot(item.benchmark, guest, isByDisk ? bootDisk : nil, "\(position), round \(round) of \(plan.rounds)") }
             }
             if !item.environments.contains(.linux) || item.benchmark.isBoot { onItem(entries(item)) }
         }
@@ -156,20 +158,23 @@ final class BenchRunner {
 
     // MARK: Linux
 
-    private func boot(_ benchmark: Benchmark, _ guest: String, _ title: String) {
+    /// - Parameter disk: boots by U-Boot's UEFI from here; nil boots the kernel alone.
+    private func boot(_ benchmark: Benchmark, _ guest: String, _ disk: String?, _ title: String) {
+        // What the guest says once it has come to its shell, or to its root file system.
+        let arrival = disk == nil ? "run: exit 0" : "root: /dev/vda2 / ext4"
         for engine in plan.engines {
-            guard let template = engine.linux, let executable = engine.locate() else { continue }
+            guard let template = disk == nil ? engine.linux : engine.diskBoot, let executable = engine.locate() else { continue }
             let key = Key(benchmark: benchmark.name, environment: .linux, engine: engine.name)
             if hasFailed(key) { continue }
             progress.status("\(title): \(engine.name)")
             let arguments = BenchEngine.fill(template, [
-                "kernel": guest + "/Image", "initrd": guest + "/initrd.gz", "harts": "1", "memory": "\(Self.linuxMemory)",
+                "kernel": guest + (disk == nil ? "/Image" : "/u-boot.bin"), "disk": disk ?? "", "initrd": guest + "/initrd.gz", "harts": "1", "memory": "\(Self.linuxMemory)",
                 "append": Self.append("true"),
             ])
             note(key, launch(executable, arguments, seconds: Self.bootLimit).flatMap { outcome in
                 guard outcome.ending == .code(0) else { return .failure(Self.explain(outcome)) }
-                guard outcome.lines.contains(where: { $0.text.contains("run: exit 0") }) else {
-                    return .failure(BenchFailure("the guest did not reach its shell"))
+                guard outcome.lines.contains(where: { $0.text.contains(arrival) }) else {
+                    return .failure(BenchFailure("the guest did not say '\(arrival)'"))
                 }
                 let time = outcome.seconds * 1e9
                 let measurement = ProgramMeasurement(
