@@ -64,6 +64,10 @@ guest-uefi: deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a
 	$(call install,$(UEFI_PACKAGES))
 	@Tests/Guests/uefi.sh >/dev/null
 
+.PHONY: guest-iommu
+guest-iommu: deps ## fetch the kernel of Debian's next release, which drives the IOMMU
+	@Tests/Guests/forky.sh >/dev/null
+
 .PHONY: run
 run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits
 	@guest=$$(Tests/Guests/debian.sh) && exec $(EMULATE) -machine virt -smp $(SMP) -m $(MEMORY) -nographic \
@@ -96,6 +100,13 @@ FLOAT_SAMPLES ?= 1000000
 float: test-deps ## compare floating point with exact rational arithmetic on a million operands per operation and rounding mode
 	swift build -c release --build-tests
 	FLOAT_SAMPLES=$(FLOAT_SAMPLES) swift test -c release --skip-build --filter 'FloatArithmeticTests|FloatComparisonTests|FloatConversionTests'
+
+.PHONY: fuzz-parsers
+TARGET_SECONDS ?= 60
+fuzz-parsers: test-deps ## run what guests, files and networks control on made-up input, TARGET_SECONDS (60) for each target
+	@rm -f .build/fuzz-log
+	EMULATE_FUZZ_SECONDS=$(TARGET_SECONDS) EMULATE_FUZZ_LOG=$(CURDIR)/.build/fuzz-log swift test --no-parallel --filter FuzzTargets || \
+	    { echo "the last target and case: $$(tail -n 1 .build/fuzz-log); EMULATE_FUZZ_CASE=N swift test --filter FuzzTargets runs case N again" >&2; exit 1; }
 
 .PHONY: fuzz-qcow2
 fuzz-qcow2: test-deps ## run mutated disk images through the qcow2 parser until Ctrl-C; what crashes is saved in fuzz/

@@ -136,6 +136,7 @@ final class PeripheralAssembly {
     private func place(_ device: DeviceConfig, _ ports: inout [Port]) throws -> Placement {
         let option = "-device \(device.driver)"
         if device.driver == "pcie-root-port" { return .pci(try placeRootPort(device, option)) }
+        if device.driver == "riscv-iommu-pci" { return .pci(try placeIOMMU(device, option)) }
         let boot = try bootDevice(device, option)
         if device.driver == "nvme" { return .pci(try placeNVMe(device, option).booting(boot)) }
         let isPCI = device.driver.hasSuffix("-pci")
@@ -143,7 +144,7 @@ final class PeripheralAssembly {
         let made = try makeVirtio(stem, device, option, &ports)
         let options = VirtioOptions(
             indirectDescriptors: try device.flag("indirect_desc", option) ?? true, eventIndex: try device.flag("event_idx", option) ?? true,
-            packed: try device.flag("packed", option) ?? false)
+            packed: try device.flag("packed", option) ?? false, accessPlatform: try device.flag("iommu_platform", option) ?? false)
         if isPCI { return .pci(try placeVirtio(made, options, device, option).booting(boot)) }
         var slot: Int?
         if let bus = device["bus"] {
@@ -182,12 +183,15 @@ final class PeripheralAssembly {
         let disablesLegacy = device["disable-legacy"] == "auto" ? nil : try device.flag("disable-legacy", option)
         let vectors = try device.number("vectors", in: 0...MSIX.maximumVectors, option)
         return try PCIPlacement(device, option) { [context] bus in
+            if disablesLegacy == false, options.accessPlatform {
+                throw ConfigError("\(option),disable-legacy=off", "drivers of the legacy interface do not know of iommu_platform=on; leave one of them out")
+            }
             if disablesLegacy == false, bus.isLink {
                 throw ConfigError("\(option),disable-legacy=off", "the legacy interface needs I/O space, which a device behind a port is not sure to have; put it on bus pcie.0")
             }
             return VirtioPCI(
                 made, memory: context.bus, events: context.events,
-                configuration: .init(isTransitional: !(disablesLegacy ?? bus.isLink), isExpress: bus.isLink, vectors: vectors), options: options)
+                configuration: .init(isTransitional: !(disablesLegacy ?? (bus.isLink || options.accessPlatform)), isExpress: bus.isLink, vectors: vectors), options: options)
         }
     }
 
@@ -209,6 +213,21 @@ final class PeripheralAssembly {
             let controller = NVMeController(name: name, disk: backend, memory: context.bus, events: context.events, configuration: configuration)
             controller.hostErrorHandler = errorHandler
             return controller
+        }
+    }
+
+    private func placeIOMMU(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> PCIPlacement {
+        var configuration = RISCVIOMMU.Configuration()
+        configuration.hasMessageTables = try device.flag("intremap", option) ?? true
+        configuration.hasFirstStage = try device.flag("s-stage", option) ?? true
+        configuration.hasSecondStage = try device.flag("g-stage", option) ?? true
+        configuration.isOffAfterReset = try device.flag("off", option) ?? false
+        configuration.cacheSize = try device.number("ioatc-limit", in: 0...65536, option) ?? configuration.cacheSize
+        let name = unique("riscv-iommu")
+        return try PCIPlacement(device, option) { [context] bus in
+            guard !bus.isLink else { throw ConfigError("\(option),bus=\(bus.name)", "it belongs on the host's own bus, pcie.0, whose devices it serves") }
+            guard bus.host?.iommu == nil else { throw ConfigError(option, "a PCI host has one IOMMU at most") }
+            return RISCVIOMMU(name: name, memory: context.bus, configuration: configuration)
         }
     }
 

@@ -354,7 +354,7 @@ private final class SelfFeedingDevice: VirtioDevice {
     func process(queue index: Int) {
         core?.serve(index) { chain in
             served += 1
-            _ = core?.memory.storeMemory(availableIndex, UInt16(truncatingIfNeeded: served + 1))
+            _ = core?.memory.bus.storeMemory(availableIndex, UInt16(truncatingIfNeeded: served + 1))
             return 0
         }
     }

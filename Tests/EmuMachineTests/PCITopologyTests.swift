@@ -56,6 +56,28 @@ import Testing
         #expect(refusal("pcie-root-port,id=p", "virtio-rng-pci,bus=p,disable-legacy=off").contains("put it on bus pcie.0"))
     }
 
+    // MARK: IOMMU
+
+    @Test func anIOMMUIsInFrontOfAllOthersAndInTheDeviceTree() throws {
+        let machine = try plugged(["virtio-rng-pci,iommu_platform=on", "riscv-iommu-pci,addr=3", "nvme,drive=d,serial=1"], drives: [try drive("d", .none)])
+        // Without the legacy interface, whose drivers know nothing of it.
+        #expect(device(machine, 1) == 0x1044_1af4 && device(machine, 3) == 0x0014_1b36)
+        let tree = try FDT.parse(machine.deviceTreeBlob())
+        let host = try #require(tree[child: "soc"]?[child: "pci@30000000"]), iommu = try #require(host[child: "iommu@18"])
+        #expect(iommu["compatible"] == Array("riscv,pci-iommu\0".utf8) && iommu["#iommu-cells"] == [0, 0, 0, 1])
+        #expect(iommu["reg"].map { Array($0.prefix(4)) } == [0, 0, 0x18, 0])
+        let handle = try #require(iommu["phandle"])
+        #expect(host["iommu-map"] == [0, 0, 0, 0] + handle + [0, 0, 0, 0, 0, 0, 0, 0x18, 0, 0, 0, 0x19] + handle + [0, 0, 0, 0x19, 0, 0, 0xff, 0xe7])
+        #expect(try FDT.parse(plugged(["virtio-rng-pci"]).deviceTreeBlob())[child: "soc"]?[child: "pci@30000000"]?["iommu-map"] == nil)
+    }
+
+    @Test func whereAnIOMMUDoesNotGo() {
+        #expect(refusal("riscv-iommu-pci", "riscv-iommu-pci").contains("a PCI host has one IOMMU at most"))
+        #expect(refusal("pcie-root-port,id=p", "riscv-iommu-pci,bus=p").contains("it belongs on the host's own bus, pcie.0"))
+        #expect(refusal("virtio-rng-pci,iommu_platform=on,disable-legacy=off").contains("leave one of them out"))
+        #expect(refusal("virtio-rng-pci,iommu_platform=on,disable-legacy=on", "riscv-iommu-pci,off=on,ioatc-limit=0") == "accepted")
+    }
+
     @Test func theHighWindowLiesAboveMemory() throws {
         let gigabyte: UInt64 = 1 << 30
         let cases: [(memory: UInt64, base: UInt8)] = [(gigabyte, 4), (14 * gigabyte, 4), (15 * gigabyte, 8)]

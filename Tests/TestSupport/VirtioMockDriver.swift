@@ -177,6 +177,8 @@ public final class MockQueue {
     private unowned let driver: VirtioMockDriver
     private var space: AddressSpace { driver.space }
     private var freeIDs: [UInt16]
+    /// Descriptors nothing uses.
+    public var freeSlots: Int { freeIDs.count }
     /// Split: descriptors of each head. Packed: ring slots of each id.
     private var taken: [UInt16: [UInt16]] = [:]
     public private(set) var nextAvailable: UInt16 = 0

@@ -57,8 +57,7 @@ extension NVMeController {
         guard command.low(11) & QueueFlags.contiguous != 0 else { throw .invalidField }
         guard command.prp1 % pageSize == 0 else { throw .invalidPRPOffset }
         let length = UInt64(size) * entrySize
-        let isMemory = isWritten ? memory.writableMemoryPointer(command.prp1, length) != nil : memory.memoryPointer(command.prp1, length) != nil
-        guard isMemory else { throw .invalidField }
+        guard memory.isMemory(command.prp1, length, isWrite: isWritten) else { throw .invalidField }
         return (id, size)
     }
 

@@ -114,7 +114,7 @@ extension NVMeController {
         ]
         let address = queue.base &+ UInt64(queue.tail) &* NVMeCompletionQueue.entrySize
         // The word with the phase comes last: a driver on another hart looks at it while this is written.
-        guard words.dropLast().map(\.littleEndian).withUnsafeBytes({ memory.writeMemory(address, from: $0) }), memory.storeMemory(address &+ 12, words[3]) else {
+        guard words.dropLast().map(\.littleEndian).withUnsafeBytes({ memory.write(address, from: $0) }), memory.store(address &+ 12, words[3]) else {
             return fail("completion queue \(index) at \(hex(queue.base)) is not writable memory")
         }
         queue.tail += 1

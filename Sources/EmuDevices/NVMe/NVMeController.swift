@@ -86,7 +86,7 @@ public final class NVMeController: PCIDevice, RequestServer {
     public let function: PCIFunction
     /// As given when it was made: "nvme0".
     public let stateName: String
-    let memory: AddressSpace
+    let memory: DMASpace
     let events: EventQueue
     let disk: any BlockBackend
     let configuration: Configuration
@@ -114,7 +114,7 @@ public final class NVMeController: PCIDevice, RequestServer {
     public init(name: String, disk: any BlockBackend, memory: AddressSpace, events: EventQueue, configuration: Configuration) {
         stateName = name
         self.disk = disk
-        self.memory = memory
+        self.memory = DMASpace(memory)
         self.events = events
         self.configuration = configuration
         let queues = configuration.queuePairs + 1
@@ -129,6 +129,7 @@ public final class NVMeController: PCIDevice, RequestServer {
         function.addPowerManagement()
         function.addExpress(configuration.isBehindPort ? .endpoint : .integratedEndpoint)
         function.device = self
+        function.dma = self.memory
         rounds = ServiceRounds("\(name) queues", events: events) { [unowned self] in serve(queue: $0) }
     }
 
@@ -283,6 +284,8 @@ public final class NVMeController: PCIDevice, RequestServer {
     public func didWriteConfig(_ range: Range<Int>) {
         if range.contains(PCIRegister.command) { rounds.serve(Array(submissionQueues.indices)) }
     }
+
+    public func quiesce() { disk.drain() }
 
     public func resetDevice() {
         dropQueues()

@@ -2,7 +2,7 @@ import EmuBus
 
 /// Physical region pages: the guest memory a command names for its data (NVM Express Base 1.4, 4.3).
 struct NVMePRP {
-    let memory: AddressSpace
+    let memory: DMASpace
     /// Bytes of a page, as the driver chose (CC.MPS).
     let pageSize: UInt64
 
@@ -15,12 +15,12 @@ struct NVMePRP {
         var segments: [GuestSegment] = []
         var left = UInt64(length)
         let first = min(left, pageSize - command.prp1 % pageSize)
-        segments.append(try segment(command.prp1, first, isWritten))
+        try append(command.prp1, first, isWritten, &segments)
         left -= first
-        if left == 0 { return GuestBuffer(memory, segments) }
+        if left == 0 { return GuestBuffer(memory.bus, segments) }
         if left <= pageSize {
-            segments.append(try page(command.prp2, left, isWritten))
-            return GuestBuffer(memory, segments)
+            try appendPage(command.prp2, left, isWritten, &segments)
+            return GuestBuffer(memory.bus, segments)
         }
         guard command.prp2 % 8 == 0 else { throw .invalidPRPOffset }
         var entry = command.prp2
@@ -33,30 +33,24 @@ struct NVMePRP {
                 address = try load(entry)
             }
             let length = min(left, pageSize)
-            segments.append(try page(address, length, isWritten))
+            try appendPage(address, length, isWritten, &segments)
             left -= length
             entry &+= 8
         }
-        return GuestBuffer(memory, segments)
+        return GuestBuffer(memory.bus, segments)
     }
 
     private func load(_ address: UInt64) throws(NVMeStatus) -> UInt64 {
-        guard let entry = memory.loadMemory(address, as: UInt64.self) else { throw .dataTransferError }
+        guard let entry = memory.load(address, as: UInt64.self) else { throw .dataTransferError }
         return entry
     }
 
-    private func page(_ address: UInt64, _ length: UInt64, _ isWritten: Bool) throws(NVMeStatus) -> GuestSegment {
+    private func appendPage(_ address: UInt64, _ length: UInt64, _ isWritten: Bool, _ segments: inout [GuestSegment]) throws(NVMeStatus) {
         guard address % pageSize == 0 else { throw .invalidPRPOffset }
-        return try segment(address, length, isWritten)
+        try append(address, length, isWritten, &segments)
     }
 
-    private func segment(_ address: UInt64, _ length: UInt64, _ isWritten: Bool) throws(NVMeStatus) -> GuestSegment {
-        // SAFETY: the address space finds all of the range in one memory, which lives as long as the machine; only what was asked for
-        // as writable is written to.
-        let host = isWritten
-            ? memory.writableMemoryPointer(address, length)
-            : memory.memoryPointer(address, length).map(UnsafeMutableRawPointer.init(mutating:))
-        guard let host else { throw .dataTransferError }
-        return GuestSegment(address: address, host: host, length: Int(length))
+    private func append(_ address: UInt64, _ length: UInt64, _ isWritten: Bool, _ segments: inout [GuestSegment]) throws(NVMeStatus) {
+        guard memory.append(address, length, isWrite: isWritten, to: &segments) else { throw .dataTransferError }
     }
 }

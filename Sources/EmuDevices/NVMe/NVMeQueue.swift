@@ -45,17 +45,16 @@ struct NVMeCommand {
     private let words: [UInt32]
 
     /// Nil when there is no memory at `address`.
-    init?(_ memory: AddressSpace, _ address: UInt64) {
-        guard let source = memory.memoryPointer(address, NVMeSubmissionQueue.entrySize) else { return nil }
-        func word(_ index: Int) -> UInt32 { UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)) }
-        func double(_ index: Int) -> UInt64 { UInt64(word(index)) | UInt64(word(index + 1)) << 32 }
-        opcode = UInt8(truncatingIfNeeded: word(0))
-        flags = UInt8(truncatingIfNeeded: word(0) >> 8)
-        id = UInt16(truncatingIfNeeded: word(0) >> 16)
-        namespace = word(1)
-        prp1 = double(6)
-        prp2 = double(8)
-        words = (10...15).map(word)
+    init?(_ memory: DMASpace, _ address: UInt64) {
+        func double(_ index: UInt64) -> UInt64? { memory.load(address &+ 4 * index, as: UInt64.self) }
+        guard let head = double(0), let first = double(6), let second = double(8), let a = double(10), let b = double(12), let c = double(14) else { return nil }
+        opcode = UInt8(truncatingIfNeeded: head)
+        flags = UInt8(truncatingIfNeeded: head >> 8)
+        id = UInt16(truncatingIfNeeded: head >> 16)
+        namespace = UInt32(truncatingIfNeeded: head >> 32)
+        prp1 = first
+        prp2 = second
+        words = [a, b, c].flatMap { [UInt32(truncatingIfNeeded: $0), UInt32(truncatingIfNeeded: $0 >> 32)] }
     }
 
     /// Command dword `number`, 10…15.

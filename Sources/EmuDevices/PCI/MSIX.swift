@@ -70,7 +70,7 @@ public final class MSIX {
 
     private func send(_ vector: Int) {
         let address = UInt64(table[4 * vector]) | UInt64(table[4 * vector + 1]) << 32
-        function.sendMessage(address: address, data: table[4 * vector + 2])
+        if !function.sendMessage(address: address, data: table[4 * vector + 2]) { function.device?.messageRefused(address: address) }
     }
 
     private func sendPending(_ vector: Int) {

@@ -27,6 +27,8 @@ public final class PCIBus {
         deviceCount = 1
     }
 
+    /// As software has numbered it; 0 for one that has no number yet.
+    var number: Int { port?.busNumbers?.lowerBound ?? 0 }
     /// The host bridge above, nil while the port is not plugged in.
     public var host: PCIHost? { rootHost ?? port?.function.bus?.host }
     /// Functions on it are on a PCI Express link of their own, not part of the root complex.
@@ -51,6 +53,7 @@ public final class PCIBus {
         devices.append(device)
         devices.sort { $0.function.slot.index < $1.function.slot.index }
         host?.routingChanged()
+        host?.connectDMA()
         port?.presenceChanged()
     }
 

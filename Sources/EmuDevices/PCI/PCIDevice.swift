@@ -13,6 +13,10 @@ public protocol PCIDevice: Saveable {
     func willReadConfig(_ range: Range<Int>)
     /// Software has written these bytes of the configuration space; the function has acted on what is its own.
     func didWriteConfig(_ range: Range<Int>)
+    /// A message it sent was taken by nothing.
+    func messageRefused(address: UInt64)
+    /// Completes every request it has begun.
+    func quiesce()
     /// Back to power-on. The function has been reset already.
     func resetDevice()
 }
@@ -23,6 +27,8 @@ extension PCIDevice {
     public func peekBAR(_ bar: Int, _ offset: UInt64, size: Int) -> UInt64? { nil }
     public func willReadConfig(_ range: Range<Int>) {}
     public func didWriteConfig(_ range: Range<Int>) {}
+    public func messageRefused(address: UInt64) {}
+    public func quiesce() {}
 
     /// Device and function, back to power-on.
     public func reset() {
@@ -45,6 +51,7 @@ enum PCIVendor {
     static let hostBridge: UInt16 = 0x0008
     static let rootPort: UInt16 = 0x000c
     static let nvme: UInt16 = 0x0010
+    static let iommu: UInt16 = 0x0014
     /// Subsystem id of everything that has no better one.
     static let subsystem: UInt16 = 0x1100
 }

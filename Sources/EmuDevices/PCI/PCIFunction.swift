@@ -72,6 +72,8 @@ public final class PCIFunction {
     public private(set) var msix: MSIX?
     /// The owner; set by it, before the function is plugged in.
     public weak var device: (any PCIDevice)?
+    /// Memory as the function reaches it; nil for one that needs none. Set by the owner, before the function is plugged in.
+    public var dma: DMASpace? { didSet { dma?.function = self } }
     /// Where it is plugged in, and in which slot.
     public internal(set) weak var bus: PCIBus?
     public internal(set) var slot = PCISlot(device: 0)
@@ -153,6 +155,9 @@ public final class PCIFunction {
     func setMultifunction() { config.define(PCIRegister.headerType, config[PCIRegister.headerType] | Self.multifunction) }
 
     private static let multifunction: UInt8 = 0x80
+
+    /// Its routing id: number of the bus, as software has numbered it, device and function.
+    var requesterID: UInt16 { UInt16(truncatingIfNeeded: (bus?.number ?? 0) << 8 | slot.index) }
 
     // MARK: What software has set
 
@@ -240,8 +245,8 @@ public final class PCIFunction {
         bus?.interrupt(from: slot.device, pin: 0, level)
     }
 
-    /// Sends a message to memory or an interrupt controller.
-    func sendMessage(address: UInt64, data: UInt32) { bus?.host?.deliver(self, address: address, data: data) }
+    /// Sends a message to memory or an interrupt controller; false when nothing takes it.
+    func sendMessage(address: UInt64, data: UInt32) -> Bool { bus?.host?.deliver(self, address: address, data: data) ?? false }
 
     // MARK: Reset and state
 

@@ -46,6 +46,8 @@ public final class PCIHost {
     public private(set) var windows: [any MMIODevice] = []
     /// Interrupt controllers that messages may go to; everywhere else in RAM a message is a plain write.
     public var messageTargets: [any MSITarget] = []
+    /// The IOMMU in front of every other function, if there is one.
+    public private(set) var iommu: RISCVIOMMU?
     private let memory: AddressSpace
     private let lines: [InterruptLine]
     /// Functions that hold each line up.
@@ -85,6 +87,14 @@ public final class PCIHost {
     /// Every function is back at power-on.
     public func reset() {
         for device in devices { device.reset() }
+    }
+
+    // MARK: IOMMU
+
+    /// What functions reach memory through may have changed.
+    func connectDMA() {
+        iommu = root.devices.lazy.compactMap { $0 as? RISCVIOMMU }.first
+        for device in devices { device.function.dma?.translator = iommu }
     }
 
     // MARK: Configuration space
@@ -160,13 +170,18 @@ public final class PCIHost {
         lines[line].set(holders[line] > 0)
     }
 
-    /// A device's message. It reaches interrupt controllers and RAM, never another device's registers: a device that could
-    /// write to its own doorbell would call itself without end.
-    func deliver(_ sender: PCIFunction, address: UInt64, data: UInt32) {
-        for target in messageTargets where target.writeMSI(address: address, data: data) { return }
-        if !memory.storeMemory(address, data) {
-            Log.write(.guestErrors, "\(sender.name): interrupt message to \(hex(address)), where nothing takes it")
+    /// A device's message; false when nothing takes it. It reaches interrupt controllers and RAM, never another device's registers: a device that
+    /// could write to its own doorbell would call itself without end.
+    func deliver(_ sender: PCIFunction, address: UInt64, data: UInt32) -> Bool {
+        var place = address
+        if let iommu, iommu.function !== sender {
+            guard let translated = iommu.translate(address, isWrite: true, requester: sender.requesterID) else { return false }
+            place = translated
         }
+        for target in messageTargets where target.writeMSI(address: place, data: data) { return true }
+        if memory.storeMemory(place, data) { return true }
+        Log.write(.guestErrors, "\(sender.name): interrupt message to \(hex(address)), where nothing takes it")
+        return false
     }
 
     // MARK: Device tree
@@ -176,7 +191,10 @@ public final class PCIHost {
     ///   - firstInterrupt: number of line 0 at the interrupt controller `interruptParent`.
     ///   - sourceCells: what the controller wants behind an interrupt number; nothing for a PLIC.
     ///   - messageParent: phandle of the controller that takes messages.
-    public func fdtNode(firstInterrupt: UInt32, interruptParent: UInt32, sourceCells: [UInt32] = [], messageParent: UInt32? = nil) -> FDTNode {
+    ///   - iommuHandle: phandle for the IOMMU, if there is one.
+    public func fdtNode(
+        firstInterrupt: UInt32, interruptParent: UInt32, sourceCells: [UInt32] = [], messageParent: UInt32? = nil, iommuHandle: UInt32 = 0
+    ) -> FDTNode {
         var node = FDTNode("pci@" + String(layout.ecam.base, radix: 16))
         let lines = UInt32(Self.interruptLines)
         var map: [UInt32] = []
@@ -195,6 +213,12 @@ public final class PCIHost {
                 + [0x300_0000] + cells(layout.memory64.base) + cells(layout.memory64.base) + cells(layout.memory64.size))
         node.set("reg", pairs: [layout.ecam.base, layout.ecam.size])
         if let messageParent { node.set("msi-parent", cells: [messageParent]) }
+        if let iommu {
+            // All functions but itself, by routing id (binding "pci-iommu").
+            let own = UInt32(iommu.function.slot.index)
+            node.set("iommu-map", cells: [0, iommuHandle, 0, own, own + 1, iommuHandle, own + 1, 0xffff - own])
+            node.children.append(iommu.fdtNode(phandle: iommuHandle))
+        }
         node.set("dma-coherent")
         node.set("bus-range", cells: [0, UInt32(layout.ecam.size >> 20) - 1])
         node.set("linux,pci-domain", cells: [0])

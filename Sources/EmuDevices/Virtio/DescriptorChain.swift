@@ -26,13 +26,12 @@ struct RawDescriptor {
     /// Split: next. Packed: flags.
     let word14: UInt16
 
-    init?(_ memory: AddressSpace, _ location: UInt64) {
-        // SAFETY: all of its bytes are memory of the guest; it may lie at any address.
-        guard let source = memory.memoryPointer(location, Self.size) else { return nil }
-        address = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
-        length = UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
-        word12 = UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 12, as: UInt16.self))
-        word14 = UInt16(littleEndian: source.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
+    init?(_ memory: DMASpace, _ location: UInt64) {
+        guard let low = memory.load(location, as: UInt64.self), let high = memory.load(location &+ 8, as: UInt64.self) else { return nil }
+        address = low
+        length = UInt32(truncatingIfNeeded: high)
+        word12 = UInt16(truncatingIfNeeded: high >> 32)
+        word14 = UInt16(truncatingIfNeeded: high >> 48)
     }
 
     /// Flag bits shared by both formats.
@@ -48,11 +47,8 @@ struct RawDescriptor {
 }
 
 /// Collects the descriptors of one chain and refuses what no driver may do.
-///
-/// SAFETY: host addresses come from `AddressSpace`, for as many bytes as it was asked for, all of them memory of the guest that lives as long as the
-/// machine; what is readable only stays so, as a `GuestBuffer` of readable segments is never written to.
 struct ChainBuilder {
-    private let memory: AddressSpace
+    private let memory: DMASpace
     /// Most descriptors a chain may have, its indirect ones included.
     private let limit: Int
     private var readable: [GuestSegment] = []
@@ -60,7 +56,7 @@ struct ChainBuilder {
     private var total: UInt64 = 0
     private var descriptors = 0
 
-    init(_ memory: AddressSpace, limit: Int) {
+    init(_ memory: DMASpace, limit: Int) {
         self.memory = memory
         self.limit = limit
     }
@@ -74,14 +70,9 @@ struct ChainBuilder {
             throw VirtqueueError("device-readable descriptor at \(hex(address)) after a device-writable one")
         }
         if length == 0 { return }
-        let host = isWrite
-            ? memory.writableMemoryPointer(address, UInt64(length))
-            : memory.memoryPointer(address, UInt64(length)).map(UnsafeMutableRawPointer.init(mutating:))
-        guard let host else {
-            throw VirtqueueError("descriptor for \(length) bytes at \(hex(address)) is not \(isWrite ? "writable " : "")memory")
-        }
-        let segment = GuestSegment(address: address, host: host, length: Int(length))
-        if isWrite { writable.append(segment) } else { readable.append(segment) }
+        let isMemory = isWrite
+            ? memory.append(address, UInt64(length), isWrite: true, to: &writable) : memory.append(address, UInt64(length), isWrite: false, to: &readable)
+        guard isMemory else { throw VirtqueueError("descriptor for \(length) bytes at \(hex(address)) is not \(isWrite ? "writable " : "")memory") }
     }
 
     /// Entries of an indirect table (2.6.5.3, 2.7.7).
@@ -93,6 +84,6 @@ struct ChainBuilder {
     }
 
     func chain(id: UInt16, slots: UInt16) -> DescriptorChain {
-        DescriptorChain(id: id, slots: slots, readable: GuestBuffer(memory, readable), writable: GuestBuffer(memory, writable))
+        DescriptorChain(id: id, slots: slots, readable: GuestBuffer(memory.bus, readable), writable: GuestBuffer(memory.bus, writable))
     }
 }

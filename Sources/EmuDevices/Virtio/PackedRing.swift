@@ -53,7 +53,7 @@ extension Virtqueue {
     /// All entries of an indirect table in order; only their WRITE flag counts (2.7.7).
     private func walkTable(_ reference: RawDescriptor, _ builder: inout ChainBuilder) throws(VirtqueueError) {
         let entries = try builder.tableEntries(reference.length)
-        guard memory.memoryPointer(reference.address, UInt64(reference.length)) != nil else {
+        guard memory.isMemory(reference.address, UInt64(reference.length), isWrite: false) else {
             throw VirtqueueError("indirect table at \(hex(reference.address)) is not memory")
         }
         for index in 0..<entries {

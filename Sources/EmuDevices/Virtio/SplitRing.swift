@@ -51,7 +51,7 @@ extension Virtqueue {
                 guard !inIndirect else { throw VirtqueueError("indirect descriptor inside an indirect table") }
                 guard flags & RawDescriptor.Flags.next == 0 else { throw VirtqueueError("indirect descriptor with NEXT") }
                 entries = try builder.tableEntries(entry.length)
-                guard memory.memoryPointer(entry.address, UInt64(entry.length)) != nil else {
+                guard memory.isMemory(entry.address, UInt64(entry.length), isWrite: false) else {
                     throw VirtqueueError("indirect table at \(hex(entry.address)) is not memory")
                 }
                 table = entry.address

@@ -33,7 +33,7 @@ public final class VirtioCore {
     }
 
     public let device: any VirtioDevice
-    public let memory: AddressSpace
+    public let memory: DMASpace
     /// True for an interface older than virtio 1.0: no FEATURES_OK, 32 feature bits.
     public private(set) var isLegacy: Bool
     private let legacyFeatures: UInt64
@@ -51,7 +51,7 @@ public final class VirtioCore {
     public private(set) var reachesMemory = true
 
     /// - Parameter notify: tells the transport to interrupt the driver.
-    public init(device: any VirtioDevice, memory: AddressSpace, events: EventQueue, isLegacy: Bool, options: VirtioOptions,
+    public init(device: any VirtioDevice, memory: DMASpace, events: EventQueue, isLegacy: Bool, options: VirtioOptions,
                 notify: @escaping (Notification) -> Void) {
         self.device = device
         self.memory = memory
@@ -63,10 +63,12 @@ public final class VirtioCore {
         legacyFeatures = (features | VirtioFeature.anyLayout) & 0xffff_ffff
         features |= VirtioFeature.version1 | VirtioFeature.ringReset
         if options.packed { features |= VirtioFeature.ringPacked }
+        if options.accessPlatform { features |= VirtioFeature.accessPlatform }
         modernFeatures = features
         queues = device.queueSizes.map { Virtqueue(memory: memory, maximumSize: $0) }
         rounds = ServiceRounds("\(device.stateName) queues", events: events) { [unowned self] in process(queue: $0) }
         device.core = self
+        negotiate()
     }
 
     // MARK: For transports
@@ -203,11 +205,14 @@ public final class VirtioCore {
 
     private func featuresAcceptable() -> Bool {
         driverFeatures & ~offeredFeatures == 0 && device.accepts(features: driverFeatures)
+            // A driver that does not know of translation would hand out addresses that mean something else (6.1).
+            && (offeredFeatures & VirtioFeature.accessPlatform == 0 || driverFeatures & VirtioFeature.accessPlatform != 0)
             // A packed ring needs the modern interface; without this bit the driver claims to be a legacy one.
             && (driverFeatures & VirtioFeature.ringPacked == 0 || driverFeatures & VirtioFeature.version1 != 0)
     }
 
     private func negotiate() {
+        memory.usesPhysicalAddresses = !hasFeature(VirtioFeature.accessPlatform)
         for queue in queues { queue.negotiate(features) }
     }
 

@@ -8,6 +8,7 @@ public enum VirtioFeature {
     public static let indirectDescriptors: UInt64 = 1 << 28
     public static let eventIndex: UInt64 = 1 << 29
     public static let version1: UInt64 = 1 << 32
+    public static let accessPlatform: UInt64 = 1 << 33
     public static let ringPacked: UInt64 = 1 << 34
     public static let ringReset: UInt64 = 1 << 40
 }
@@ -26,14 +27,17 @@ public enum VirtioDeviceID {
     public static let vsock: UInt32 = 19
 }
 
-/// Which ring features a device offers; QEMU's `indirect_desc`, `event_idx` and `packed` device properties.
+/// Which ring features a device offers; QEMU's `indirect_desc`, `event_idx`, `packed` and `iommu_platform` device properties.
 public struct VirtioOptions: Sendable {
     public var indirectDescriptors: Bool
     public var eventIndex: Bool
     /// Only modern transports can offer packed rings.
     public var packed: Bool
+    /// The device's addresses are those of its platform, which an IOMMU may translate; drivers must accept that.
+    public var accessPlatform: Bool
 
-    public init(indirectDescriptors: Bool = true, eventIndex: Bool = true, packed: Bool = false) {
+    public init(indirectDescriptors: Bool = true, eventIndex: Bool = true, packed: Bool = false, accessPlatform: Bool = false) {
+        self.accessPlatform = accessPlatform
         self.indirectDescriptors = indirectDescriptors
         self.eventIndex = eventIndex
         self.packed = packed

@@ -96,7 +96,7 @@ public final class VirtioMMIO: MMIODevice, Saveable, RequestServer {
         self.line = line
         registers = Registers(queues: device?.queueSizes.count ?? 0)
         if let device {
-            core = VirtioCore(device: device, memory: memory, events: events, isLegacy: self.isLegacy, options: options) { [unowned self] in
+            core = VirtioCore(device: device, memory: DMASpace(memory), events: events, isLegacy: self.isLegacy, options: options) { [unowned self] in
                 raise($0)
             }
         }

@@ -33,7 +33,7 @@ public struct QueueState: Codable, Equatable, Sendable {
 /// `take` and `giveBack` move requests; `takeInterruptRequest` decides whether the driver wants to hear of it.
 /// Whatever a malformed ring holds, the result is a `VirtqueueError`, after which the owner must stop using the queue.
 public final class Virtqueue {
-    let memory: AddressSpace
+    let memory: DMASpace
     /// Largest size the driver may choose, and the longest chain.
     public let maximumSize: UInt16
     public internal(set) var state: QueueState
@@ -44,7 +44,7 @@ public final class Virtqueue {
     /// VIRTIO_F_INDIRECT_DESC was negotiated.
     public internal(set) var allowsIndirect = false
 
-    public init(memory: AddressSpace, maximumSize: UInt16) {
+    public init(memory: DMASpace, maximumSize: UInt16) {
         self.memory = memory
         self.maximumSize = maximumSize
         state = QueueState(size: maximumSize)
@@ -87,10 +87,7 @@ public final class Virtqueue {
             guard part.address % part.alignment == 0 else {
                 throw VirtqueueError("\(part.name) at \(hex(part.address)) is not \(part.alignment)-byte aligned")
             }
-            let isMemory = part.isWritten
-                ? memory.writableMemoryPointer(part.address, part.length) != nil
-                : memory.memoryPointer(part.address, part.length) != nil
-            guard isMemory else { throw VirtqueueError("\(part.name) at \(hex(part.address)) is not memory") }
+            guard memory.isMemory(part.address, part.length, isWrite: part.isWritten) else { throw VirtqueueError("\(part.name) at \(hex(part.address)) is not memory") }
         }
         let fresh = QueueState(size: size)
         state.nextAvailable = fresh.nextAvailable
@@ -162,14 +159,14 @@ public final class Virtqueue {
     }
 
     func load<T: FixedWidthInteger>(_ address: UInt64, as type: T.Type = T.self) throws(VirtqueueError) -> T {
-        guard let value = memory.loadMemory(address, as: T.self) else {
+        guard let value = memory.load(address, as: T.self) else {
             throw VirtqueueError("ring at \(hex(address)) is not memory")
         }
         return value
     }
 
     func store<T: FixedWidthInteger>(_ address: UInt64, _ value: T) throws(VirtqueueError) {
-        guard memory.storeMemory(address, value) else {
+        guard memory.store(address, value) else {
             throw VirtqueueError("ring at \(hex(address)) is not writable memory")
         }
     }

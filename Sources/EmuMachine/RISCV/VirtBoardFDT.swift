@@ -48,7 +48,7 @@ extension VirtBoard {
             finisher.fdtNode(at: Map.finisher.base, phandle: finisherHandle),
             pci.fdtNode(
                 firstInterrupt: UInt32(Source.pci), interruptParent: interruptHandle, sourceCells: interrupts.sourceCells,
-                messageParent: interrupts.messageParent(first: interruptHandle)),
+                messageParent: interrupts.messageParent(first: interruptHandle), iommuHandle: finisherHandle + 1),
         ]
         for slot in transports.indices.reversed() {
             nodes.append(

@@ -36,6 +36,7 @@ package enum Devices {
 
     private static let virtioPCI = pci + [
         Property("disable-legacy", .choice(["on", "off", "auto"]), "leave out the legacy interface; auto: behind a pcie-root-port (default: auto)"),
+        Property("iommu_platform", .bool, "addresses of the driver go through the platform's IOMMU, which it must accept; implies disable-legacy=on (default: off)"),
         Property("vectors", .number(0...2048), "MSI-X vectors; 0 for none (default: one for each queue and one more)"),
     ] + virtio
     private static let bootIndex = Property("bootindex", .number(0...0x7fff_ffff), "place among what firmware tries to boot from, the lowest first")
@@ -155,6 +156,18 @@ package enum Devices {
                     Property("logical_block_size", .choice(["512", "4096"]), "bytes of a block (default: 512)"),
                 ] + pci,
                 required: ["drive", "serial"]),
+            DeviceDescription(
+                name: "riscv-iommu-pci", summary: "RISC-V IOMMU for the devices on PCI",
+                properties: [
+                    Property("intremap", .bool, "MSI page tables, and with them device contexts in the extended format (default: on)"),
+                    Property("s-stage", .bool, "first stage: Sv39, Sv48, Sv57 and process directories (default: on)"),
+                    Property("g-stage", .bool, "second stage: Sv39x4, Sv48x4, Sv57x4 (default: on)"),
+                    Property("off", .bool, "nothing passes after a reset, instead of everything untranslated (default: off)"),
+                    Property("ioatc-limit", .number(0...65536), "translations kept at most (default: 2048)"),
+                    Property("ats", .choice(["off"]), "there are no address translation services"),
+                    Property("hpm-counters", .number(0...0), "there are no performance counters"),
+                ] + pci,
+                required: []),
             DeviceDescription(
                 name: "pcie-root-port", summary: "PCI Express port: one device can be plugged in behind it, with bus=ID",
                 properties: [

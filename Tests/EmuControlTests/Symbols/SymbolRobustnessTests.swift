@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Asks everything there is to ask; only that it returns matters.
-private func interrogate(_ contents: [UInt8]) {
+func interrogate(_ contents: [UInt8]) {
     guard let file = try? SymbolFile(contents, name: "damaged") else { return }
     let table = SymbolTable()
     table.add(file)

@@ -202,7 +202,7 @@ public final class VirtioBalloon: VirtioDevice {
 
     private func discard(_ pages: Range<UInt64>, _ core: VirtioCore) {
         guard !pages.isEmpty else { return }
-        core.memory.discard(pages.lowerBound * Self.pageSize, UInt64(pages.count) * Self.pageSize)
+        core.memory.bus.discard(pages.lowerBound * Self.pageSize, UInt64(pages.count) * Self.pageSize)
     }
 
     private func takeReport(_ memory: GuestBuffer, _ core: VirtioCore) {

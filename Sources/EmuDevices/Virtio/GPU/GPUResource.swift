@@ -26,8 +26,8 @@ struct GPUBacking: Codable, Equatable, Sendable {
     private let starts: [UInt64]
 
     /// nil when not all of it is memory.
-    init?(_ ranges: [(address: UInt64, length: UInt32)], _ memory: AddressSpace) {
-        guard ranges.allSatisfy({ memory.memoryPointer($0.address, UInt64($0.length)) != nil }) else { return nil }
+    init?(_ ranges: [(address: UInt64, length: UInt32)], _ memory: DMASpace) {
+        guard ranges.allSatisfy({ memory.isMemory($0.address, UInt64($0.length), isWrite: false) }) else { return nil }
         addresses = ranges.map(\.address)
         starts = ranges.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt64($1.length)) }
     }
@@ -39,7 +39,7 @@ struct GPUBacking: Codable, Equatable, Sendable {
     var count: UInt64 { starts[starts.count - 1] }
 
     /// Copies bytes from `offset` on into `target`; false when they are not all there.
-    func copyOut(at offset: UInt64, into target: UnsafeMutableRawBufferPointer, _ memory: AddressSpace) -> Bool {
+    func copyOut(at offset: UInt64, into target: UnsafeMutableRawBufferPointer, _ memory: DMASpace) -> Bool {
         guard offset <= count, UInt64(target.count) <= count - offset else { return false }
         // The last piece that begins at or before the offset.
         var low = 0, high = addresses.count
@@ -51,7 +51,7 @@ struct GPUBacking: Codable, Equatable, Sendable {
         while copied < target.count {
             let length = min(target.count - copied, Int(starts[low + 1] - position))
             let piece = UnsafeMutableRawBufferPointer(rebasing: target[copied..<copied + length])
-            guard memory.readMemory(addresses[low] &+ (position - starts[low]), into: piece) else { return false }
+            guard memory.read(addresses[low] &+ (position - starts[low]), into: piece) else { return false }
             copied += length
             position += UInt64(length)
             low += 1
@@ -107,7 +107,7 @@ final class GPUResource {
     }
 
     /// Copies an area, which lies inside, out of guest memory where the picture's rows follow each other and the area begins at `offset`.
-    func fill(_ area: GPURectangle, from backing: GPUBacking, at offset: UInt64, _ memory: AddressSpace) -> Bool {
+    func fill(_ area: GPURectangle, from backing: GPUBacking, at offset: UInt64, _ memory: DMASpace) -> Bool {
         let stride = Int(width) * PixelFormat.bytes
         let length = Int(area.width) * PixelFormat.bytes
         let start = Int(area.y) * stride + Int(area.x) * PixelFormat.bytes

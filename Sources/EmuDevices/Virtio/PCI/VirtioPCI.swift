@@ -98,7 +98,9 @@ public final class VirtioPCI: PCIDevice, RequestServer {
         function = PCIFunction(
             name: stateName, Self.identity(device.deviceID, isTransitional: isTransitional), isExpress: configuration.isExpress,
             hasInterruptPin: true)
-        core = VirtioCore(device: device, memory: memory, events: events, isLegacy: false, options: options) { [unowned self] in raise($0) }
+        let dma = DMASpace(memory)
+        function.dma = dma
+        core = VirtioCore(device: device, memory: dma, events: events, isLegacy: false, options: options) { [unowned self] in raise($0) }
         core.setReachesMemory(false)
         function.device = self
         layOut(configuration)
@@ -264,6 +266,8 @@ public final class VirtioPCI: PCIDevice, RequestServer {
         let value = function.config[accessData.lowerBound, as: UInt32.self]
         writeModern(window.offset, UInt64(value) & (1 << UInt64(8 * window.size) - 1), size: window.size)
     }
+
+    public func quiesce() { core.quiesce() }
 
     public func resetDevice() {
         core.reset()

@@ -52,7 +52,9 @@ package enum BenchUnit: String, Codable, Sendable {
 package enum BenchNeed: Sendable {
     /// A disk that may be overwritten; its device is `$scratch` in the command.
     case scratchDisk
-    /// A network with the host at 10.0.2.2, where a server gives `$bytes` bytes on `$port`.
+    /// An NVMe disk that may be overwritten, /dev/nvme0n1.
+    case nvmeDisk
+    /// A network with the host at 10.0.2.2, where one server gives bytes on `$port` and another takes them on `$sink`.
     case network
     /// The image of `benchmarks/guest-tools.sh` (compiler, Python), mounted at /mnt.
     case tools

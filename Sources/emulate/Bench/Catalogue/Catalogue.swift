@@ -126,7 +126,19 @@ package enum BenchCatalogue {
             "disk-random", .machine, "random 4 KiB reads from a virtio disk", .rate, in: [.linux],
             command: "/bench/disk-random $scratch 16", needs: [.scratchDisk]),
         Benchmark(
+            "nvme-write", .machine, "sequential writes to an NVMe disk", .bytes, in: [.linux],
+            command: "/bench/disk-write /dev/nvme0n1 16 nvme-write", needs: [.nvmeDisk]),
+        Benchmark(
+            "nvme-read", .machine, "sequential reads from an NVMe disk", .bytes, in: [.linux],
+            command: "/bench/disk-read /dev/nvme0n1 16 nvme-read", needs: [.nvmeDisk]),
+        Benchmark(
+            "nvme-random", .machine, "random 4 KiB reads from an NVMe disk", .rate, in: [.linux],
+            command: "/bench/disk-random /dev/nvme0n1 16 nvme-random", needs: [.nvmeDisk]),
+        Benchmark(
             "net-receive", .machine, "TCP from the host through virtio and the user network", .bytes, in: [.linux],
             command: "/bench/net-receive 10 0 2 2 $port", needs: [.network]),
+        Benchmark(
+            "net-send", .machine, "TCP to the host through virtio and the user network", .bytes, in: [.linux],
+            command: "/bench/net-send 10 0 2 2 $sink", needs: [.network]),
     ]
 }

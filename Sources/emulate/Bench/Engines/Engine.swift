@@ -19,8 +19,9 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     package var linux: [String]?
     /// Arguments that boot {disk} through the firmware {kernel}, with {memory}. Nil when it cannot.
     package var diskBoot: [String]?
-    /// Further arguments for a disk, {disk}, and for a user network. Nil when it has none.
+    /// Further arguments for a disk, {disk}, for one by NVMe, and for a user network. Nil when it has none.
     package var disk: [String]?
+    package var nvme: [String]?
     package var network: [String]?
     /// Added to give the disk read-only; {disk}.
     package var readOnlyDisk: [String]?
@@ -55,13 +56,14 @@ package struct BenchEngine: Codable, Equatable, Sendable {
             linux: board + ["-kernel", "{kernel}", "-initrd", "{initrd}", "-append", "{append}"],
             diskBoot: board + ["-kernel", "{kernel}", "-drive", "file={disk},format=raw,if=virtio,snapshot=on"],
             disk: ["-drive", "file={disk},format=raw,if=none,id=scratch", "-device", "virtio-blk-device,drive=scratch"],
+            nvme: ["-drive", "file={disk},format=raw,if=none,id=nvme", "-device", "nvme,drive=nvme,serial=1"],
             network: ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"],
             readOnlyDisk: ["-drive", "file={disk},format=raw,if=none,id=tools,readonly=on", "-device", "virtio-blk-device,drive=tools"])
     }
 
     package init(
         name: String, summary: String, executable: String? = nil, version: [String]? = nil, bare: [String]? = nil, vector: [String]? = nil, linux: [String]? = nil,
-        diskBoot: [String]? = nil, disk: [String]? = nil, network: [String]? = nil, readOnlyDisk: [String]? = nil, isNative: Bool? = nil
+        diskBoot: [String]? = nil, disk: [String]? = nil, nvme: [String]? = nil, network: [String]? = nil, readOnlyDisk: [String]? = nil, isNative: Bool? = nil
     ) {
         self.name = name
         self.summary = summary
@@ -72,6 +74,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
         self.linux = linux
         self.diskBoot = diskBoot
         self.disk = disk
+        self.nvme = nvme
         self.network = network
         self.readOnlyDisk = readOnlyDisk
         self.isNative = isNative

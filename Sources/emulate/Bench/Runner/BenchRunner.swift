@@ -192,8 +192,8 @@ final class BenchRunner {
         let benchmarks = plan.items.filter { $0.environments.contains(.linux) && !$0.benchmark.isBoot }.map(\.benchmark)
         guard !benchmarks.isEmpty else { return }
         do {
-            let server = plan.needs(.network) ? try ByteServer(bytes: Self.networkBytes) : nil
-            let script = LinuxSession.script(benchmarks, serverPort: server?.port)
+            let servers = plan.needs(.network) ? (gives: try ByteServer(.gives(Self.networkBytes)), takes: try ByteServer(.takes)) : nil
+            let script = LinuxSession.script(benchmarks, servers: servers.map { ($0.gives.port, $0.takes.port) })
             let initrd = try session.makeInitrd(script: script, in: folder)
             for round in 1...plan.rounds {
                 let title = "Debian guest, round \(round) of \(plan.rounds)"
@@ -203,8 +203,8 @@ final class BenchRunner {
                     runSession(session, benchmarks, engine, initrd)
                 }
             }
-            // The server serves as long as it lives.
-            withExtendedLifetime(server) {}
+            // The servers serve as long as they live.
+            withExtendedLifetime(servers) {}
         } catch {
             for benchmark in benchmarks {
                 for engine in plan.engines where engine.linux != nil { note(Key(benchmark: benchmark.name, environment: .linux, engine: engine.name), .failure(error)) }
@@ -222,12 +222,16 @@ final class BenchRunner {
             guard plan.needs(need) else { return }
             if let extra { arguments += BenchEngine.fill(extra, values) } else { missing[need] = "\(engine.name) has no \(what)" }
         }
-        let scratch = folder + "/scratch"
-        if plan.needs(.scratchDisk) {
-            _ = FileManager.default.createFile(atPath: scratch, contents: nil)
-            truncate(scratch, Int(Self.scratchBytes))
+        func addScratch(_ need: BenchNeed, _ extra: [String]?, _ file: String, _ what: String) {
+            let path = folder + "/" + file
+            if plan.needs(need) {
+                _ = FileManager.default.createFile(atPath: path, contents: nil)
+                truncate(path, Int(Self.scratchBytes))
+            }
+            add(need, extra, ["disk": path], what)
         }
-        add(.scratchDisk, engine.disk, ["disk": scratch], "disk")
+        addScratch(.scratchDisk, engine.disk, "scratch", "disk")
+        addScratch(.nvmeDisk, engine.nvme, "nvme", "NVMe disk")
         add(.tools, engine.readOnlyDisk, ["disk": session.tools ?? ""], "read-only disk")
         add(.network, engine.network, [:], "network")
 

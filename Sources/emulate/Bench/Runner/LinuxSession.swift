@@ -9,15 +9,16 @@ struct LinuxSession {
     let tools: String?
 
     /// What the guest's first process runs, /bench/run.
-    static func script(_ benchmarks: [Benchmark], serverPort: UInt16?) -> String {
+    /// - Parameter servers: ports of the host's servers, the one that gives bytes and the one that takes them.
+    static func script(_ benchmarks: [Benchmark], servers: (gives: UInt16, takes: UInt16)?) -> String {
         var lines = ["cd /tmp"]
         // Which disk is which: the tools are a file system (which needs its checksum's module), the scratch disk is none.
         if benchmarks.contains(where: { $0.needs.contains(.tools) || $0.needs.contains(.scratchDisk) }) {
             lines.append("modprobe crc32c_generic 2>/dev/null")
             lines.append("for d in /dev/vd?; do if mount -t ext4 -o ro $d /mnt 2>/dev/null; then mount -t tmpfs tmpfs /mnt/tmp; else scratch=$d; fi; done")
         }
-        if let serverPort {
-            lines.append("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; port=\(serverPort)")
+        if let servers {
+            lines.append("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; port=\(servers.gives); sink=\(servers.takes)")
         }
         for benchmark in benchmarks {
             lines.append("\(benchmark.command ?? "/bench/" + benchmark.name) || echo @bench fail \(benchmark.name) exit code $?")
@@ -55,13 +56,19 @@ struct LinuxSession {
     }
 }
 
-/// A server on 127.0.0.1 that gives everyone who connects the same bytes, for the guest's network to fetch.
+/// A server on 127.0.0.1 for the guest's network to reach.
 final class ByteServer: Sendable {
+    enum Service {
+        /// Everyone who connects gets that many bytes.
+        case gives(Int)
+        /// Bytes are taken until their end; then their sender gets their number, 8 bytes in the host's order.
+        case takes
+    }
+
     let port: UInt16
     private let listener: Int32
 
-    /// - Parameter bytes: how many each connection gets.
-    init(bytes: Int) throws(BenchFailure) {
+    init(_ service: Service) throws(BenchFailure) {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard listener >= 0 else { throw BenchFailure("no socket: \(String(cString: strerror(errno)))") }
         var address = sockaddr_in()
@@ -80,7 +87,7 @@ final class ByteServer: Sendable {
         }
         self.listener = listener
         port = UInt16(bigEndian: address.sin_port)
-        Thread.detachNewThread { Self.serve(listener, bytes) }
+        Thread.detachNewThread { Self.serve(listener, service) }
     }
 
     deinit {
@@ -88,19 +95,29 @@ final class ByteServer: Sendable {
         close(listener)
     }
 
-    private static func serve(_ listener: Int32, _ bytes: Int) {
-        let chunk = (0..<65536).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    private static func serve(_ listener: Int32, _ service: Service) {
+        var chunk = (0..<(256 << 10)).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         while true {
             let peer = accept(listener, nil, nil)
             if peer < 0 {
                 if errno == EINTR { continue }
                 return
             }
-            var left = bytes
-            while left > 0 {
-                let count = send(peer, chunk, min(left, chunk.count), Int32(MSG_NOSIGNAL))
-                if count <= 0 { break }
-                left -= count
+            switch service {
+            case .gives(var left):
+                while left > 0 {
+                    let count = send(peer, chunk, min(left, chunk.count), Int32(MSG_NOSIGNAL))
+                    if count <= 0 { break }
+                    left -= count
+                }
+            case .takes:
+                var taken = 0
+                while true {
+                    let count = recv(peer, &chunk, chunk.count, 0)
+                    if count <= 0 { break }
+                    taken += count
+                }
+                _ = send(peer, &taken, MemoryLayout<Int>.size, Int32(MSG_NOSIGNAL))
             }
             close(peer)
         }
