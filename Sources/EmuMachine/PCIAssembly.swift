@@ -13,7 +13,7 @@ struct PCIPlacement {
     let slot: PCISlot?
     let isMultifunction: Bool
     /// What firmware may boot from it.
-    var boot: BootDevice?
+    var boots: [BootDevice] = []
     /// Makes the device for the bus it will be on.
     let make: (PCIBus) throws -> any PCIDevice
 
@@ -42,9 +42,9 @@ struct PCIPlacement {
     }
 
     /// The same, with something firmware may boot from.
-    func booting(_ boot: BootDevice?) -> PCIPlacement {
+    func booting(_ boots: [BootDevice]) -> PCIPlacement {
         var placement = self
-        placement.boot = boot
+        placement.boots = boots
         return placement
     }
 }
@@ -92,7 +92,7 @@ struct PCIAssembly {
         bus.plug(device, at: slot, isMultifunction: placement.isMultifunction)
         if slot.function != 0 { furtherFunctions.append((device, "\(placement.option),addr=\(slot.address)")) }
         if let config = placement.config { asked.append((device, config)) }
-        if let boot = placement.boot { bootDevices.append((boot, path(of: bus) + device.function.openFirmwareNode(boot.functionName))) }
+        for boot in placement.boots { bootDevices.append((boot, path(of: bus) + device.function.openFirmwareNode(boot.functionName))) }
     }
 
     /// Refuses functions no guest would find: it looks for further ones only where function 0 says that there are some. Once everything is

@@ -20,8 +20,13 @@ extension PeripheralAssembly {
         let number = counters["virtio-scsi", default: 0]
         let name = unique("virtio-scsi")
         var units: [VirtioSCSI.Address: SCSIUnit] = [:]
+        unitsToBoot = []
         for unit in scsiUnits where unit.host == number {
             let address = try scsiAddress(unit, among: units)
+            unitsToBoot.append(
+                BootDevice(
+                    kind: unit.config.driver == "scsi-cd" ? .optical : .disk, index: try bootIndex(unit.config, unit.option), functionName: "scsi",
+                    unit: "channel@0/disk@" + String(address.target, radix: 16) + "," + String(address.unit, radix: 16)))
             units[address] = try makeSCSIUnit(unit, "\(name):\(address.target):\(address.unit)")
         }
         return VirtioSCSI(name: name, units: units, queues: try device.number("num_queues", in: 1...64, option) ?? 1)

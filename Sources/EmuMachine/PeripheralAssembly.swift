@@ -11,7 +11,7 @@ struct VirtioPlacement {
     /// The option that made it, for messages.
     let option: String
     /// What firmware may boot from it.
-    var boot: BootDevice?
+    var boots: [BootDevice] = []
 }
 
 /// A device of the command line, by the kind of bus it goes to.
@@ -43,6 +43,8 @@ final class PeripheralAssembly {
     private var rootPortPlaces: Set<[Int]> = []
     /// Disks and drives that wait for the host adapter they belong to.
     var scsiUnits: [SCSIUnitPlacement] = []
+    /// What firmware may boot from among the units of the host adapter made last.
+    var unitsToBoot: [BootDevice] = []
 
     /// Opens every drive.
     init(_ context: BoardContext) throws {
@@ -101,7 +103,7 @@ final class PeripheralAssembly {
             var placement = PCIPlacement(option: "-drive file=\(disk.config.file)") { [context] bus in
                 VirtioPCI(made, memory: context.bus, events: context.events, configuration: .init(isTransitional: !bus.isLink, isExpress: bus.isLink))
             }
-            placement.boot = BootDevice(kind: disk.config.isOptical ? .optical : .disk, index: nil, functionName: "scsi", unit: "disk@0,0")
+            placement.boots = [BootDevice(kind: disk.config.isOptical ? .optical : .disk, index: nil, functionName: "scsi", unit: "disk@0,0")]
             placements.append(.pci(placement))
         }
         return placements
@@ -137,21 +139,22 @@ final class PeripheralAssembly {
         let option = "-device \(device.driver)"
         if device.driver == "pcie-root-port" { return .pci(try placeRootPort(device, option)) }
         if device.driver == "riscv-iommu-pci" { return .pci(try placeIOMMU(device, option)) }
-        let boot = try bootDevice(device, option)
-        if device.driver == "nvme" { return .pci(try placeNVMe(device, option).booting(boot)) }
+        var boots = try bootDevice(device, option).map { [$0] } ?? []
+        if device.driver == "nvme" { return .pci(try placeNVMe(device, option).booting(boots)) }
         let isPCI = device.driver.hasSuffix("-pci")
         guard let stem = Self.virtioStem(device.driver) else { throw ConfigError(option, "there is no such device; -device help lists them") }
         let made = try makeVirtio(stem, device, option, &ports)
+        if stem == "virtio-scsi" { boots = unitsToBoot }
         let options = VirtioOptions(
             indirectDescriptors: try device.flag("indirect_desc", option) ?? true, eventIndex: try device.flag("event_idx", option) ?? true,
             packed: try device.flag("packed", option) ?? false, accessPlatform: try device.flag("iommu_platform", option) ?? false)
-        if isPCI { return .pci(try placeVirtio(made, options, device, option).booting(boot)) }
+        if isPCI { return .pci(try placeVirtio(made, options, device, option).booting(boots)) }
         var slot: Int?
         if let bus = device["bus"] {
             slot = bus.hasPrefix("virtio-mmio-bus.") ? Int(bus.dropFirst("virtio-mmio-bus.".count)) : nil
             if slot == nil { throw ConfigError("\(option),bus=\(bus)", "there is no such bus; write virtio-mmio-bus.N") }
         }
-        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option, boot: boot))
+        return .virtio(VirtioPlacement(device: made, options: options, slot: slot, option: option, boots: boots))
     }
 
     /// "virtio-blk" of "virtio-blk-device" and of "virtio-blk-pci".
@@ -258,15 +261,18 @@ final class PeripheralAssembly {
         case "nvme": names = ("pci1b36,10", "namespace@1,0")
         default: return nil
         }
-        var index: UInt64?
-        if let text = device["bootindex"] {
-            index = UInt64(text)
-            guard let index else { throw ConfigError("\(option),bootindex=\(text)", "write a number from 0 on") }
-            guard bootIndices.insert(index).inserted else { throw ConfigError("\(option),bootindex=\(text)", "another device has that index") }
-        }
+        let index = try bootIndex(device, option)
         let isOptical = device["drive"].map { id in disks.contains { $0.config.id == id && $0.config.isOptical } }
         let kind: BootDevice.Kind = isOptical.map { $0 ? .optical : .disk } ?? .network
         return BootDevice(kind: kind, index: index, functionName: names.function, unit: names.unit)
+    }
+
+    /// `bootindex=`, which no other device has; nil when it was not given.
+    func bootIndex(_ device: DeviceConfig, _ option: String) throws(ConfigError) -> UInt64? {
+        guard let text = device["bootindex"] else { return nil }
+        guard let index = UInt64(text) else { throw ConfigError("\(option),bootindex=\(text)", "write a number from 0 on") }
+        guard bootIndices.insert(index).inserted else { throw ConfigError("\(option),bootindex=\(text)", "another device has that index") }
+        return index
     }
 
     /// "virtio-blk0", "virtio-blk1", …

@@ -53,6 +53,17 @@ import Testing
         for (letters, expected) in cases { #expect(try order(machine(devices) { $0.boot.order = letters }) == expected) }
     }
 
+    @Test func unitsOfHostAdaptersAreNamedByTheirAddress() throws {
+        let machine = try machine([
+            "virtio-scsi-pci,id=s", "scsi-hd,drive=a,bus=s.0,scsi-id=26,lun=3,bootindex=2", "scsi-cd,drive=c,bus=s.0,bootindex=1", "virtio-scsi-device",
+            "scsi-hd,drive=b,bootindex=0",
+        ])
+        #expect(try order(machine) == [
+            "/virtio-mmio@0000000010008000/channel@0/disk@0,0", "/pci@30000000/scsi@1/channel@0/disk@0,0", "/pci@30000000/scsi@1/channel@0/disk@1a,3",
+        ])
+        #expect(throws: ConfigError.self) { try self.machine(["virtio-scsi-pci", "scsi-hd,drive=a,bootindex=1", "scsi-hd,drive=b,bootindex=1"]) }
+    }
+
     @Test func disksWithoutADeviceOptionHaveTheirKindToo() throws {
         let machine = try machine(["virtio-blk-pci,drive=a"]) {
             $0.drives[2].interface = .virtio

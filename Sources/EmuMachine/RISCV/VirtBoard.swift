@@ -108,7 +108,7 @@ final class VirtBoard: Board {
         for case .pci(let placement) in placements { try assembly.plug(placement) }
         try assembly.check()
         seedSource = config.entropySource(stream: .max)
-        for (slot, placement) in slots.enumerated() { if let boot = placement?.boot { bootOrder.add(boot, on: Self.bootPath(slot)) } }
+        for (slot, placement) in slots.enumerated() { for boot in placement?.boots ?? [] { bootOrder.add(boot, on: Self.bootPath(slot)) } }
         for (boot, path) in assembly.bootDevices { bootOrder.add(boot, on: path) }
         try map()
         try fillFirmwareConfiguration()
