@@ -1,6 +1,12 @@
 // Reset entry, the trap vector and the way down to the next mode.
 #include "Layout.h"
 
+// Says that traps may come: without that a trap would be a critical error where the hart has Smdbltrp (mstatus.MDT), which other harts ignore.
+.macro READY_FOR_TRAPS register
+    li      \register, 1 << 42
+    csrc    mstatus, \register
+.endm
+
     .section .text.entry, "ax"
     .globl _start
 // a0 = hart id, a1 = device tree, a2 = fw_dynamic info. Every hart starts here.
@@ -8,6 +14,7 @@ _start:
     csrw    mie, zero
     la      t0, park
     csrw    mtvec, t0
+    READY_FOR_TRAPS t0
     csrr    s0, mhartid
 
     // The first hart here performs the cold boot.
@@ -48,6 +55,7 @@ wait_for_boot:
     .balign 4
 3:  la      t0, park
     csrw    mtvec, t0
+    READY_FOR_TRAPS t0
 1:  la      t0, boot_done
     ld      t0, (t0)
     fence   rw, rw
@@ -108,6 +116,7 @@ trap_vector:
     csrr    t1, mstatus
     sd      t0, FRAME_MEPC*8(sp)
     sd      t1, FRAME_MSTATUS*8(sp)
+    READY_FOR_TRAPS t2
     mv      a0, sp
     call    fw_trap
     ld      t0, FRAME_MEPC*8(sp)

@@ -49,6 +49,7 @@ func waitForStart(_ hart: HartPointer) -> Never {
     // Nothing that was asked of the hart before its start counts any more.
     atomic_store(&hart.pointee.pendingIPI, 0)
     clear_mip(Interrupt.supervisorSoftware | Interrupt.supervisorTimer)
+    resetFirmwareFeatures(hart)
     let address = hart.pointee.startAddress
     let argument = hart.pointee.startArgument
     let mode = hart.pointee.startMode

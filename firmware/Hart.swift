@@ -35,6 +35,9 @@ struct Hart: ~Copyable {
     /// Shared. Bit per hart index: that hart's `fenceRequest` is to be performed here.
     var fencesWanted = InlineArray<8, UInt64>(repeating: 0)
 
+    /// Bit per FWFT feature: S mode may not change it any more.
+    var lockedFeatures: UInt64 = 0
+
     var pmu = PMUState()
 }
 

@@ -8,6 +8,8 @@ struct HartFeatures {
     var hasCounterInhibit = false
     /// Sscofpmf: counters can interrupt on overflow and be filtered by mode.
     var hasCounterOverflow = false
+    /// Smrnmi: interrupts are off until mnstatus.NMIE is set.
+    var hasNonMaskable = false
     /// Hypervisor extension.
     var hasHypervisor = false
     var hasFloat = false
@@ -32,6 +34,7 @@ struct HartFeatures {
         features.hasTime = has_time()
         features.hasCounterInhibit = has_mcountinhibit()
         features.hasCounterOverflow = has_scountovf()
+        features.hasNonMaskable = has_mnstatus()
         features.hasPMP = has_pmpcfg0() && has_pmpaddr1()
         features.counters = probeCounters()
         if has_mcounteren() {
@@ -72,6 +75,13 @@ enum EnvironmentConfig {
     static let hardwareAccessedDirty: UInt64 = 1 << 61
     /// Smcdeleg: S mode uses the counters that mcounteren shows it.
     static let counterDelegation: UInt64 = 1 << 60
+    // Features of FWFT.
+    static let landingPad: UInt64 = 1 << 2
+    static let shadowStack: UInt64 = 1 << 3
+    static let pointerMask: UInt64 = 3 << 32
+    static let pointerMask7: UInt64 = 2 << 32
+    static let pointerMask16: UInt64 = 3 << 32
+    static let doubleTrap: UInt64 = 1 << 59
     static let cacheBlockZero: UInt64 = 1 << 7
     static let cacheBlockClean: UInt64 = 1 << 6
     static let cacheBlockInvalidate: UInt64 = 3 << 4
@@ -95,9 +105,19 @@ enum MachineStatus {
     static let machinePreviousPrivilege: UInt64 = 3 << 11
     static let machinePreviousPrivilegeShift: UInt64 = 11
     static let floatInitial: UInt64 = 1 << 13
+    /// A landing pad is expected: as the trap left it, and as S mode's trap does.
+    static let machineLandingPad: UInt64 = 1 << 41
+    static let supervisorLandingPad: UInt64 = 1 << 23
+    /// S mode is not ready for a trap (Ssdbltrp).
+    static let supervisorDisableTrap: UInt64 = 1 << 24
     static let floatDirty: UInt64 = 3 << 13
     static let machinePreviousVirtualization: UInt64 = 1 << 39
     static let guestVirtualAddress: UInt64 = 1 << 38
+}
+
+/// Fields of mnstatus.
+enum NonMaskable {
+    static let enable: UInt64 = 1 << 3
 }
 
 /// Bits of mip, mie and mideleg.
@@ -127,6 +147,8 @@ enum Exception {
     static let fetchPage: UInt64 = 12
     static let loadPage: UInt64 = 13
     static let storePage: UInt64 = 15
+    static let doubleTrap: UInt64 = 16
+    static let softwareCheck: UInt64 = 18
     static let guestFetchPage: UInt64 = 20
     static let guestLoadPage: UInt64 = 21
     static let virtualInstruction: UInt64 = 22
@@ -145,6 +167,7 @@ func configureHart(_ hart: HartPointer) {
 
     var exceptions: UInt64 = 1 << Exception.fetchMisaligned | 1 << Exception.breakpoint | 1 << Exception.userCall
     exceptions |= 1 << Exception.fetchPage | 1 << Exception.loadPage | 1 << Exception.storePage
+    exceptions |= 1 << Exception.softwareCheck
     if features.hasHypervisor {
         exceptions |= 1 << Exception.virtualSupervisorCall | 1 << Exception.virtualInstruction
         exceptions |= 1 << Exception.guestFetchPage | 1 << Exception.guestLoadPage | 1 << Exception.guestStorePage
@@ -155,6 +178,7 @@ func configureHart(_ hart: HartPointer) {
     if features.hasCounterOverflow { interrupts |= Interrupt.counterOverflow }
     write_mideleg(interrupts)
 
+    if features.hasNonMaskable { set_mnstatus(NonMaskable.enable) }
     if has_mstateen0() { openStateEnables() }
     write_scounteren(0b111)
     write_satp(0)

@@ -54,6 +54,7 @@ has_\name:
     HAS_CSR pmpcfg0, 0x3a0
     HAS_CSR pmpaddr1, 0x3b1
     HAS_CSR scountovf, 0xda0
+    HAS_CSR mnstatus, 0x744
 
     .globl has_hpmcounter
 has_hpmcounter:

@@ -13,8 +13,8 @@ func handleBase(_ call: SBICall) -> SBIResult {
 }
 
 enum SBIVersion {
-    /// 2.0: major in bits 30:24, minor in bits 23:0.
-    static let specification: UInt64 = 2 << 24
+    /// 3.0: major in bits 30:24, minor in bits 23:0.
+    static let specification: UInt64 = 3 << 24
     /// "EMU" in ASCII. The ids the specification lists (0 to 11 so far) belong to others and are handed out in sequence,
     /// so a number far from them cannot be mistaken for another firmware.
     static let implementation: UInt64 = 0x45_4d55

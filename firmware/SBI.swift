@@ -20,6 +20,7 @@ enum SBIError: Int64 {
     case alreadyStarted = -7
     case alreadyStopped = -8
     case noSharedMemory = -9
+    case deniedLocked = -14
 }
 
 /// Extension ids.
@@ -35,6 +36,7 @@ enum SBIExtension {
     static let debugConsole: UInt64 = 0x4442_434e
     static let performance: UInt64 = 0x50_4d55
     static let systemSuspend: UInt64 = 0x5355_5350
+    static let firmwareFeatures: UInt64 = 0x4657_4654
 
     /// Whether calls of the extension can do anything on this machine.
     static func isAvailable(_ id: UInt64, _ hart: HartPointer) -> Bool {
@@ -44,7 +46,7 @@ enum SBIExtension {
         case systemReset: platform.canReset
         case debugConsole: platform.hasConsole
         case performance: hart.pointee.features.hasCounterInhibit
-        case systemSuspend: true
+        case systemSuspend, firmwareFeatures: true
         case 0x01, 0x02: platform.hasConsole
         case 0x08: platform.canReset
         case legacyFirst...legacyLast: true
@@ -88,6 +90,7 @@ func handleCall(_ frame: TrapFrame, _ hart: HartPointer) {
         case SBIExtension.debugConsole: handleDebugConsole(call)
         case SBIExtension.performance: handlePerformance(call)
         case SBIExtension.systemSuspend: handleSystemSuspend(call)
+        case SBIExtension.firmwareFeatures: handleFirmwareFeatures(call)
         default: .failure(.notSupported)
         }
     } else {

@@ -43,6 +43,7 @@ public func trap(_ slots: UnsafeMutablePointer<UInt64>, _ state: UnsafeMutableRa
     let hart = state.assumingMemoryBound(to: Hart.self)
     let cause = read_mcause()
 
+    if hart.pointee.features.hasNonMaskable, read_mnstatus() & NonMaskable.enable == 0 { reportNonMaskable() }
     if frame.previousMode == PrivilegeMode.machine { reportOwnFault(cause, frame) }
     if cause & interruptFlag != 0 {
         switch cause & ~interruptFlag {
@@ -60,6 +61,7 @@ public func trap(_ slots: UnsafeMutablePointer<UInt64>, _ state: UnsafeMutableRa
         frame.pc &+= 4
         handleCall(frame, hart)
         return
+    case Exception.doubleTrap: reportDoubleTrap(read_mtval2(), frame)
     case Exception.illegalInstruction:
         countEvent(.illegalInstruction, hart)
         if emulateIllegalInstruction(frame, hart, &trap) { return }
@@ -110,6 +112,17 @@ func redirect(_ trap: TrapCause, _ frame: TrapFrame, _ hart: HartPointer) {
         write_stval(trap.value)
         frame.status = statusAfterTrap(frame.status, fromSupervisor: fromSupervisor)
             & ~MachineStatus.machinePreviousVirtualization
+        // With Ssdbltrp in force S mode must say when it is ready for the next one.
+        if has_menvcfg(), read_menvcfg() & EnvironmentConfig.doubleTrap != 0 {
+            if frame.status & MachineStatus.supervisorDisableTrap != 0 { reportDoubleTrap(trap.cause, frame) }
+            frame.status |= MachineStatus.supervisorDisableTrap
+        }
+        // The handler need not start with a landing pad.
+        if frame.status & MachineStatus.machineLandingPad != 0 {
+            frame.status = frame.status & ~MachineStatus.machineLandingPad | MachineStatus.supervisorLandingPad
+        } else {
+            frame.status &= ~MachineStatus.supervisorLandingPad
+        }
         frame.pc = read_stvec() & ~3
     }
     frame.status = frame.status & ~MachineStatus.machinePreviousPrivilege
@@ -137,6 +150,31 @@ private func hypervisorStatusAfterTrap(_ machineStatus: UInt64, wasVirtual: Bool
         if fromSupervisor { status |= previousVirtualPrivilege }
     }
     return status
+}
+
+/// Nobody is told of double traps and non-maskable interrupts but who reads the console: the hart stops.
+private func reportDoubleTrap(_ cause: UInt64, _ frame: TrapFrame) -> Never {
+    report("double trap in supervisor mode", "cause", cause, frame.pc)
+}
+
+private func reportNonMaskable() -> Never {
+    report("non-maskable interrupt or double trap in machine mode", "mncause", read_mncause(), read_mnepc())
+}
+
+private func report(_ what: StaticString, _ name: StaticString, _ cause: UInt64, _ pc: UInt64) -> Never {
+    let printer = Printer(console: platform.pointee.console)
+    printer.text("emulate SBI: ")
+    printer.text(what)
+    printer.text(" on hart ")
+    printer.decimal(read_mhartid())
+    printer.text(": ")
+    printer.text(name)
+    printer.text(" ")
+    printer.hex(cause)
+    printer.text(", pc ")
+    printer.hex(pc)
+    printer.text("\n")
+    park()
 }
 
 /// A trap in machine mode is a defect of the firmware or of the machine under it.

@@ -24,6 +24,14 @@ public struct HostFeatures: OptionSet, Sendable {
     /// What this host has and its operating system saves the state of.
     public static let current = detect()
 
+    /// Misaligned loads and stores inside 16 aligned bytes are indivisible on this host: Intel's processors promise it for a whole cache line
+    /// ("Guaranteed Atomic Operations"), others for 8 aligned bytes only.
+    public static let hasMisalignedAtomicity: Bool = {
+        let vendor = cpuid(0)
+        // "GenuineIntel"
+        return (vendor.ebx, vendor.edx, vendor.ecx) == (0x756e_6547, 0x4965_6e69, 0x6c65_746e)
+    }()
+
     /// In the order of the bits, as /proc/cpuinfo spells them where it has one name.
     private static let names = [
         "bmi1", "bmi2", "lzcnt", "popcnt", "sse4_1", "avx", "avx2", "fma", "pclmulqdq", "aes", "sha", "gfni", "avx512",

@@ -32,9 +32,7 @@ package final class BoardContext {
 
     deinit { bus.unmapAll() }
 
-    /// Whether harts are to have threads: with the virtual clock they take turns, so that every run is the same, and translated code is
-    /// compared with the interpreter in turns.
-    package var wantsThreads: Bool { config.clock == .host && config.harts > 1 && !config.hartsTakeTurns && config.engine != .lockstep }
+    package var wantsThreads: Bool { config.wantsThreads }
 
     /// Gives each hart a cache of its own. Before anything is decoded.
     /// - Parameter capacity: bytes of decoded instructions in each.

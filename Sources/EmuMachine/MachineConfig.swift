@@ -316,6 +316,10 @@ public struct MachineConfig: Sendable {
     /// `-accel thread=single`: harts take turns on one thread though the host's clock would let them run side by side.
     public var hartsTakeTurns = false
 
+    /// Whether harts are to have threads: with the virtual clock they take turns, so that every run is the same, and translated code is
+    /// compared with the interpreter in turns.
+    package var wantsThreads: Bool { clock == .host && harts > 1 && !hartsTakeTurns && engine != .lockstep }
+
     public var rtc = RTCBase.automatic
     /// nil: guest time with the virtual clock, else the host's.
     public var rtcClock: RTCClock?

@@ -97,4 +97,28 @@ import Testing
         #expect(try stepper.execute(bits) == nil)
         #expect((hart.load(Self.page) == 0) == (size == 16) && hart.load(Self.page + 8) == 1 << 63)
     }
+
+    @Test func cacheBlocksObeyAnEntryThatCoversPartOfThem() throws {
+        let stepper = try Self.make(7)
+        // The last eight bytes of the block are closed.
+        stepper.hart.cpu.privilege = Mode.machine
+        stepper.hart[.pmpcfg0] = 0
+        stepper.hart[.pmpaddr0] = (Self.page + 0x838) >> 2
+        stepper.hart[.pmpcfg0] = 0x1f00 | 0x18
+        stepper.hart.cpu.privilege = Mode.supervisor
+        stepper.hart.cpu.x[8] = Self.page + 0x801
+        for (bits, _) in Self.cacheBlocks { #expect(try stepper.execute(bits) == .init(7, Self.page + 0x801)) }
+    }
+
+    /// The store part of a compare-and-swap is checked whether or not it happens, and every fault of an AMO is a store's.
+    @Test func atomicsNeedTheRightToStore() throws {
+        // amocas.w, .d, .q x12, x10, (s0); amoadd.w, amomaxu.b
+        for bits in [0x28a4_262f, 0x28a4_362f, 0x28a4_462f, 0x00a4_262f, 0xe0a4_062f] as [UInt32] {
+            let stepper = try Self.make(1)
+            stepper.hart.cpu.x[8] = Self.page + 0x800
+            // Not what memory holds.
+            stepper.hart.cpu.x[12] = 1
+            #expect(try stepper.execute(bits) == .init(7, Self.page + 0x800), "\(hex(UInt64(bits)))")
+        }
+    }
 }

@@ -101,9 +101,10 @@ struct DecodeObjdumpTests {
         return exact && bits >> 12 & 7 != 0 ? "binutils 2.40 knows no rounding mode in conversions that are always exact" : nil
     }
 
-    /// ssp, scountinhibit, sireg2…6, srmcfg, mcyclecfg, minstretcfg and mireg2…6.
+    /// ssp, scountinhibit, sireg2…6, srmcfg, mcyclecfg, minstretcfg and mireg2…6; those of Smctr and Smrnmi.
     private static let newerCSRs: Set<UInt32> = [
         0x011, 0x120, 0x152, 0x153, 0x155, 0x156, 0x157, 0x181, 0x321, 0x322, 0x352, 0x353, 0x355, 0x356, 0x357,
+        0x14e, 0x14f, 0x15f, 0x24e, 0x34e, 0x740, 0x741, 0x742, 0x744,
     ]
 
     /// binutils 2.40 writes the immediate forms by the name of the register form (`add a0,a0,1`); others, and this project, do not.

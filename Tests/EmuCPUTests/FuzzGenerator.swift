@@ -6,12 +6,12 @@ import TestSupport
 struct FuzzGenerator {
     private static let jumps: Set<RVOp> = [.jal, .jalr, .beq, .bne, .blt, .bge, .bltu, .bgeu]
     private static let rare: Set<RVOp> = [
-        .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i,
+        .ecall, .ebreak, .mret, .sret, .mnret, .sctrclr, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i,
         .illegal,
     ]
     private static let control: Set<RVOp> = [.csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci]
     /// The processor programs are made for.
-    static let cpu = "max,vlen=128"
+    static let cpu = "max,smrnmi=on,vlen=128"
     private static let present = (try? RVConfig.parse(cpu))?.extensions ?? RVExtensionSet()
     private static let rows = RVTable.all.filter {
         $0.needs.isMet(by: present) && !jumps.contains($0.op) && !control.contains($0.op) && !$0.isVector

@@ -169,6 +169,8 @@ extension FuzzCase {
         status |= vectors.below(16) == 0 ? UInt64(vectors.below(4)) << 9 : 3 << 9
         for offset in stride(from: 0, to: 32 * cpu.vlenb, by: 8) { cpu.v.storeBytes(of: Self.value(&vectors), toByteOffset: offset, as: UInt64.self) }
         machine[.mstatus] = status
+        // Interrupts start disabled where the processor has non-maskable ones.
+        machine[.mnstatus] = 8
         machine[.fcsr] = UInt64(random.below(8) == 0 ? random.below(8) : random.below(5)) << 5
         if status >> 13 & 3 != 3 { machine[.mstatus] = status }
 

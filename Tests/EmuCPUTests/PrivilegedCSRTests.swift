@@ -18,7 +18,7 @@ import Testing
         Rule(.senvcfg, ones: 0x3_0000_00f5),
         Rule(.menvcfg, ones: 0xf800_0003_0000_00fd),
         Rule(.sstateen0, .sstateen1, .sstateen2, .sstateen3, ones: 0),
-        Rule(.mstateen0, ones: 0xd880_0000_0000_0000),
+        Rule(.mstateen0, ones: 0xdac0_0000_0000_0000),
         Rule(.mstateen1, .mstateen2, .mstateen3, ones: 0x8000_0000_0000_0000),
         Rule(.sscratch, .mscratch, .scause, .mcause, .stval, .mtval, .stimecmp, ones: .max),
         Rule(.sepc, .mepc, ones: .max - 1),
@@ -29,6 +29,13 @@ import Testing
         Rule(.mcountinhibit, ones: 0xffff_fffd),
         Rule(.mcyclecfg, .minstretcfg, ones: 0x7000_0000_0000_0000),
         Rule(.siselect, .miselect, ones: 0xfff), Rule(.srmcfg, ones: 0x0fff_0fff), Rule(.mtval2, ones: .max),
+        // Depths but 16 and 32 leave the field alone.
+        Rule(.mctrctl, ones: 0xff3e_0000_1b07), Rule(.sctrctl, ones: 0xff3e_0000_1903), Rule(.sctrdepth, ones: 0), Rule(.sctrstatus, ones: 0x8000_000f),
+        // Neither all ones nor zeros are a type: the trigger is off. There are four.
+        Rule(.tselect, ones: 0), Rule(.tdata1, ones: 0xf << 60, zeros: 0xf << 60), Rule(.tdata2, ones: .max), Rule(.tdata3, ones: 0xfffc_00f3_ffff_fffc),
+        Rule(.tinfo, ones: 0x100_8078, zeros: 0x100_8078), Rule(.scontext, ones: 0xffff_ffff), Rule(.mcontext, ones: 0x1fff),
+        // NMIE cannot be cleared.
+        Rule(.mnscratch, ones: .max), Rule(.mnepc, ones: .max - 1), Rule(.mncause, ones: 1 << 63 | 0x3f), Rule(.mnstatus, ones: 0x1a08, zeros: 8),
         Rule(.mcycle, .minstret, ones: .max),
         Rule(all: numbered(.mhpmcounter3, 29), ones: .max),
         Rule(all: numbered(.mhpmevent3, 29), ones: 0xf000_0000_0000_0000),
@@ -72,7 +79,7 @@ import Testing
     }
 
     @Test func everyWritableCSRHoldsItsLegalBits() throws {
-        let hart = try TestHart("max", openPMP: false)
+        let hart = try TestHart("max,smrnmi=on", openPMP: false)
         // Counters must hold still while they are compared; mcountinhibit itself is written along the way.
         hart[.mcountinhibit] = .max
         var covered = Set(Self.elsewhere)
@@ -113,7 +120,7 @@ import Testing
     }
 
     @Test func onlyListedNumbersExistAndTheirPrivilegeIsInTheNumber() throws {
-        let hart = try TestHart("max")
+        let hart = try TestHart("max,smrnmi=on")
         hart[.mstatus] = 0x2200  // FS and VS on
         hart[.mcounteren] = .max
         hart[.scounteren] = .max
@@ -142,6 +149,8 @@ import Testing
         ("sstc=off", [.stimecmp]), ("ssaia=off", [.stopei, .stopi, .mtopei, .mtopi, .mvien, .mvip]),
         ("ssaia=off,sscsrind=off", [.siselect, .sireg, .sireg2, .miselect, .mireg, .mireg2]), ("ssccfg=off", [.scountinhibit]), ("ssqosid=off", [.srmcfg]),
         ("smcntrpmf=off", [.mcyclecfg, .minstretcfg]), ("ssdbltrp=off", [.mtval2]), ("zicfiss=off", [.ssp]), ("zkr=off", [.seed]),
+        ("ssctr=off", [.sctrctl, .sctrstatus, .sctrdepth, .mctrctl]), ("smctr=off", [.mctrctl]), ("zicsr=on", [.mnscratch, .mnepc, .mncause, .mnstatus]),
+        ("sdtrig=off", [.tselect, .tdata1, .tdata2, .tdata3, .tinfo, .scontext, .mcontext]),
         ("sscofpmf=off", [.scountovf]), ("smstateen=off", numbered(.mstateen0, 4)),
         ("ssstateen=off", numbered(.mstateen0, 4) + numbered(.sstateen0, 4)),
     ] as [(String, [RVCSR])])

@@ -15,7 +15,7 @@ import Testing
     private static let jumps: Set<RVOp> = [.jal, .jalr, .beq, .bne, .blt, .bge, .bltu, .bgeu]
     /// What would end a block, or depends on more than registers and memory.
     private static let excluded: Set<RVOp> = jumps.union([
-        .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
+        .ecall, .ebreak, .mret, .sret, .mnret, .sctrclr, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
         .fence_i, .illegal, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .sc_w, .sc_d,
         // Nothing is a shadow stack to M-mode.
         .ssamoswap_w, .ssamoswap_d,

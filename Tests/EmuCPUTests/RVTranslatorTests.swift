@@ -28,7 +28,7 @@ import Testing
 
     /// Operations that end a block and are left to the interpreter.
     private static let interpretedLast: Set<RVOp> = [
-        .jalr_lp, .ecall, .ebreak, .fence_i, .wrs_nto, .wrs_sto, .mret, .sret, .wfi, .sfence_vma, .sinval_vma, .sfence_w_inval,
+        .jalr_lp, .transfer, .ecall, .ebreak, .fence_i, .wrs_nto, .wrs_sto, .mret, .sret, .mnret, .sctrclr, .wfi, .sfence_vma, .sinval_vma, .sfence_w_inval,
         .sfence_inval_ir, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .pause, .illegal,
     ]
 

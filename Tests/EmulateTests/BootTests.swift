@@ -84,6 +84,13 @@ struct BootTests {
         #expect(text.contains(": \(mode)"))
     }
 
+    /// Linux lists the extensions it knows and uses; the profile's processor has no more than the profile.
+    @Test(arguments: [("rva22s64", "_zbb", "_zacas"), ("max", "_zvbb", "_smrnmi")]) func otherProcessorsBootDebian(cpu: String, has: String, lacks: String) throws {
+        let text = try run("grep -m1 isa /proc/cpuinfo", "-cpu", cpu)
+        #expect(text.contains(has) && !text.contains(lacks), "\(text)")
+        #expect(text.contains("run: exit 0"))
+    }
+
     @Test func ubootReachesItsPrompt() throws {
         let machine = try Subprocess(["-machine", "virt", "-m", "256M", "-nographic", "-kernel", guest.path("u-boot.bin")])
         #expect(machine.waitFor("Hit any key to stop autoboot", seconds: Self.patience))

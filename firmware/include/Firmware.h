@@ -60,6 +60,9 @@ CSR(mcause, 0x342)
 CSR(mtval, 0x343)
 CSR(mip, 0x344)
 CSR(mtinst, 0x34a)
+CSR(mnepc, 0x741)
+CSR(mncause, 0x742)
+CSR(mnstatus, 0x744)
 CSR(miselect, 0x350)
 CSR(mireg, 0x351)
 CSR(mtopei, 0x35c)
@@ -151,6 +154,7 @@ bool has_mcountinhibit(void);
 bool has_pmpcfg0(void);
 bool has_pmpaddr1(void);
 bool has_scountovf(void);
+bool has_mnstatus(void);
 bool has_hpmcounter(uint64_t number);
 
 /* Counter and event selector by number (0...31; selectors from 3). */

@@ -108,6 +108,7 @@ extension RVProcessor {
     @inline(__always)
     private func atomic<T: AtomicCell>(_ op: RVOp, _ r: DecodedOp, _ address: UInt64, _ operand: T) -> Bool {
         let size = UInt64(MemoryLayout<T>.size)
+        if h.pointee.addressTriggers != 0, triggerFires(address, size, .load) { return false }
         let isInGranule = config.extensions.contains(.zama16b) && address & 15 &+ size <= 16
         guard let host = atomicPointer(address, size, .store, mayBeMisaligned: isInGranule) else { return false }
         var old = host.loadUnaligned(as: T.self)
@@ -152,6 +153,7 @@ extension RVProcessor {
 
     /// amocas.q: 128 bits in register pairs; x0 as a pair's first register stands for zero (Zacas).
     private func compareAndSwapPair(_ r: DecodedOp, _ address: UInt64) -> Bool {
+        if h.pointee.addressTriggers != 0, triggerFires(address, 16, .load) { return false }
         guard let host = atomicPointer(address, 16, .store) else { return false }
         let isSink = r.rd == 32
         let expected = isSink ? (0, 0) : (x[Int(r.rd)], x[Int(r.rd) + 1])

@@ -135,7 +135,13 @@ extension RVProcessor {
             case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .auipc: op.imm &+= Int32(truncatingIfNeeded: offset)
             default: break
             }
-            if mode != 0, Self.expectsLandingPad(op) { op.op = RVOp.jalr_lp.rawValue }
+            if mode != 0 {
+                if mode & BlockMode.recording != 0, Self.isTransfer(op.rv) {
+                    op.op = RVOp.transfer.rawValue
+                } else if mode & BlockMode.landingPads != 0, Self.expectsLandingPad(op) {
+                    op.op = RVOp.jalr_lp.rawValue
+                }
+            }
             scratch[count] = op
             count += 1
             position += Int(op.length)
@@ -150,7 +156,7 @@ extension RVProcessor {
     /// True for instructions after which the next one cannot simply follow.
     static func endsBlock(_ op: DecodedOp) -> Bool {
         switch op.rv {
-        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .jalr_lp, .ecall, .ebreak, .mret, .sret, .wfi, .wrs_nto, .wrs_sto, .pause,
+        case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .jalr_lp, .transfer, .ecall, .ebreak, .mret, .sret, .mnret, .sctrclr, .wfi, .wrs_nto, .wrs_sto, .pause,
             .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal:
             return true
         case .csrrw, .csrrwi:

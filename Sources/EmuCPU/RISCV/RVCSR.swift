@@ -1,8 +1,8 @@
 /// Every control and status register this processor can have, with its number (privileged manual, "CSR Listing").
 ///
 /// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it.
-/// Absent on purpose, so illegal: the RV32 high halves, hypervisor registers, the trigger registers
-/// (`tselect` …), the debug-mode registers, and PMP entries beyond 16.
+/// Absent on purpose, so illegal: the RV32 high halves, hypervisor registers, the debug-mode registers, `tcontrol` (docs/extensions.md), and
+/// PMP entries beyond 16.
 public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Floating point
     case fflags = 0x001, frm, fcsr
@@ -26,6 +26,17 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case senvcfg = 0x10A
     case sstateen0 = 0x10C, sstateen1, sstateen2, sstateen3
     case sscratch = 0x140, sepc, scause, stval, sip
+    // Control transfer records
+    case sctrctl = 0x14E, sctrstatus
+    case sctrdepth = 0x15F
+    case mctrctl = 0x34E
+    // Triggers
+    case scontext = 0x5A8
+    case tselect = 0x7A0, tdata1, tdata2, tdata3, tinfo
+    case mcontext = 0x7A8
+    // Resumable non-maskable interrupts
+    case mnscratch = 0x740, mnepc, mncause
+    case mnstatus = 0x744
     case stimecmp = 0x14D
     // Indirect access
     case siselect = 0x150, sireg, sireg2, sireg3
@@ -102,6 +113,10 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
         case .mtval2: .ssdbltrp
         case .ssp: .zicfiss
         case .scountovf: .sscofpmf
+        case .sctrctl, .sctrstatus, .sctrdepth: .ssctr
+        case .mctrctl: .smctr
+        case .scontext, .tselect, .tdata1, .tdata2, .tdata3, .tinfo, .mcontext: .sdtrig
+        case .mnscratch, .mnepc, .mncause, .mnstatus: .smrnmi
         default: rawValue >> 5 == RVCSR.cycle.rawValue >> 5 ? .zihpm : nil
         }
     }

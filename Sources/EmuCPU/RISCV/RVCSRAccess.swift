@@ -91,6 +91,10 @@ extension RVProcessor {
             return interruptRegisterIsAccessible(csr) ? csr : nil
         case .srmcfg:
             return stateEnabled(0, RVStateEnable.resources) ? csr : nil
+        case .sctrctl, .sctrstatus, .sctrdepth:
+            return stateEnabled(0, RVStateEnable.transfers) ? csr : nil
+        case .scontext:
+            return stateEnabled(0, RVStateEnable.context) ? csr : nil
         case .scountinhibit:
             return h.pointee.menvcfg & RVEnvironment.cde != 0 ? csr : nil
         default:
@@ -155,6 +159,12 @@ extension RVProcessor {
         case .stopei, .stopi, .mvien, .mvip, .mtopei, .mtopi: return readInterruptRegister(csr)
         case .scountinhibit: return state.pointee.mcountinhibit & state.pointee.mcounteren
         case .srmcfg: return state.pointee.srmcfg
+        case .mctrctl, .sctrctl, .sctrstatus, .sctrdepth: return readTransferRegister(csr)
+        case .tselect, .tdata1, .tdata2, .tdata3, .tinfo, .scontext, .mcontext: return readTrigger(csr)
+        case .mnscratch: return state.pointee.mnscratch
+        case .mnepc: return state.pointee.mnepc
+        case .mncause: return state.pointee.mncause
+        case .mnstatus: return state.pointee.mnstatus
 
         case .ssp: return state.pointee.ssp
         // Only instructions that poll get anything.

@@ -4,7 +4,7 @@ extension RVCSR {
         RVCSR(rawValue: number)?.name ?? absent[number]
     }
 
-    /// Standard registers this processor lacks: hypervisor, debug, trigger and RV32's high halves.
+    /// Standard registers this processor lacks: hypervisor, debug and RV32's high halves.
     private static let absent: [UInt16: String] = {
         var names: [UInt16: String] = [:]
         for (first, list) in lists {
@@ -19,7 +19,7 @@ extension RVCSR {
     /// Names at successive numbers; `-` leaves one out.
     private static let lists: [(first: UInt16, names: String)] = [
         (0xc80, "cycleh timeh instreth"),
-        (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"), (0x5a8, "scontext"),
+        (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"), (0x24e, "vsctrctl"),
         (0x200, "vsstatus - - - vsie vstvec"), (0x214, "vsieh"), (0x240, "vsscratch vsepc vscause vstval vsip"), (0x24d, "vstimecmp"),
         (0x250, "vsiselect vsireg - - vsiph"), (0x25c, "vstopei vstimecmph"), (0x280, "vsatp"), (0xeb0, "vstopi"),
         (0x600, "hstatus - hedeleg hideleg hie htimedelta hcounteren hgeie hvien hvictl henvcfg"),
@@ -27,7 +27,7 @@ extension RVCSR {
         (0x655, "hviph hviprio1h hviprio2h"), (0x680, "hgatp"), (0x6a8, "hcontext"), (0xe12, "hgeip"),
         (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"), (0x34a, "mtinst"),
         (0x354, "miph"), (0x757, "mseccfgh"),
-        (0x7a0, "tselect tdata1 tdata2 tdata3 tinfo tcontrol - - mcontext - mscontext"), (0x7b0, "dcsr dpc dscratch0 dscratch1"),
+        (0x7a5, "tcontrol"), (0x7aa, "mscontext"), (0x7b0, "dcsr dpc dscratch0 dscratch1"),
         (0xb80, "mcycleh - minstreth"),
     ]
 

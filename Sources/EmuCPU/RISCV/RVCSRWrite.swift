@@ -35,12 +35,18 @@ extension RVProcessor {
             state.pointee.stimecmp = value
             supervisorTimerChanged()
         case .satp: writeAddressTranslation(value)
-        case .siselect, .miselect, .sireg, .sireg2, .mireg: writeIndirectRegister(csr, value)
+        case .siselect, .miselect, .sireg, .sireg2, .sireg3, .mireg: writeIndirectRegister(csr, value)
         case .stopei, .mvien, .mvip, .mtopei: writeInterruptRegister(csr, value)
         case .scountinhibit:
             let delegated = state.pointee.mcounteren
             writeCounterInhibit(state.pointee.mcountinhibit & ~delegated | value & delegated)
         case .srmcfg: state.pointee.srmcfg = value & RVResources.mask
+        case .mctrctl, .sctrctl, .sctrstatus, .sctrdepth: writeTransferRegister(csr, value)
+        case .tselect, .tdata1, .tdata2, .tdata3, .scontext, .mcontext: writeTrigger(csr, value)
+        case .mnscratch: state.pointee.mnscratch = value
+        case .mnepc: state.pointee.mnepc = value & instructionAddressMask
+        case .mncause: state.pointee.mncause = value & Self.nonMaskableCauses
+        case .mnstatus: writeNonMaskableStatus(value)
 
         case .mstatus: writeStatus(value, writable: mstatusMask)
         case .medeleg: state.pointee.medeleg = value & delegatableExceptions
@@ -98,6 +104,7 @@ extension RVProcessor {
         if config.extensions.contains(.v) { mask |= RVStatus.vs }
         if config.extensions.contains(.zicfilp) { mask |= RVStatus.spelp | RVStatus.mpelp }
         if config.extensions.contains(.ssdbltrp), h.pointee.menvcfg & RVEnvironment.dte != 0 { mask |= RVStatus.sdt }
+        if config.extensions.contains(.smdbltrp) { mask |= RVStatus.mdt }
         if config.extensions.contains(.sv39) { mask |= RVStatus.sum | RVStatus.mxr | RVStatus.tvm }
         return mask
     }
@@ -202,6 +209,7 @@ extension RVProcessor {
         if new & RVStatus.mpp == RVStatus.mppReserved { new = new & ~RVStatus.mpp | old & RVStatus.mpp }
         // A handler that cannot be trapped again cannot be interrupted either.
         if new & RVStatus.sdt != 0 { new &= ~RVStatus.sie }
+        if new & RVStatus.mdt != 0 { new &= ~RVStatus.mie }
         h.pointee.mstatus = new
         if (old ^ new) & (RVStatus.mprv | RVStatus.mpp | RVStatus.sum | RVStatus.mxr) != 0 { viewChanged() }
         updateInterruptRequest()

@@ -7,7 +7,8 @@ extension RVProcessor: Hart {
 
     public func run(budget: Int, clockBase: UInt64) -> ExitReason {
         // A counter about to overflow ends the slice early, so that its interrupt is on time.
-        let budget = min(budget, cyclesUntilOverflow() ?? budget)
+        var budget = min(budget, cyclesUntilOverflow() ?? budget)
+        if h.pointee.countTriggers != 0 { budget = countedBudget(budget) }
         if h.pointee.isShared { beginSlice() }
         h.pointee.sliceBudget = budget
         h.pointee.remaining = budget
@@ -59,6 +60,7 @@ extension RVProcessor: Hart {
         UnsafeMutableRawPointer(h).copyMemory(from: bytes, byteCount: bytes.count)
         h.pointee.pc &= instructionAddressMask
         normalizeVectorState()
+        normalizeTransfersAndTriggers()
         rebuildDerivedState()
     }
 
@@ -76,8 +78,12 @@ extension RVProcessor: Hart {
             return true
         }
         h.pointee.request &= ~RVRequest.leaveBlock
-        if watch?.holdsInterrupts != true, let cause = pendingInterrupt() {
-            takeTrap(cause: cause, value: 0, pc: h.pointee.pc)
+        if watch?.holdsInterrupts != true {
+            if hasNonMaskable {
+                takeNonMaskable()
+            } else if let cause = pendingInterrupt() {
+                takeTrap(cause: cause, value: 0, pc: h.pointee.pc)
+            }
             if h.pointee.request & RVRequest.exit != 0 {
                 h.pointee.request &= ~RVRequest.exit
                 return true
@@ -158,7 +164,7 @@ extension RVProcessor: Hart {
             guard executeCSR(r.rv, r) else { return .trap }
             // A block runs on after what has no consequences for what follows; see `endsBlock`.
             return ip + 1 == h.pointee.blockEnd || h.isRequested ? .leave : .next
-        case .ecall, .mret, .sret, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
+        case .ecall, .mret, .sret, .mnret, .sctrclr, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
             synchronise(ip)
             return executePrivileged(r.rv, r) ? .leave : .trap
         case .wfi, .ebreak:
@@ -186,6 +192,8 @@ extension RVProcessor: Hart {
             return after(watch == nil ? executeAtomic(r.rv, r) : executeAtomicWatched(r, ip))
         case .jalr_lp:
             return executeGuardedJump(r) ? .leave : .trap
+        case .transfer:
+            return executeTransfer(ip) ? .leave : .trap
         case .sspush, .sspopchk, .ssrdp, .ssamoswap_w, .ssamoswap_d:
             return after(executeShadowStack(r.rv, r))
         case .pack, .packh, .packw, .brev8, .xperm4, .xperm8, .aes64es, .aes64esm, .aes64ds, .aes64dsm, .aes64im, .aes64ks1i, .aes64ks2,

@@ -5,7 +5,7 @@
 /// register: they promise something of memory or of traps (profiles, "Glossary of ISA Extensions"), and this processor keeps the promise.
 public enum RVExtension: UInt8, CaseIterable, Sendable {
     case i, m, a, f, d, c, v
-    case zic64b, zicbom, zicbop, zicboz, ziccamoa, ziccif, zicclsm, ziccrse, zicfilp, zicfiss, zicntr, zicond, zicsr, zifencei, zihintntl, zihintpause, zihpm, zimop
+    case zic64b, zicbom, zicbop, zicboz, ziccamoa, ziccamoc, ziccif, zicclsm, ziccrse, zicfilp, zicfiss, zicntr, zicond, zicsr, zifencei, zihintntl, zihintpause, zihpm, zimop
     case za64rs, zaamo, zabha, zacas, zalrsc, zama16b, zawrs
     case zfa, zfbfmin, zfh, zfhmin
     case zca, zcb, zcd, zcmop
@@ -13,8 +13,9 @@ public enum RVExtension: UInt8, CaseIterable, Sendable {
     case zknd, zkne, zknh, zkr, zksed, zksh, zkt
     case ztso
     case zvbb, zvbc, zvfbfmin, zvfbfwma, zvfh, zvfhmin, zvkb, zvkg, zvkned, zvknha, zvknhb, zvksed, zvksh, zvkt
-    case smaia, smcdeleg, smcntrpmf, smcsrind, smepmp, smmpm, smnpm, smstateen
-    case ssaia, ssccfg, ssccptr, sscofpmf, sscounterenw, sscsrind, ssdbltrp, ssnpm, ssqosid, ssstateen, sstc, sstvala, sstvecd, ssu64xl
+    case sdtrig
+    case smaia, smcdeleg, smcntrpmf, smcsrind, smctr, smdbltrp, smepmp, smmpm, smnpm, smrnmi, smstateen
+    case ssaia, ssccfg, ssccptr, sscofpmf, sscounterenw, sscsrind, ssctr, ssdbltrp, ssnpm, ssqosid, ssstateen, sstc, sstvala, sstvecd, ssu64xl, supm
     case svade, svadu, svbare, svinval, svnapot, svpbmt, svrsw60t59b, svvptc
     case sv39, sv48, sv57
 
@@ -60,6 +61,7 @@ extension RVExtension {
         case .zicbop: "cache-block prefetch hints"
         case .zicboz: "cache-block zeroing"
         case .ziccamoa: "every atomic memory operation works on main memory"
+        case .ziccamoc: "compare and swap of 128 bits works on main memory"
         case .ziccif: "fetches from main memory are indivisible up to 32 bits"
         case .zicclsm: "misaligned loads and stores of main memory work"
         case .ziccrse: "load-reserved and store-conditional work on main memory and come through"
@@ -117,13 +119,17 @@ extension RVExtension {
         case .zvksed: "SM4 in vectors"
         case .zvksh: "SM3 in vectors"
         case .zvkt: "cycles of vector instructions do not depend on operands"
+        case .sdtrig: "debug triggers, for software on the hart"
         case .smaia: "advanced interrupt architecture, machine level; with aia=aplic-imsic always on"
         case .smcdeleg: "counters delegated to supervisor mode, under menvcfg.CDE"
         case .smcntrpmf: "mode filters of mcycle and minstret"
         case .smcsrind: "registers behind a selector, machine level"
+        case .smctr: "records of control transfers, machine level"
+        case .smdbltrp: "double traps in machine mode are critical; traps start disabled (mstatus.MDT)"
         case .smepmp: "memory protection that binds machine mode, mseccfg"
         case .smmpm: "pointer masking in machine mode"
         case .smnpm: "pointer masking in supervisor mode"
+        case .smrnmi: "resumable non-maskable interrupts; all interrupts start disabled (mnstatus.NMIE)"
         case .smstateen: "state enables, machine level"
         case .ssaia: "advanced interrupt architecture, supervisor level; with aia=aplic-imsic always on"
         case .ssccfg: "use of delegated counters"
@@ -131,6 +137,7 @@ extension RVExtension {
         case .sscofpmf: "counter overflow interrupts and mode filters"
         case .sscounterenw: "scounteren has a bit for every counter"
         case .sscsrind: "registers behind a selector, supervisor level"
+        case .ssctr: "records of control transfers, supervisor level"
         case .ssdbltrp: "double traps in supervisor mode go to machine mode, under menvcfg.DTE"
         case .ssnpm: "pointer masking in user mode"
         case .ssqosid: "identifiers for quality of service"
@@ -139,6 +146,7 @@ extension RVExtension {
         case .sstvala: "stval tells the faulting address or instruction"
         case .sstvecd: "stvec holds any address that is a multiple of 4"
         case .ssu64xl: "user mode is 64-bit"
+        case .supm: "pointer masking in user mode, for the system to switch"
         case .svade: "page faults on clear accessed and dirty bits"
         case .svadu: "accessed and dirty bits set by hardware, under menvcfg.ADUE"
         case .svbare: "satp can switch translation off"

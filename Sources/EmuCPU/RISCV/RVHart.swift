@@ -69,6 +69,27 @@ package struct RVHart {
     var expectedLandingPad: UInt64 = 0
     var mtval2: UInt64 = 0
     var srmcfg: UInt64 = 0
+    // Smrnmi; without it mnstatus has NMIE set and nothing else
+    var mnscratch: UInt64 = 0
+    var mnepc: UInt64 = 0
+    var mncause: UInt64 = 0
+    var mnstatus: UInt64 = RVNonMaskable.enabled
+    /// Non-maskable interrupts that wait for mnstatus.NMIE.
+    var nonMaskablePending: UInt64 = 0
+    /// Not 0 after a double trap nobody could handle: the hart has ceased to execute.
+    var criticalError: UInt64 = 0
+    // Smctr: entries in the order of the buffer, sources, targets and metadata one after the other
+    var mctrctl: UInt64 = 0
+    var sctrstatus: UInt64 = 0
+    var sctrdepth: UInt64 = 0
+    var transfers = InlineArray<96, UInt64>(repeating: 0)
+    // Sdtrig
+    var tselect: UInt64 = 0
+    var tdata1 = InlineArray<4, UInt64>(repeating: RVTrigger.disabled)
+    var tdata2 = InlineArray<4, UInt64>(repeating: 0)
+    var tdata3 = InlineArray<4, UInt64>(repeating: 0)
+    var scontext: UInt64 = 0
+    var mcontext: UInt64 = 0
     // Vector extension
     /// v0…v31 one after the other, each VLEN/8 bytes; what is left behind them is zero.
     var v = InlineArray<512, UInt64>(repeating: 0)
@@ -92,6 +113,8 @@ package struct RVHart {
     /// Totals at which `mhpmcounter` was last brought up to date.
     var counterCycles: UInt64 = 0
     var counterRetired: UInt64 = 0
+    /// The total at which `icount` triggers were last brought up to date.
+    var triggerCycles: UInt64 = 0
     /// LR/SC: physical address and length of the reservation; `reservedLength` 0 means none. Of harts on threads see `RVReservation`.
     var reservedAddress: UInt64 = 0
     var reservedLength: UInt64 = 0
@@ -121,6 +144,11 @@ package struct RVHart {
     var modeRights = InlineArray<4, UInt64>(repeating: 0)
     /// `AddressSpace.foreignWrites` when the reservation was made.
     var reservedWrites: UInt64 = 0
+    /// Bit for each trigger that matches addresses in some mode, and for each that counts instructions or waits to fire.
+    var addressTriggers: UInt32 = 0
+    var countTriggers: UInt32 = 0
+    /// Some trigger waits for a trap.
+    var trapTriggers = false
     /// mhpmcounters that count something: an event is chosen and mcountinhibit lets them.
     var activeCounters: UInt32 = 0
     /// First and last address each PMP entry matches (first > last: none), and how many entries can match at all.
@@ -258,6 +286,7 @@ enum RVStatus {
     static let mxr: UInt64 = 1 << 19
     static let spelp: UInt64 = 1 << 23
     static let sdt: UInt64 = 1 << 24
+    static let mdt: UInt64 = 1 << 42
     static let mpelp: UInt64 = 1 << 41
     static let tvm: UInt64 = 1 << 20
     static let tw: UInt64 = 1 << 21

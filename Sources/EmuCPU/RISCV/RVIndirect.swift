@@ -17,6 +17,8 @@ extension RVProcessor {
     /// Whether the present privilege may access a selector, or an alias with what is selected now. An alias that stands for nothing traps.
     func indirectRegisterIsAccessible(_ csr: RVCSR) -> Bool {
         switch csr {
+        case _ where selectsTransfer && csr != .siselect && csr.privilege == RVPrivilege.supervisor:
+            stateEnabled(0, RVStateEnable.indirect) && stateEnabled(0, RVStateEnable.transfers)
         case .miselect: true
         case .siselect: stateEnabled(0, RVStateEnable.indirect)
         case .sireg, .sireg2:
@@ -52,6 +54,7 @@ extension RVProcessor {
         switch csr {
         case .miselect: return h.pointee.miselect
         case .siselect: return h.pointee.siselect
+        case _ where selectsTransfer && csr.privilege == RVPrivilege.supervisor: return readTransfer(csr)
         case .sireg where !selectsCounter, .mireg: return readInterruptRegister(csr)
         case .sireg, .sireg2: return selectsCounter ? delegatedCounter(csr).map { readCSR($0) & ~hidden(csr) } ?? 0 : 0
         default: return 0
@@ -62,6 +65,7 @@ extension RVProcessor {
         switch csr {
         case .miselect: h.pointee.miselect = value & RVIndirect.selectMask
         case .siselect: h.pointee.siselect = value & RVIndirect.selectMask
+        case _ where selectsTransfer && csr.privilege == RVPrivilege.supervisor: writeTransfer(csr, value)
         case .sireg where !selectsCounter, .mireg: writeInterruptRegister(csr, value)
         default:
             guard selectsCounter, let counter = delegatedCounter(csr) else { return }

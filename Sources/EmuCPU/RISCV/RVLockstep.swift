@@ -68,7 +68,7 @@ package final class RVLockstep {
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
-            case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
+            case .tdata1, .tdata2, .tdata3, .scontext, .mcontext, .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
             // Interrupt files are outside of the hart's state.
             case .mireg, .sireg, .mtopei, .stopei, .mtopi, .stopi: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
@@ -325,7 +325,12 @@ package enum RVStateFields {
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
-        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("mseccfg", \.mseccfg), field("entropy", \.entropy), field("mtval2", \.mtval2), field("srmcfg", \.srmcfg), field("ssp", \.ssp), field("expected landing pad", \.expectedLandingPad), field("stvec", \.stvec),
+        field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("mseccfg", \.mseccfg), field("entropy", \.entropy), field("mtval2", \.mtval2), field("srmcfg", \.srmcfg),
+        field("mnscratch", \.mnscratch), field("mnepc", \.mnepc), field("mncause", \.mncause), field("mnstatus", \.mnstatus),
+        field("non-maskable pending", \.nonMaskablePending), field("critical error", \.criticalError), field("mctrctl", \.mctrctl),
+        field("sctrstatus", \.sctrstatus), field("sctrdepth", \.sctrdepth), field("transfers", \.transfers), field("tselect", \.tselect),
+        field("tdata1", \.tdata1), field("tdata2", \.tdata2), field("tdata3", \.tdata3), field("scontext", \.scontext), field("mcontext", \.mcontext),
+        field("trigger cycles", \.triggerCycles), field("ssp", \.ssp), field("expected landing pad", \.expectedLandingPad), field("stvec", \.stvec),
         field("scounteren", \.scounteren), field("senvcfg", \.senvcfg), field("sscratch", \.sscratch), field("sepc", \.sepc),
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
         field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),

@@ -26,7 +26,7 @@ extension RVProcessor {
         if page.superpage { view.pointee.holdsSuperpage = true }
         let tag = address & TLBEntry.pageMask
         var entry = TLBEntry(tag: tag, addend: 0)
-        if !protection.uniform { entry.tag |= TLBEntry.slow | TLBEntry.checked }
+        if !protection.uniform || h.pointee.addressTriggers != 0 && triggersCover(tag, access) { entry.tag |= TLBEntry.slow | TLBEntry.checked }
         if let watch {
             let space = Self.identity(ofSpace: key.space)
             if watch.watchesData(page: target & TLBEntry.pageMask, physicalPage: page.physicalPage, space: space) { entry.tag |= TLBEntry.slow | TLBEntry.watched }
@@ -67,6 +67,7 @@ extension RVProcessor {
 
     /// Physical address of a data access that stays inside its page; nil when it faults, with the trap noted.
     func translate(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> UInt64? {
+        if h.pointee.addressTriggers != 0, triggerFires(address, size, access) { return nil }
         let view = access == .fetch ? h.pointee.fetchView : h.pointee.dataView
         var tag = entry(view, access, address).pointee.tag
         if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
@@ -127,6 +128,7 @@ extension RVProcessor {
         var tag = view.pointee.loads.entry(address).pointee.tag
         if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
             if let source = refill(view, address, .load) { return Self.load(source, size) }
+            if h.pointee.addressTriggers != 0, triggerFires(address, size, .load) { return nil }
             guard fill(view, address, .load) else { return nil }
             tag = view.pointee.loads.entry(address).pointee.tag
         }

@@ -21,8 +21,9 @@ struct RVModel {
         self.extensions = extensions
     }
 
-    /// Everything but Svade: with it Svadu would start switched off.
-    private static let maximum = RVExtension.allCases.filter { $0 != .svade }
+    /// Everything but Svade, with which Svadu would start switched off, and what only M-mode software that knows it survives: interrupts or
+    /// traps that start disabled.
+    private static let maximum = RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) }
     /// What `rv64` lacks: vectors, and what boards with interrupt files bring along.
     private static let optional: [RVExtension] = [.v, .smaia, .ssaia] + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
 
@@ -38,7 +39,7 @@ struct RVModel {
     /// What "RVA23U64 Profile" and "RVA23S64 Profile" add to that. (Sha stands for the extensions whose names begin with `sh`.)
     private static let rva23 = rva22 + words(
         """
-        v zvfhmin zvbb zvkt zihintntl zicond zimop zcmop zcb zfa zawrs svnapot sstc sscofpmf ssnpm ssu64xl ssstateen \
+        v zvfhmin zvbb zvkt zihintntl zicond zimop zcmop zcb zfa zawrs supm svnapot sstc sscofpmf ssnpm ssu64xl ssstateen \
         h shcounterenw shvstvala shtvala shvstvecd shvsatpa shgatpa
         """)
 
@@ -46,7 +47,7 @@ struct RVModel {
         RVModel(
             "rv64", "64-bit RISC-V with the extensions below that are not marked off; pages are marked accessed and dirty by hardware",
             maximum.filter { !optional.contains($0) }.map(\.name)),
-        RVModel("max", "every extension this version has", maximum.map(\.name)),
+        RVModel("max", "every extension this version has but svade, smrnmi and smdbltrp", maximum.map(\.name)),
         RVModel("rva22s64", "exactly what the RVA22S64 profile makes mandatory", rva22),
         RVModel("rva23s64", "exactly what the RVA23S64 profile makes mandatory", rva23),
     ]
@@ -167,6 +168,10 @@ extension RVConfig {
         case .smstateen: [.ssstateen]
         case .smaia: [.ssaia]
         case .smcsrind: [.sscsrind]
+        case .smctr: [.ssctr]
+        case .supm: [.ssnpm]
+        case .ziccamoc: [.zacas]
+        case .ssctr: [.sscsrind]
         // Only in tandem.
         case .smcdeleg: [.ssccfg, .sscsrind]
         case .ssccfg: [.smcdeleg]

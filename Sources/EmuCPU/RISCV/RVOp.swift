@@ -32,12 +32,16 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     case csrrw, csrrs, csrrc, csrrwi, csrrsi, csrrci
     // privileged, Svinval
     case mret, sret, wfi, sfence_vma, sinval_vma, sfence_w_inval, sfence_inval_ir
+    // Smrnmi, Ssctr
+    case mnret, sctrclr
     // Zicbom, Zicboz; prefetches decode to hint
     case cbo_clean, cbo_flush, cbo_inval, cbo_zero
     // Zimop, Zcmop: may-be-operations that write zero; c.mop.N writes nothing and decodes to hint
     case mop
     // Zicfilp: `jalr` where landing pads are expected, which blocks hold instead of it
     case jalr_lp
+    // Smctr: a jump or branch where those are recorded, which blocks hold instead of it
+    case transfer
     // Zicfiss
     case sspush, sspopchk, ssrdp, ssamoswap_w, ssamoswap_d
     // Hints and instructions without effect on this machine (pause is separate: it yields)

@@ -36,6 +36,12 @@ extension RVProcessor {
         case .sret:
             guard privilege >= RVPrivilege.supervisor, !trapped(RVStatus.tsr) else { return illegal(r) }
             returnFromSupervisor(r)
+        case .mnret:
+            guard privilege == RVPrivilege.machine else { return illegal(r) }
+            returnFromNonMaskable(r)
+        case .sctrclr:
+            guard privilege >= RVPrivilege.supervisor, stateEnabled(0, RVStateEnable.transfers) else { return illegal(r) }
+            clearTransfers()
         case .wfi:
             // With TW the time limit below M-mode is zero; U-mode may never wait where S-mode exists.
             guard privilege != RVPrivilege.user, privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
@@ -66,31 +72,40 @@ extension RVProcessor {
     private func returnFromMachine(_ r: DecodedOp) {
         let status = h.pointee.mstatus
         let previous = UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11)
+        let kept = status & ~(RVStatus.mie | RVStatus.mpp | RVStatus.mpelp | RVStatus.mdt)
         returned(
-            to: previous, at: h.pointee.mepc,
-            landingPad: RVStatus.mpelp, status: status & ~(RVStatus.mie | RVStatus.mpp) | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
+            to: previous, at: h.pointee.mepc, expectsLandingPad: status & RVStatus.mpelp != 0,
+            status: kept | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
     }
 
     private func returnFromSupervisor(_ r: DecodedOp) {
         let status = h.pointee.mstatus
         let previous = status & RVStatus.spp != 0 ? RVPrivilege.supervisor : RVPrivilege.user
+        // M-mode that returns is ready for traps again.
+        let cleared = h.pointee.privilege == RVPrivilege.machine ? RVStatus.mdt : 0
+        let kept = status & ~(RVStatus.sie | RVStatus.spp | RVStatus.sdt | RVStatus.spelp | cleared)
         returned(
-            to: previous, at: h.pointee.sepc,
-            landingPad: RVStatus.spelp, status: status & ~(RVStatus.sie | RVStatus.spp | RVStatus.sdt) | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie, by: r)
+            to: previous, at: h.pointee.sepc, expectsLandingPad: status & RVStatus.spelp != 0,
+            status: kept | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie, by: r)
     }
 
-    /// - Parameter landingPad: the bit of `status` that says whether the place returned to must be a landing pad.
-    private func returned(to privilege: UInt8, at pc: UInt64, landingPad: UInt64, status: UInt64, by r: DecodedOp) {
-        if status & landingPad != 0 && h.pointee.modeRights[Int(privilege)] & RVRights.landingPads != 0 { expectLandingPad(true) }
+    /// - Parameters:
+    ///   - expectsLandingPad: the place returned to must be a landing pad, where its privilege wants them.
+    ///   - status: what mstatus becomes, but for the fields that depend on the privilege.
+    func returned(to privilege: UInt8, at pc: UInt64, expectsLandingPad: Bool, status: UInt64, by r: DecodedOp) {
+        if expectsLandingPad && h.pointee.modeRights[Int(privilege)] & RVRights.landingPads != 0 { expectLandingPad(true) }
         // Whoever returns to U-mode has dealt with S-mode's trap.
-        let status = status & ~(privilege == RVPrivilege.user ? landingPad | RVStatus.sdt : landingPad)
+        let status = privilege == RVPrivilege.user ? status & ~RVStatus.sdt : status
         if h.pointee.activeCounters != 0 { synchroniseCounters(including: 1) }
+        if h.pointee.countTriggers != 0 { countInstructions(including: 1) }
         let from = h.pointee.privilege
+        if h.pointee.mctrctl != 0 { recordTrapReturn(pc: h.pointee.blockPC &+ UInt64(r.offset), from: from, to: privilege, target: pc) }
         h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv
         h.pointee.privilege = privilege
         h.pointee.pc = pc
         viewChanged()
         overflowDeadlineChanged()
+        triggersChangeMode()
         updateInterruptRequest()
         if let watch, watch.events.contains(.privilege), from != privilege {
             report(.privilege(from: from, to: privilege, pc: h.pointee.blockPC &+ UInt64(r.offset)))

@@ -8,7 +8,7 @@ import EmuBus
 extension RVProcessor {
     /// The leaf entries at physical address `table` for `refill`; nil where it must not read them: no memory, protected, or each fill must be seen.
     func leaves(_ table: UInt64) -> UnsafeRawPointer? {
-        guard comparison == nil, watch == nil, pmpLeavesOpen(table) else { return nil }
+        guard comparison == nil, watch == nil, h.pointee.addressTriggers == 0, pmpLeavesOpen(table) else { return nil }
         return bus.memoryPointer(table, UInt64(GuestRAM.pageSize))
     }
 

@@ -11,8 +11,12 @@ enum RVStateEnable {
     static let indirect: UInt64 = 1 << 60
     static let interrupts: UInt64 = 1 << 59
     static let interruptFile: UInt64 = 1 << 58
+    /// CONTEXT of mstateen0: access to scontext.
+    static let context: UInt64 = 1 << 57
     /// SRMCFG of mstateen0: access to srmcfg.
     static let resources: UInt64 = 1 << 55
+    /// CTR of mstateen0: access to control transfer records.
+    static let transfers: UInt64 = 1 << 54
 }
 
 extension RVProcessor {
@@ -28,6 +32,8 @@ extension RVProcessor {
             if config.extensions.contains(.sscsrind) { writable |= RVStateEnable.indirect }
             if config.extensions.contains(.ssaia) { writable |= RVStateEnable.indirect | RVStateEnable.interrupts }
             if config.extensions.contains(.ssqosid) { writable |= RVStateEnable.resources }
+            if config.extensions.contains(.ssctr) { writable |= RVStateEnable.transfers }
+            if config.extensions.contains(.sdtrig) { writable |= RVStateEnable.context }
             if supervisorFile != nil { writable |= RVStateEnable.interruptFile }
         }
         h.pointee.mstateen[register] = value & writable

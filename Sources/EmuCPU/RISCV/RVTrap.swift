@@ -10,6 +10,7 @@ extension RVProcessor {
     ///   - pc: what xepc receives: the instruction that trapped, or the first one not executed.
     package func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
         if h.pointee.activeCounters != 0 { synchroniseCounters() }
+        if h.pointee.countTriggers != 0 { countInstructions(includingTrap: cause & RVCause.interrupt != 0) }
         // What interrupts a sequence of lr and sc may touch memory in between.
         if h.pointee.isShared { h.pointee.reservedLength = 0 }
         let from = h.pointee.privilege
@@ -19,6 +20,7 @@ extension RVProcessor {
         // A handler in S-mode that is not ready for another trap.
         let isDouble = toSupervisor && h.pointee.mstatus & RVStatus.sdt != 0
         let to = toSupervisor && !isDouble ? RVPrivilege.supervisor : RVPrivilege.machine
+        if to == RVPrivilege.machine, isUnexpectedTrap(from: from) { return takeUnexpectedTrap(cause: isDouble ? RVCause.doubleTrap : cause, pc: pc) }
         Log.write(.interrupts, trapMessage(cause, value, pc, from, to))
 
         let vector: UInt64
@@ -41,12 +43,15 @@ extension RVProcessor {
         h.pointee.pc = vector & ~3 &+ (isVectored ? (cause & ~RVCause.interrupt) &* 4 : 0)
         h.pointee.privilege = to
         h.pointee.waiting = false
+        if h.pointee.mctrctl != 0 { recordTrap(cause, pc: pc, from: from, to: to, target: h.pointee.pc) }
         viewChanged()
         overflowDeadlineChanged()
+        triggersChangeMode()
         updateInterruptRequest()
         traps.note(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles)
         if cause <= RVCause.storeAccess { rememberFault(TrapRecord(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles)) }
         if let watch { didTrap(watch, cause, value, pc, from: from, to: to) }
+        if h.pointee.trapTriggers { fireTrapTrigger(cause, from: from) }
     }
 
     /// For those who ask later how the hart came to where it is.
@@ -98,6 +103,7 @@ extension RVProcessor {
 
     /// The interrupt to take now, as a cause; nil when none is pending, enabled and above the present privilege.
     package func pendingInterrupt() -> UInt64? {
+        if !hasNonMaskableEnabled { return nil }
         let pending = mip & h.pointee.mie
         if pending == 0 && h.pointee.mvien == 0 { return nil }
         let privilege = h.pointee.privilege
@@ -115,7 +121,7 @@ extension RVProcessor {
 
     /// Makes the run loop look for an interrupt before the next block, or not.
     func updateInterruptRequest() {
-        if pendingInterrupt() != nil {
+        if hasNonMaskable || pendingInterrupt() != nil {
             h.pointee.request |= RVRequest.interrupt
         } else {
             h.pointee.request &= ~RVRequest.interrupt
@@ -137,8 +143,12 @@ extension RVProcessor {
         updateInterruptRequest()
     }
 
-    /// True while the hart sits in `wfi` and no locally enabled interrupt is pending, whatever mstatus and mideleg say.
-    public var isWaiting: Bool { h.pointee.waiting && mip & h.pointee.mie | virtualPending & h.pointee.virtualEnable == 0 }
+    /// True while the hart sits in `wfi` and no locally enabled interrupt is pending, whatever mstatus and mideleg say; and for good after a critical
+    /// error (`RVHart.criticalError`).
+    public var isWaiting: Bool {
+        if h.pointee.criticalError != 0 { return true }
+        return h.pointee.waiting && mip & h.pointee.mie | virtualPending & h.pointee.virtualEnable | h.pointee.nonMaskablePending == 0
+    }
 
     // MARK: Sstc
 
@@ -208,6 +218,9 @@ extension RVProcessor {
         var state = RVHart(blockEnd: old.blockEnd, dataView: old.dataView, fetchView: old.fetchView, loads: old.loads, stores: old.stores, jumps: old.jumps)
         state.pc = config.resetVector
         state.mstatus = 2 << 32 | 2 << 34
+        // These two make machine-mode software say that it is ready.
+        if config.extensions.contains(.smdbltrp) { state.mstatus |= RVStatus.mdt }
+        if config.extensions.contains(.smrnmi) { state.mnstatus = 0 }
         if config.extensions.contains(.svpbmt) { state.menvcfg |= RVEnvironment.pbmte }
         if config.extensions.contains(.svadu) && !config.extensions.contains(.svade) { state.menvcfg |= RVEnvironment.adue }
         if config.extensions.contains(.zkr) { state.mseccfg = RVSecurity.supervisorSeed }
@@ -221,6 +234,7 @@ extension RVProcessor {
         state.minstretOffset = old.nonRetired &- old.totalCycles
         state.counterCycles = old.totalCycles
         state.counterRetired = old.totalCycles &- old.nonRetired
+        state.triggerCycles = old.totalCycles
         // The rest of the state belongs to the run loop, which may be in the middle of a slice.
         // SAFETY: both sides are an `RVHart`, whose first `savedSize` bytes are its saved part.
         withUnsafeBytes(of: state) { bytes in
@@ -237,6 +251,7 @@ extension RVProcessor {
         h.pointee.reservedWrites = bus.foreignWrites
         rebuildPMPRanges()
         findActiveCounters()
+        findTriggers()
         views.flush()
         modeRightsChanged()
         expectLandingPad(h.pointee.expectedLandingPad != 0)

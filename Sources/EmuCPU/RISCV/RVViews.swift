@@ -9,6 +9,11 @@ enum RVRights {
     static let pointerMaskShift: UInt64 = 4
     /// Computed jumps must lead to landing pads.
     static let landingPads: UInt64 = 1 << 6
+    /// Control transfers are recorded.
+    static let recording: UInt64 = 1 << 7
+    /// Where those two are: a `BlockMode`.
+    static let blockModeShift: UInt64 = 6
+    static let blockModes: UInt64 = 3
 }
 
 extension RVProcessor {
@@ -19,7 +24,7 @@ extension RVProcessor {
         let status = h.pointee.mstatus
         let fetch = views.view(viewKey(privilege, status))
         h.pointee.fetchView = fetch
-        let effective = status & RVStatus.mprv != 0 ? UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11) : privilege
+        let effective = status & RVStatus.mprv != 0 && hasNonMaskableEnabled ? UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11) : privilege
         h.pointee.dataView = effective == privilege ? fetch : views.view(viewKey(effective, status))
         csrLevelChanged()
     }
@@ -30,15 +35,17 @@ extension RVProcessor {
         h.pointee.csrLevel = isObserved ? 0 : UInt32(h.pointee.privilege)
     }
 
-    /// Brings `modeRights` up to date after a change of menvcfg, senvcfg or mseccfg, or after the state was replaced.
+    /// Brings `modeRights` up to date after a change of menvcfg, senvcfg, mseccfg or mctrctl, or after the state was replaced.
     func modeRightsChanged() {
-        func rights(_ configuration: UInt64, landingPads: UInt64) -> UInt64 {
-            let mask = configuration >> RVEnvironment.pmmShift & 3
-            return mask << RVRights.pointerMaskShift | (configuration & landingPads != 0 ? RVRights.landingPads : 0)
+        func setRights(_ privilege: UInt8, _ configuration: UInt64, landingPads: UInt64) {
+            var rights = (configuration >> RVEnvironment.pmmShift & 3) << RVRights.pointerMaskShift
+            if configuration & landingPads != 0 { rights |= RVRights.landingPads }
+            if h.pointee.mctrctl & Self.transferBit(privilege) != 0 { rights |= RVRights.recording }
+            h.pointee.modeRights[Int(privilege)] = rights
         }
-        h.pointee.modeRights[Int(RVPrivilege.machine)] = rights(h.pointee.mseccfg, landingPads: RVSecurity.landingPads)
-        h.pointee.modeRights[Int(RVPrivilege.supervisor)] = rights(h.pointee.menvcfg, landingPads: RVEnvironment.lpe)
-        h.pointee.modeRights[Int(RVPrivilege.user)] = rights(h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
+        setRights(RVPrivilege.machine, h.pointee.mseccfg, landingPads: RVSecurity.landingPads)
+        setRights(RVPrivilege.supervisor, h.pointee.menvcfg, landingPads: RVEnvironment.lpe)
+        setRights(RVPrivilege.user, h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
         viewChanged()
     }
 

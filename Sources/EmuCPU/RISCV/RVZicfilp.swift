@@ -7,6 +7,12 @@ extension RVTable {
     ]
 }
 
+/// Kinds of blocks (`Block.mode`): code is decoded for each apart.
+enum BlockMode {
+    static let landingPads: UInt8 = 1
+    static let recording: UInt8 = 2
+}
+
 /// Landing pads (unprivileged manual, "Zicfilp for Landing Pad"; privileged manual, section of the same name).
 ///
 /// Where a privilege wants them, its code has blocks of its own, in which computed jumps are `jalr_lp`; nobody else asks. Such a jump only notes what
@@ -19,9 +25,9 @@ extension RVProcessor {
         if isExpected { h.pointee.request |= RVRequest.landingPad } else { h.pointee.request &= ~RVRequest.landingPad }
     }
 
-    /// Blocks of the present privilege are decoded for landing pads.
+    /// What blocks of the present privilege are decoded for.
     @inline(__always)
-    var blockMode: UInt8 { h.pointee.fetchView.pointee.key.rights & RVRights.landingPads == 0 ? 0 : 1 }
+    var blockMode: UInt8 { UInt8(truncatingIfNeeded: h.pointee.fetchView.pointee.key.rights >> RVRights.blockModeShift & RVRights.blockModes) }
 
     /// `jalr` through a register that is not exempt: x1 and x5 hold return addresses, x7 what software guards itself.
     static func expectsLandingPad(_ r: DecodedOp) -> Bool { r.rv == .jalr && r.rs1 != 1 && r.rs1 != 5 && r.rs1 != 7 }

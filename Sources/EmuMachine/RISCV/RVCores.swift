@@ -24,6 +24,8 @@ final class RVCores {
     /// The processor `-cpu` describes.
     static func processor(_ config: MachineConfig) throws -> RVConfig {
         var processor = try RVConfig.parse(config.cpu)
+        // Harts on threads promise no more than the host does: AMOs are host atomics, plain accesses are the host's own.
+        if config.wantsThreads, !HostFeatures.hasMisalignedAtomicity { processor.extensions.remove(.zama16b) }
         processor.nanosecondsPerCycle = config.nanosecondsPerCycle
         processor.timebase = ACLINT.frequency
         if case .seeded(let seed) = config.entropySource(stream: .max - 1) { processor.entropySeed = seed }

@@ -17,6 +17,12 @@ extension InstructionReference {
             returned(to: UInt8(status >> 11 & 3), at: mepc, enable: Status.mie, previous: Status.mpie, cleared: Status.mpp)
         case "sret":
             returned(to: status & Status.spp != 0 ? 1 : 0, at: sepc, enable: Status.sie, previous: Status.spie, cleared: Status.spp)
+        case "mnret":
+            // mstatus keeps all but MPRV, which modes below M lose.
+            privilege = UInt8(mnstatus >> 11 & 3)
+            if privilege != 3 { status &= ~Status.mprv }
+            jump(mnepc)
+        case "sctrclr": break
         // Nothing is pending that could be waited for, and translations are never kept too long.
         case "wfi", "wrs.nto", "wrs.sto", "sfence.vma", "sinval.vma", "sfence.w.inval", "sfence.inval.ir": break
         case "csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci":

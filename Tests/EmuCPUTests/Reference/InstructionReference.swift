@@ -17,6 +17,8 @@ struct InstructionReference {
     var status: UInt64 = 0
     var mepc: UInt64 = 0
     var sepc: UInt64 = 0
+    var mnepc: UInt64 = 0
+    var mnstatus: UInt64 = 0
     var mscratch: UInt64 = 0
     /// vtype, vl and the length of a vector register in bits.
     var vtype: UInt64 = 1 << 63

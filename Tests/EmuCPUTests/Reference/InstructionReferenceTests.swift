@@ -63,11 +63,12 @@ final class InstructionMachine {
     private var cpu: RVProcessor { machine.cpu }
 
     init() throws {
-        machine = try FuzzMachine(.interpreter, cpu: "max,vlen=128")
+        machine = try FuzzMachine(.interpreter, cpu: "max,smrnmi=on,vlen=128")
         reference = InstructionReference(base: FuzzMap.data, vlen: 128)
         machine[.pmpaddr0] = .max
         machine[.pmpcfg0] = 0x1f
         machine[.mtvec] = FuzzMap.machineHandler
+        machine[.mnstatus] = 8
         machine[.mstatus] = 0x6600
         var random = SplitMix(seed: 1)
         reference.memory = (0..<Self.memorySize).map { _ in UInt8(truncatingIfNeeded: random.next()) }
@@ -109,9 +110,10 @@ final class InstructionMachine {
         reference.rounding = UInt8(random.below(16) == 0 ? random.below(8) : random.below(5))
         reference.status = [0, 1, 3][random.below(3)] << 11 | random.next() & InstructionReference.followedStatus & ~(3 << 11)
         // Where data accesses go by MPP's rights is another test's business.
-        if row.op != .mret && row.op != .sret { reference.status &= ~(1 << 17) }
+        if ![.mret, .sret, .mnret].contains(row.op) { reference.status &= ~(1 << 17) }
         reference.privilege = 3
-        (reference.mepc, reference.sepc) = (random.next() & ~1, random.next() & ~1)
+        (reference.mepc, reference.sepc, reference.mnepc) = (random.next() & ~1, random.next() & ~1, random.next() & ~1)
+        reference.mnstatus = 8 | [0, 1, 3][random.below(3)] << 11
         reference.mscratch = random.next()
         if row.op == .vsetvl, bits >> 20 & 31 != 0 { reference.x[Int(bits >> 20 & 31)] = UInt64(random.below(random.below(4) == 0 ? 2048 : 256)) }
         if row.op == .vsetvli || row.op == .vsetvl, bits >> 15 & 31 != 0, random.below(2) == 0 { reference.x[Int(bits >> 15 & 31)] = UInt64(random.below(200)) }
@@ -158,6 +160,8 @@ final class InstructionMachine {
         machine[.fcsr] = UInt64(reference.rounding) << 5 | UInt64(reference.flags)
         machine[.mepc] = reference.mepc
         machine[.sepc] = reference.sepc
+        machine[.mnepc] = reference.mnepc
+        machine[.mnstatus] = reference.mnstatus
         machine[.mscratch] = reference.mscratch
         reference.memory.withUnsafeBytes { (machine.ram.host + Int(FuzzMap.data - FuzzMap.ram)).copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count) }
     }
