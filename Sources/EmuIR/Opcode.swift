@@ -148,6 +148,12 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vid
     // dst (integer) = a's first element, sign-extended; dst (floating) = a's first element; dst's first element = a
     case vmoveToInteger, vmoveToFloat, vmoveFirst
+    /// dst[i] = a[i − b] from element b on; dst[i] = a[i + b], 0 from the greatest length on, which is constant c. b is a scalar.
+    case vslideup, vslidedown
+    /// dst[0] = b, the others a[i − 1]; the last is b, the others a[i + 1]. b is a scalar.
+    case vslide1up, vslide1down
+    /// dst[i] = a[b[i]], 0 where b[i] is not below the greatest length, which is constant c.
+    case vgather
 }
 
 /// What a `probe` must allow.

@@ -78,6 +78,7 @@ public struct OpcodeShape: Hashable, Sendable {
     static let unaryVector = OpcodeShape(dst: .vector, a: .elements)
     static let extendVector = OpcodeShape(dst: .vector, a: .vector, b: .constant)
     static let binaryVector = OpcodeShape(dst: .vector, a: .vector, b: .elements)
+    static let permuteVector = OpcodeShape(dst: .vector, a: .vector, b: .elements, c: .constant)
     static let vectorToInteger = OpcodeShape(dst: .register, a: .vector)
     static let vectorToFloat = OpcodeShape(dst: .float, a: .vector)
 }
@@ -434,6 +435,11 @@ extension OpcodeInfo {
             .init(.vmoveToInteger, "vmove.to.x", .vectorToInteger, vector),
             .init(.vmoveToFloat, "vmove.to.f", .vectorToFloat, float),
             .init(.vmoveFirst, "vmove.first", .unaryVector, vector),
+            .init(.vslideup, "vslideup", .permuteVector, vector),
+            .init(.vslidedown, "vslidedown", .permuteVector, vector),
+            .init(.vslide1up, "vslide1up", .binaryVector, vector),
+            .init(.vslide1down, "vslide1down", .binaryVector, vector),
+            .init(.vgather, "vgather", .permuteVector, vector),
         ]
     }()
 }

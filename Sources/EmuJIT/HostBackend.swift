@@ -14,6 +14,8 @@ public struct StateLayout: Sendable {
     public var vectorType: Int
     public var vectorStart: Int
     public var vectorKey: Int
+    /// Room for a group of vector registers twice; nothing is kept there.
+    public var vectorScratch: Int
     /// Guest program counter (UInt64): written when translated code is left for the dispatcher.
     public var pc: Int
     /// Guest virtual address of the page the code runs in.
@@ -78,7 +80,7 @@ public struct StateLayout: Sendable {
     public var jumpCode: Int
 
     public init(
-        integers: Int, floats: Int, vectors: Int, vectorLength: Int, vectorType: Int, vectorStart: Int, vectorKey: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
+        integers: Int, floats: Int, vectors: Int, vectorLength: Int, vectorType: Int, vectorStart: Int, vectorKey: Int, vectorScratch: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
         exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, reservationMark: Int, reservedValue: Int, distrust: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
         filledWindowCount: Int, filledWindows: Int, run: Int, reserve: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
@@ -90,6 +92,7 @@ public struct StateLayout: Sendable {
         self.vectorType = vectorType
         self.vectorStart = vectorStart
         self.vectorKey = vectorKey
+        self.vectorScratch = vectorScratch
         self.remaining = remaining
         self.pc = pc
         self.pageBase = pageBase

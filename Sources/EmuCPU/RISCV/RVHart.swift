@@ -160,6 +160,8 @@ package struct RVHart {
     /// vtype and vl in one word (`VectorShape.key`) while vectors are enabled, dirty, of a legal type, and start at element 0; else 0. True
     /// while translated code runs.
     var vectorKey: UInt32 = 0
+    /// Where translated code shifts elements: twice the largest group.
+    var vectorScratch = InlineArray<256, UInt64>(repeating: 0)
     /// `AddressSpace.foreignWrites`.
     var foreignWrites: UnsafePointer<UInt64>?
     /// The privilege at which translated code accesses control and status registers itself: the present one, or 0 while a debugger

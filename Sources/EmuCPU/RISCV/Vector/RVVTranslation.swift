@@ -106,6 +106,7 @@ extension RVTranslator {
             guard c.allows(c.group(r.rd)) else { return false }
             emit(.vid, .vector(r.rd), vector: shape(c))
             return true
+        case .vslideup, .vslidedown, .vslide1up, .vslide1down, .vrgather: return lowerPermutation(op, r, c)
         case .vmv_x_s:
             emit(.vmoveToInteger, destination(r.rd), .vector(r.rs2), vector: shape(c))
             return true
@@ -153,6 +154,29 @@ extension RVTranslator {
         return true
     }
 
+    /// Elements a gather by a vector has at most.
+    private static let longestGather = 32
+
+    private mutating func lowerPermutation(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
+        let (d, a) = (c.group(r.rd), c.group(r.rs2)), greatest = Operand.constant(Int64(c.vlmax))
+        guard c.allows(d, a) else { return false }
+        switch op {
+        case .vslidedown: emit(.vslidedown, .vector(r.rd), .vector(r.rs2), second(r, unsigned: true), greatest, vector: shape(c))
+        case .vslide1down: emit(.vslide1down, .vector(r.rd), .vector(r.rs2), second(r), vector: shape(c))
+        // The others must not overwrite what they still read.
+        case _ where d.overlaps(a): return false
+        case .vslideup: emit(.vslideup, .vector(r.rd), .vector(r.rs2), second(r, unsigned: true), greatest, vector: shape(c))
+        case .vslide1up: emit(.vslide1up, .vector(r.rd), .vector(r.rs2), second(r), vector: shape(c))
+        default:
+            if r.isVectorVector {
+                let b = c.group(r.rs1)
+                guard c.allows(d, a, b), !d.overlaps(b), !c.isMasked, c.vl <= Self.longestGather else { return false }
+            }
+            emit(.vgather, .vector(r.rd), .vector(r.rs2), second(r, unsigned: true), greatest, vector: shape(c))
+        }
+        return true
+    }
+
     private static let vectorOpcodes: [RVOp: Opcode] = [
         .vadd: .vadd, .vsub: .vsub, .vrsub: .vrsub, .vand: .vand, .vor: .vor, .vxor: .vxor, .vminu: .vminu, .vmin: .vmin, .vmaxu: .vmaxu, .vmax: .vmax,
         .vsll: .vsll, .vsrl: .vsrl, .vsra: .vsra, .vmul: .vmul, .vmulh: .vmulh, .vmulhu: .vmulhu, .vmacc: .vmacc, .vnmsac: .vnmsac, .vmadd: .vmadd,
@@ -187,6 +211,12 @@ extension RVTranslator {
             guard c.isPlain(r) else { return false }
             guardFloat()
             return merge(r, c)
+        case .vfslide1up, .vfslide1down:
+            let (d, a) = (c.group(r.rd), c.group(r.rs2))
+            guard c.allows(d, a), op == .vfslide1down || !d.overlaps(a) else { return false }
+            guardFloat()
+            emit(op == .vfslide1up ? .vslide1up : .vslide1down, .vector(r.rd), .vector(r.rs2), .float(r.rs1), vector: shape(c))
+            return true
         case .vfmv_f_s:
             guardFloat()
             emit(.vmoveToFloat, .float(r.rd), .vector(r.rs2), vector: shape(c))
