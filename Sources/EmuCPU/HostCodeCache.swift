@@ -270,6 +270,21 @@ package final class HostCodeCache {
         block.pointee.heat = 0
     }
 
+    /// What translations of a block may have been made for in vain, and how often one is made again.
+    private static let greatestFailedAssumptions: UInt8 = 64
+    private static let greatestRevisions: UInt8 = 8
+
+    /// The hart's state was not what the translation of `block` assumes: translated again when that has happened often.
+    package func assumptionFailed(_ block: UnsafeMutablePointer<Block>) {
+        guard block.pointee.revisions < Self.greatestRevisions, block.pointee.unit >= 0 else { return }
+        block.pointee.failedAssumptions += 1
+        guard block.pointee.failedAssumptions == Self.greatestFailedAssumptions else { return }
+        block.pointee.failedAssumptions = 0
+        block.pointee.revisions += 1
+        dissolve(block.pointee.unit)
+        block.pointee.heat = 0
+    }
+
     // MARK: Finding loops
 
     /// Loops a block is compiled in at most. What is too large for one loop would be cut in ever other ways.

@@ -37,6 +37,11 @@ package struct Block {
     /// Times its translation was left because a probe failed, since the hart had run so many cycles; and what its probes may still be used for.
     var failedProbes: UInt8 = 0
     var probes = IROptimizer.ProbeUse.shared
+    /// What its translation assumes of the hart's state when the block is entered; the architecture says in which form. It makes sure of it.
+    package var assumption: UInt32 = 0
+    /// Times that did not hold, and times the block was translated again for it.
+    var failedAssumptions: UInt8 = 0
+    var revisions: UInt8 = 0
     /// Times it was compiled as part of a loop.
     var loops: UInt8 = 0
     /// A computed jump from its own page, not a return, has led here.

@@ -103,11 +103,12 @@ private struct Cursor {
         var ahead = self
         let word = ahead.word()
         let digits = word.dropFirst()
-        guard let kind = word.first, "xft".contains(kind) else { return .constant(try number("an operand", as: Int64.self)) }
+        guard let kind = word.first, "xftv".contains(kind) else { return .constant(try number("an operand", as: Int64.self)) }
         var operand: Operand?
         switch kind {
         case "x": operand = UInt8(digits, radix: 10).map(Operand.integer)
         case "f": operand = UInt8(digits, radix: 10).map(Operand.float)
+        case "v": operand = UInt8(digits, radix: 10).map(Operand.vector)
         default: operand = UInt16(digits, radix: 10).map(Operand.temp)
         }
         guard let operand else { throw Malformed("\"\(word)\" is no register or temp") }
@@ -244,19 +245,25 @@ private struct IRParser {
             name = "probe"
             rights = ProbeRights(rawValue: bits)
         }
-        guard let opcode = opcodes[name] else {
+        let segment = Self.segment(&name)
+        let shape = VectorShape(of: &name)
+        guard let opcode = opcodes[name], opcode.info.isVector == (shape != nil) else {
             throw Malformed(name.isEmpty ? "expected an instruction" : "\"\(name)\" is no instruction")
         }
-        let shape = opcode.info.shape
-        guard (shape.dst == .unused) == (destination == .none) else {
+        var instruction = Instruction(opcode, destination, vector: shape ?? .none, guest: 0)
+        let places = opcode.info.shape
+        guard (places.dst == .unused) == (destination == .none) else {
             throw Malformed(destination == .none ? "\(name) needs a destination" : "\(name) has no destination")
         }
-        var instruction = Instruction(opcode, destination, guest: 0)
-        switch shape.syntax {
+        switch places.syntax {
         case .plain:
-            try readSources(&line, into: &instruction, shape: shape)
+            try readSources(&line, into: &instruction, shape: places)
         case .load:
             try readAddress(&line, into: &instruction)
+            if places.c != .unused {
+                guard line.word() == "by" else { throw Malformed("expected \"by\" behind the displacement") }
+                instruction.c = try line.operand()
+            }
             try line.expect("]")
             instruction.b = try via(&line)
         case .store:
@@ -273,8 +280,32 @@ private struct IRParser {
             try line.expect("]")
             instruction.c = .constant(rights.rawValue)
         }
+        if shape != nil { try readCondition(&line, into: &instruction) }
+        if let segment { (instruction.vector.fields, instruction.vector.fieldSize) = segment }
         try line.expectEnd()
         return instruction
+    }
+
+    /// Fields of a segment and log2 of their registers, which are taken from the end of an operation's name.
+    private static func segment(_ name: inout String) -> (fields: Int, size: Int)? {
+        guard let last = name.split(separator: ".").last, last.first == "f", case let numbers = last.dropFirst().split(separator: "x").compactMap({ Int($0) }),
+            numbers.count == 2, 2...8 ~= numbers[0], [1, 2, 4].contains(numbers[1]) else { return nil }
+        name.removeLast(last.count + 1)
+        return (numbers[0], numbers[1].trailingZeroBitCount)
+    }
+
+    /// Behind a vector operation: what it needs.
+    private static func readCondition(_ line: inout Cursor, into instruction: inout Instruction) throws(Malformed) {
+        instruction.vector.traits = .anyType
+        while !line.atEnd {
+            switch line.word() {
+            case "masked": instruction.vector.traits.insert(.masked)
+            case "when":
+                instruction.vector.type = try line.number("a type", as: UInt8.self)
+                instruction.vector.traits.remove(.anyType)
+            default: throw Malformed("expected \"masked\", \"when\" or the end of the line")
+            }
+        }
     }
 
     private static func readSources(_ line: inout Cursor, into instruction: inout Instruction, shape: OpcodeShape) throws(Malformed) {
@@ -295,8 +326,22 @@ private struct IRParser {
     }
 
     private static func via(_ line: inout Cursor) throws(Malformed) -> Operand {
-        if line.atEnd { return .none }
+        var ahead = line
+        if line.atEnd || ["masked", "when"].contains(ahead.word()) { return .none }
         guard line.word() == "via" else { throw Malformed("expected \"via\" or the end of the line") }
         return try line.operand()
+    }
+}
+
+extension VectorShape {
+    /// What `text` says, which is taken from the end of an operation's name; nil where there is none.
+    fileprivate init?(of name: inout String) {
+        let parts = name.split(separator: ".")
+        guard parts.count > 3, case let shape = parts.suffix(3), zip(shape, "enr").allSatisfy({ $0.first == $1 }) else { return nil }
+        let numbers = shape.compactMap { UInt16($0.dropFirst(), radix: 10) }
+        guard numbers.count == 3, numbers[0] >= 8, numbers[2] >= 8, numbers[0].nonzeroBitCount == 1, numbers[2].nonzeroBitCount == 1 else { return nil }
+        self.init(
+            width: UInt8(numbers[0].trailingZeroBitCount - 3), registerSize: UInt8(numbers[2].trailingZeroBitCount - 3), type: 0, count: numbers[1])
+        name = parts.dropLast(3).joined(separator: ".")
     }
 }

@@ -16,6 +16,7 @@ extension Operand: CustomStringConvertible {
         case .none: "none"
         case .integer(let number): "x\(number)"
         case .float(let number): "f\(number)"
+        case .vector(let number): "v\(number)"
         case .temp(let number): "t\(number)"
         case .constant(let value): value.magnitude <= 4096 ? "\(value)" : hexadecimal(value)
         }
@@ -49,17 +50,18 @@ extension Instruction: CustomStringConvertible {
     /// Without the guest position.
     public var description: String {
         let info = op.info
+        let name = info.name.description + (info.isVector ? vector.text : "")
         // Code addresses are hexadecimal, as in jumps.
         if op == .pc, case .constant(let offset) = a { return "\(dst) = pc \(hexadecimal(offset))" }
         switch info.shape.syntax {
         case .plain:
             let target = info.shape.dst == .unused ? "" : "\(dst) = "
             let sources = [(a, info.shape.a), (b, info.shape.b), (c, info.shape.c)].filter { $0.1 != .unused }.map(\.0.description)
-            return target + info.name.description + (sources.isEmpty ? "" : " " + sources.joined(separator: ", "))
+            return target + name + (sources.isEmpty ? "" : " " + sources.joined(separator: ", ")) + when
         case .load:
-            return "\(dst) = \(info.name) [\(a)\(distance)]" + via(b)
+            return "\(dst) = \(name) [\(a)\(distance)\(c == .none ? "" : " by \(c)")]" + via(b) + when
         case .store:
-            return "\(info.name) [\(a)\(distance)] = \(b)" + via(c)
+            return "\(name) [\(a)\(distance)] = \(b)" + via(c) + when
         case .probe:
             var rights = c.description
             if case .constant(let bits) = c { rights = ProbeRights(rawValue: bits).text }
@@ -67,8 +69,18 @@ extension Instruction: CustomStringConvertible {
         }
     }
 
+    /// The condition of a vector operation.
+    private var when: String {
+        (vector.isMasked ? " masked" : "") + (vector.key == nil || !op.info.isVector ? "" : " when \(hexadecimal(Int(vector.type)))")
+    }
+
     private var distance: String { (displacement < 0 ? " - " : " + ") + String(displacement.magnitude) }
     private func via(_ host: Operand) -> String { host == .none ? "" : " via \(host)" }
+}
+
+extension VectorShape {
+    /// Behind the name of the operation: bits and number of elements, bits of a register; fields, and registers of each.
+    var text: String { ".e\(8 << Int(width)).n\(count).r\(8 << Int(registerSize))" + (fields > 1 ? ".f\(fields)x\(1 << fieldSize)" : "") }
 }
 
 extension Terminator: CustomStringConvertible {

@@ -5,6 +5,8 @@ public enum Operand: Hashable, Sendable {
     case integer(UInt8)
     /// A guest floating-point register: a variable.
     case float(UInt8)
+    /// A guest vector register, or the first of a group: a variable.
+    case vector(UInt8)
     /// A value of this block only, assigned once, before its uses.
     case temp(UInt16)
     case constant(Int64)
@@ -13,6 +15,8 @@ public enum Operand: Hashable, Sendable {
 /// One operation; see `Opcode` for what the operands mean.
 public struct Instruction: Hashable, Sendable {
     public var op: Opcode
+    /// What vector operations work on.
+    public var vector: VectorShape
     public var dst: Operand
     public var a: Operand
     public var b: Operand
@@ -24,9 +28,10 @@ public struct Instruction: Hashable, Sendable {
 
     public init(
         _ op: Opcode, _ dst: Operand = .none, _ a: Operand = .none, _ b: Operand = .none, _ c: Operand = .none,
-        displacement: Int32 = 0, guest: UInt16
+        displacement: Int32 = 0, vector: VectorShape = .none, guest: UInt16
     ) {
         self.op = op
+        self.vector = vector
         self.dst = dst
         self.a = a
         self.b = b
@@ -41,6 +46,15 @@ public struct Instruction: Hashable, Sendable {
 public typealias GuestOffset = Int32
 
 extension Instruction {
+    /// Bytes a load or store accesses, a strided one each time, else 0.
+    public var accessBytes: Int {
+        switch op {
+        case .vload, .vstore: vector.fields * vector.bytes
+        case .vloadStrided: 1 << Int(vector.width)
+        default: Int(op.info.accessBytes)
+        }
+    }
+
     /// Of a load or store: the temp of the probe that answers for it, or none.
     public var host: Operand {
         get { op.info.shape.syntax == .load ? b : op.info.shape.syntax == .store ? c : .none }

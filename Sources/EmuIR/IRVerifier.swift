@@ -111,12 +111,13 @@ private struct BlockVerifier {
         try check(instruction.b, "b", is: info.shape.b, of: info)
         try check(instruction.c, "c", is: info.shape.c, of: info)
         try checkConstants(instruction)
+        try checkShape(instruction, info)
         if info.shape.syntax == .plain, instruction.displacement != 0 { throw Failure("\(info.name) takes no displacement") }
         if info.isGuarded, !isGuarded { throw Failure("no guard.float stands before the first floating instruction") }
         if info.mayLeave { try checkState(at: instruction.guest) }
         switch info.shape.syntax {
-        case .load: try checkAccess(instruction, via: instruction.b, needs: .read, bytes: info.accessBytes)
-        case .store: try checkAccess(instruction, via: instruction.c, needs: .write, bytes: info.accessBytes)
+        case .load: try checkAccess(instruction, via: instruction.b, needs: .read)
+        case .store: try checkAccess(instruction, via: instruction.c, needs: .write)
         case .plain, .probe: break
         }
         if instruction.op == .guardFloat { isGuarded = true }
@@ -142,13 +143,14 @@ private struct BlockVerifier {
         switch operand {
         case .integer(let number): try checkInteger(number)
         case .float(let number): try checkFloat(number)
+        case .vector(let number): try checkVector(number)
         case .constant(let value) where kind != .wideValue && Int64(Int32(truncatingIfNeeded: value)) != value:
             throw Failure("\(operand) does not fit 32 bits: only mov takes such a constant")
         case .temp(let number):
             guard Int(number) < temps.count else { throw Failure("\(operand) is not below the number of temps, \(temps.count)") }
             switch (temps[Int(number)], kind) {
             case (.undefined, _): throw Failure("\(operand) is used before it is assigned")
-            case (.probe, .value), (.probe, .wideValue): throw Failure("\(operand) is a host address, which no guest value may depend on")
+            case (.probe, .value), (.probe, .wideValue), (.probe, .elements): throw Failure("\(operand) is a host address, which no guest value may depend on")
             case (.value, .probed): throw Failure("\(operand) does not come from a probe")
             default: break
             }
@@ -163,6 +165,7 @@ private struct BlockVerifier {
         case (.integer, .register), (.temp, .register): fits = true
         case (.integer, .value), (.temp, .value), (.constant, .value): fits = true
         case (.integer, .wideValue), (.temp, .wideValue), (.constant, .wideValue): fits = true
+        case (.vector, .vector), (.vector, .elements), (.float, .elements), (.integer, .elements), (.temp, .elements), (.constant, .elements): fits = true
         default: fits = false
         }
         if fits { return }
@@ -172,6 +175,8 @@ private struct BlockVerifier {
             case .register: "an integer register or a temp"
             case .value, .wideValue: "an integer register, a temp or a constant"
             case .float: "a floating register"
+            case .vector: "a vector register"
+            case .elements: "a vector register, an integer register, a temp, a constant or a floating register"
             case .constant: "a constant"
             case .hostAddress: "a temp"
             case .probed: "nothing or the temp of a probe"
@@ -187,6 +192,29 @@ private struct BlockVerifier {
         guard number < 32 else { throw Failure("f\(number) is no register: there are f0 to f31") }
     }
 
+    private func checkVector(_ number: UInt8) throws(Failure) {
+        guard number < 32 else { throw Failure("v\(number) is no register: there are v0 to v31") }
+    }
+
+    /// The operands' groups lie inside the registers.
+    private func checkShape(_ instruction: Instruction, _ info: OpcodeInfo) throws(Failure) {
+        let shape = instruction.vector
+        guard info.isVector else {
+            if shape == .none { return }
+            throw Failure("\(info.name) works on no vectors")
+        }
+        guard shape.width <= 3 else { throw Failure("elements have 8, 16, 32 or 64 bits") }
+        guard 4...7 ~= shape.registerSize else { throw Failure("registers have 128 to 1024 bits") }
+        let bytes = instruction.vectorBytes
+        for (operand, bytes) in [(instruction.dst, bytes.dst), (instruction.a, bytes.a), (instruction.b, bytes.b)] {
+            guard case .vector(let number) = operand else { continue }
+            try checkVector(number)
+            guard (Int(number) << Int(shape.registerSize)) + bytes <= 32 << Int(shape.registerSize) else {
+                throw Failure("there are no \(bytes) bytes from v\(number) on")
+            }
+        }
+    }
+
     private func checkConstants(_ instruction: Instruction) throws(Failure) {
         switch (instruction.op, instruction.b, instruction.c) {
         case (.shladd, _, .constant(let amount)), (.shladduw, _, .constant(let amount)):
@@ -198,7 +226,7 @@ private struct BlockVerifier {
         }
     }
 
-    private func checkAccess(_ instruction: Instruction, via host: Operand, needs: ProbeRights, bytes: UInt8) throws(Failure) {
+    private func checkAccess(_ instruction: Instruction, via host: Operand, needs: ProbeRights) throws(Failure) {
         guard case .temp(let number) = host, case .probe(let probe) = temps[Int(number)] else { return }
         guard probe.base == instruction.a else { throw Failure("\(host) was probed for another base, \(probe.base)") }
         if case .integer(let register) = probe.base, lastWrite[Int(register)] > probe.index {
@@ -206,7 +234,7 @@ private struct BlockVerifier {
         }
         guard lastInterpret < probe.index else { throw Failure("the interpreter may have changed the mapping since \(host) was probed") }
         let first = Int(instruction.displacement)
-        guard probe.first <= first, first + Int(bytes) <= probe.end else {
+        guard probe.first <= first, first + instruction.accessBytes <= probe.end else {
             throw Failure("\(host) covers displacements \(probe.first) to \(probe.end - 1) only")
         }
         guard probe.rights.isSuperset(of: needs) else { throw Failure("\(host) was probed for other rights, \(probe.rights.text)") }
@@ -233,6 +261,9 @@ private struct BlockVerifier {
             } else {
                 temps[Int(number)] = .value
             }
+        case .vector(let number):
+            try checkVector(number)
+            written = (dst, instruction.guest)
         case .none, .constant: break
         }
     }
@@ -256,7 +287,7 @@ private struct BlockVerifier {
 
     private func checkTerminator(_ operand: Operand, _ what: String, _ info: OpcodeInfo) throws(Failure) {
         switch operand {
-        case .none, .float: throw Failure("\(what) takes integer registers, temps and constants, not \(operand)")
+        case .none, .float, .vector: throw Failure("\(what) takes integer registers, temps and constants, not \(operand)")
         default: try check(operand, "a", is: .value, of: info)
         }
     }

@@ -3,7 +3,7 @@
 /// Integer values have 64 bits. A `w` suffix means: computed on the low 32 bits, result sign-extended to 64.
 /// Floating values are 64-bit register contents; `S` operations work on NaN-boxed single precision (an operand that is not
 /// properly boxed counts as the canonical NaN, results are boxed), `D` operations on double precision.
-public enum Opcode: UInt8, CaseIterable, Sendable {
+public enum Opcode: UInt16, CaseIterable, Sendable {
     // dst = a
     case mov
     // dst = virtual address of the page the code runs in + `a` (a constant)
@@ -86,6 +86,74 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
     case readState, writeState
     /// The interpreter executes the guest instruction; any guest register may be read and written.
     case interpret
+
+    // Vectors: `VectorShape` says of which elements and how many. All of these leave the guest instruction to the interpreter unless the
+    // guest's vector configuration is the one the shape names. Elements behind the count, and those masked off, keep their values. A scalar
+    // in the place of a vector counts as one with that in each element.
+    // dst = memory[a + displacement], in one piece, and the other way round; b, c as of other loads and stores
+    case vload, vstore
+    /// The same for one element each at a, a + c, a + 2c, …; a probe answers for the first.
+    case vloadStrided
+    /// dst = the vector length: the lesser of a and b (a constant), unsigned; the type c (a constant) is in force from here on.
+    case vsetLength
+    /// The type a (a constant) is in force from here on, with the length there is.
+    case vsetType
+
+    // dst = a op b, modulo the width; `vrsub` is b − a
+    case vadd, vsub, vrsub, vand, vor, vxor, vminu, vmin, vmaxu, vmax
+    /// Amounts modulo the width.
+    case vsll, vsrl, vsra
+    // Low half of the product; high half, signed and unsigned
+    case vmul, vmulh, vmulhu
+    // dst = dst + a × b, dst − a × b, dst × b + a, a − dst × b
+    case vmacc, vnmsac, vmadd, vnmsub
+    // mask dst = relation(a, b)
+    case vmseq, vmsne, vmsltu, vmslt, vmsleu, vmsle, vmsgtu, vmsgt
+    /// dst = mask v0 ? b : a
+    case vmerge
+    // dst = a
+    case vmove
+    /// dst = a, whose elements have 2^b bytes (b a constant), extended.
+    case vzext, vsext
+    // The shape's elements are those of dst; a and b, or in the `_w` forms b alone, are half as wide
+    case vwaddu, vwadd, vwsubu, vwsub, vwadduW, vwaddW, vwsubuW, vwsubW, vwmulu, vwmul
+    // dst = dst + a × b
+    case vwmaccu, vwmacc
+    /// The shape's elements are those of dst; a's are twice as wide. dst = a >> b
+    case vnsrl, vnsra
+
+    // dst = a op b; `vfrsub` is b − a, `vfrdiv` b ÷ a
+    case vfadd, vfsub, vfrsub, vfmul, vfdiv, vfrdiv, vfmin, vfmax, vfsgnj, vfsgnjn, vfsgnjx
+    // dst = ±(b × a) ± dst, and ±(b × dst) ± a
+    case vfmacc, vfnmacc, vfmsac, vfnmsac, vfmadd, vfnmadd, vfmsub, vfnmsub
+    // dst = op a
+    case vfsqrt
+    // mask dst = relation(a, b); `eq` and `ne` are quiet
+    case vmfeq, vmfne, vmflt, vmfle, vmfgt, vmfge
+    /// dst = signed integer a as a number of the same width (32 bits); a as such an integer, by the dynamic mode or truncated.
+    case vfcvtFromInteger, vfcvtToInteger, vfcvtToIntegerTruncated
+    // Single to double and double to single; the shape's elements are those of dst
+    case vfwiden, vfnarrow
+
+    // dst's first element = b's first element combined with all of a's
+    case vredsum, vredand, vredor, vredxor, vredminu, vredmin, vredmaxu, vredmax
+    /// The same for numbers, in order.
+    case vfredsum
+
+    // mask dst = a op b
+    case vmand, vmnand, vmandn, vmxor, vmor, vmnor, vmorn, vmxnor
+    // dst (integer) = bits set in mask a; position of the first, −1 without one
+    case vcpop, vfirst
+    /// dst = 0, 1, 2, …
+    case vid
+    // dst (integer) = a's first element, sign-extended; dst (floating) = a's first element; dst's first element = a
+    case vmoveToInteger, vmoveToFloat, vmoveFirst
+    /// dst[i] = a[i − b] from element b on; dst[i] = a[i + b], 0 from the greatest length on, which is constant c. b is a scalar.
+    case vslideup, vslidedown
+    /// dst[0] = b, the others a[i − 1]; the last is b, the others a[i + 1]. b is a scalar.
+    case vslide1up, vslide1down
+    /// dst[i] = a[b[i]], 0 where b[i] is not below the greatest length, which is constant c.
+    case vgather
 }
 
 /// What a `probe` must allow.

@@ -10,6 +10,10 @@ public enum OperandKind: UInt8, Sendable {
     case wideValue
     /// A floating register.
     case float
+    /// A vector register.
+    case vector
+    /// A vector register, or a scalar for each of its elements: as `value`, or a floating register.
+    case elements
     /// A constant of 32 bits, sign-extended.
     case constant
     /// Destination of a probe: a temp.
@@ -23,7 +27,7 @@ public struct OpcodeShape: Hashable, Sendable {
     public enum Syntax: UInt8, Sendable {
         /// `dst = name a, b, c`
         case plain
-        /// `dst = name [a + displacement] via b`
+        /// `dst = name [a + displacement] via b`, for strided ones `[a + displacement by c]`
         case load
         /// `name [a + displacement] = b via c`
         case store
@@ -66,6 +70,17 @@ public struct OpcodeShape: Hashable, Sendable {
     static let compareFloat = OpcodeShape(dst: .register, a: .float, b: .float)
     static let floatToInteger = OpcodeShape(dst: .register, a: .float)
     static let integerToFloat = OpcodeShape(dst: .float, a: .value)
+    static let loadVector = OpcodeShape(.load, dst: .vector, a: .value, b: .probed)
+    static let loadStrided = OpcodeShape(.load, dst: .vector, a: .value, b: .probed, c: .value)
+    static let storeVector = OpcodeShape(.store, a: .value, b: .vector, c: .probed)
+    static let setLength = OpcodeShape(dst: .register, a: .value, b: .constant, c: .constant)
+    static let nullaryVector = OpcodeShape(dst: .vector)
+    static let unaryVector = OpcodeShape(dst: .vector, a: .elements)
+    static let extendVector = OpcodeShape(dst: .vector, a: .vector, b: .constant)
+    static let binaryVector = OpcodeShape(dst: .vector, a: .vector, b: .elements)
+    static let permuteVector = OpcodeShape(dst: .vector, a: .vector, b: .elements, c: .constant)
+    static let vectorToInteger = OpcodeShape(dst: .register, a: .vector)
+    static let vectorToFloat = OpcodeShape(dst: .float, a: .vector)
 }
 
 /// What text, verifier, passes and back ends need to know of an opcode.
@@ -84,6 +99,8 @@ public struct OpcodeInfo: Sendable {
         public static let commutative = Traits(rawValue: 1 << 4)
         /// Needs a `guardFloat` before it.
         public static let guarded = Traits(rawValue: 1 << 5)
+        /// Has a `VectorShape`. The back end may leave it to the interpreter, which goes on behind it.
+        public static let vector = Traits(rawValue: 1 << 6)
     }
 
     public let opcode: Opcode
@@ -108,6 +125,7 @@ public struct OpcodeInfo: Sendable {
     public var writesMemory: Bool { traits.contains(.writesMemory) }
     public var isCommutative: Bool { traits.contains(.commutative) }
     public var isGuarded: Bool { traits.contains(.guarded) }
+    public var isVector: Bool { traits.contains(.vector) }
 }
 
 extension Opcode {
@@ -117,7 +135,7 @@ extension Opcode {
 extension OpcodeInfo {
     /// One row per opcode, in the order of `Opcode.rawValue`.
     public static let table: [OpcodeInfo] = {
-        let table = integerRows + memoryRows + floatRows + atomicRows + controlRows
+        let table = integerRows + memoryRows + floatRows + atomicRows + controlRows + vectorRows
         precondition(table.indices.allSatisfy { Int(table[$0].opcode.rawValue) == $0 }, "the rows of OpcodeInfo follow the order of Opcode")
         return table
     }()
@@ -308,4 +326,120 @@ extension OpcodeInfo {
         .init(.writeState, "state.write", .stateWrite, []),
         .init(.interpret, "interpret", .nothing, [.readsMemory, .writesMemory, .mayLeave]),
     ]
+
+    private static let vectorRows: [OpcodeInfo] = {
+        let vector: Traits = [.vector, .mayLeave], float: Traits = [.vector, .mayLeave, .guarded]
+        return [
+            .init(.vload, "vload", .loadVector, vector.union(.readsMemory)),
+            .init(.vstore, "vstore", .storeVector, vector.union(.writesMemory)),
+            .init(.vloadStrided, "vload.strided", .loadStrided, vector.union(.readsMemory)),
+            .init(.vsetLength, "vset.length", .setLength, vector),
+            .init(.vsetType, "vset.type", .check, vector),
+            .init(.vadd, "vadd", .binaryVector, vector),
+            .init(.vsub, "vsub", .binaryVector, vector),
+            .init(.vrsub, "vrsub", .binaryVector, vector),
+            .init(.vand, "vand", .binaryVector, vector),
+            .init(.vor, "vor", .binaryVector, vector),
+            .init(.vxor, "vxor", .binaryVector, vector),
+            .init(.vminu, "vminu", .binaryVector, vector),
+            .init(.vmin, "vmin", .binaryVector, vector),
+            .init(.vmaxu, "vmaxu", .binaryVector, vector),
+            .init(.vmax, "vmax", .binaryVector, vector),
+            .init(.vsll, "vsll", .binaryVector, vector),
+            .init(.vsrl, "vsrl", .binaryVector, vector),
+            .init(.vsra, "vsra", .binaryVector, vector),
+            .init(.vmul, "vmul", .binaryVector, vector),
+            .init(.vmulh, "vmulh", .binaryVector, vector),
+            .init(.vmulhu, "vmulhu", .binaryVector, vector),
+            .init(.vmacc, "vmacc", .binaryVector, vector),
+            .init(.vnmsac, "vnmsac", .binaryVector, vector),
+            .init(.vmadd, "vmadd", .binaryVector, vector),
+            .init(.vnmsub, "vnmsub", .binaryVector, vector),
+            .init(.vmseq, "vmseq", .binaryVector, vector),
+            .init(.vmsne, "vmsne", .binaryVector, vector),
+            .init(.vmsltu, "vmsltu", .binaryVector, vector),
+            .init(.vmslt, "vmslt", .binaryVector, vector),
+            .init(.vmsleu, "vmsleu", .binaryVector, vector),
+            .init(.vmsle, "vmsle", .binaryVector, vector),
+            .init(.vmsgtu, "vmsgtu", .binaryVector, vector),
+            .init(.vmsgt, "vmsgt", .binaryVector, vector),
+            .init(.vmerge, "vmerge", .binaryVector, vector),
+            .init(.vmove, "vmove", .unaryVector, vector),
+            .init(.vzext, "vzext", .extendVector, vector),
+            .init(.vsext, "vsext", .extendVector, vector),
+            .init(.vwaddu, "vwaddu", .binaryVector, vector),
+            .init(.vwadd, "vwadd", .binaryVector, vector),
+            .init(.vwsubu, "vwsubu", .binaryVector, vector),
+            .init(.vwsub, "vwsub", .binaryVector, vector),
+            .init(.vwadduW, "vwaddu.w", .binaryVector, vector),
+            .init(.vwaddW, "vwadd.w", .binaryVector, vector),
+            .init(.vwsubuW, "vwsubu.w", .binaryVector, vector),
+            .init(.vwsubW, "vwsub.w", .binaryVector, vector),
+            .init(.vwmulu, "vwmulu", .binaryVector, vector),
+            .init(.vwmul, "vwmul", .binaryVector, vector),
+            .init(.vwmaccu, "vwmaccu", .binaryVector, vector),
+            .init(.vwmacc, "vwmacc", .binaryVector, vector),
+            .init(.vnsrl, "vnsrl", .binaryVector, vector),
+            .init(.vnsra, "vnsra", .binaryVector, vector),
+            .init(.vfadd, "vfadd", .binaryVector, float),
+            .init(.vfsub, "vfsub", .binaryVector, float),
+            .init(.vfrsub, "vfrsub", .binaryVector, float),
+            .init(.vfmul, "vfmul", .binaryVector, float),
+            .init(.vfdiv, "vfdiv", .binaryVector, float),
+            .init(.vfrdiv, "vfrdiv", .binaryVector, float),
+            .init(.vfmin, "vfmin", .binaryVector, float),
+            .init(.vfmax, "vfmax", .binaryVector, float),
+            .init(.vfsgnj, "vfsgnj", .binaryVector, float),
+            .init(.vfsgnjn, "vfsgnjn", .binaryVector, float),
+            .init(.vfsgnjx, "vfsgnjx", .binaryVector, float),
+            .init(.vfmacc, "vfmacc", .binaryVector, float),
+            .init(.vfnmacc, "vfnmacc", .binaryVector, float),
+            .init(.vfmsac, "vfmsac", .binaryVector, float),
+            .init(.vfnmsac, "vfnmsac", .binaryVector, float),
+            .init(.vfmadd, "vfmadd", .binaryVector, float),
+            .init(.vfnmadd, "vfnmadd", .binaryVector, float),
+            .init(.vfmsub, "vfmsub", .binaryVector, float),
+            .init(.vfnmsub, "vfnmsub", .binaryVector, float),
+            .init(.vfsqrt, "vfsqrt", .unaryVector, float),
+            .init(.vmfeq, "vmfeq", .binaryVector, float),
+            .init(.vmfne, "vmfne", .binaryVector, float),
+            .init(.vmflt, "vmflt", .binaryVector, float),
+            .init(.vmfle, "vmfle", .binaryVector, float),
+            .init(.vmfgt, "vmfgt", .binaryVector, float),
+            .init(.vmfge, "vmfge", .binaryVector, float),
+            .init(.vfcvtFromInteger, "vfcvt.f.x", .unaryVector, float),
+            .init(.vfcvtToInteger, "vfcvt.x.f", .unaryVector, float),
+            .init(.vfcvtToIntegerTruncated, "vfcvt.rtz.x.f", .unaryVector, float),
+            .init(.vfwiden, "vfwiden", .unaryVector, float),
+            .init(.vfnarrow, "vfnarrow", .unaryVector, float),
+            .init(.vredsum, "vredsum", .binaryVector, vector),
+            .init(.vredand, "vredand", .binaryVector, vector),
+            .init(.vredor, "vredor", .binaryVector, vector),
+            .init(.vredxor, "vredxor", .binaryVector, vector),
+            .init(.vredminu, "vredminu", .binaryVector, vector),
+            .init(.vredmin, "vredmin", .binaryVector, vector),
+            .init(.vredmaxu, "vredmaxu", .binaryVector, vector),
+            .init(.vredmax, "vredmax", .binaryVector, vector),
+            .init(.vfredsum, "vfredsum", .binaryVector, float),
+            .init(.vmand, "vmand", .binaryVector, vector),
+            .init(.vmnand, "vmnand", .binaryVector, vector),
+            .init(.vmandn, "vmandn", .binaryVector, vector),
+            .init(.vmxor, "vmxor", .binaryVector, vector),
+            .init(.vmor, "vmor", .binaryVector, vector),
+            .init(.vmnor, "vmnor", .binaryVector, vector),
+            .init(.vmorn, "vmorn", .binaryVector, vector),
+            .init(.vmxnor, "vmxnor", .binaryVector, vector),
+            .init(.vcpop, "vcpop", .vectorToInteger, vector),
+            .init(.vfirst, "vfirst", .vectorToInteger, vector),
+            .init(.vid, "vid", .nullaryVector, vector),
+            .init(.vmoveToInteger, "vmove.to.x", .vectorToInteger, vector),
+            .init(.vmoveToFloat, "vmove.to.f", .vectorToFloat, float),
+            .init(.vmoveFirst, "vmove.first", .unaryVector, vector),
+            .init(.vslideup, "vslideup", .permuteVector, vector),
+            .init(.vslidedown, "vslidedown", .permuteVector, vector),
+            .init(.vslide1up, "vslide1up", .binaryVector, vector),
+            .init(.vslide1down, "vslide1down", .binaryVector, vector),
+            .init(.vgather, "vgather", .permuteVector, vector),
+        ]
+    }()
 }

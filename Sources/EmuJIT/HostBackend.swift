@@ -7,6 +7,15 @@ public struct StateLayout: Sendable {
     public var floats: Int
     /// Cycles left in the slice once the block in hand has ended (Int64).
     public var remaining: Int
+    /// Guest vector register 0; the others follow without gaps.
+    public var vectors: Int
+    /// Length and type of the guest's vectors (UInt64 each), and their configuration as `VectorShape.key` has it (UInt32).
+    public var vectorLength: Int
+    public var vectorType: Int
+    public var vectorStart: Int
+    public var vectorKey: Int
+    /// Room for a group of vector registers twice; nothing is kept there.
+    public var vectorScratch: Int
     /// Guest program counter (UInt64): written when translated code is left for the dispatcher.
     public var pc: Int
     /// Guest virtual address of the page the code runs in.
@@ -71,13 +80,19 @@ public struct StateLayout: Sendable {
     public var jumpCode: Int
 
     public init(
-        integers: Int, floats: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
+        integers: Int, floats: Int, vectors: Int, vectorLength: Int, vectorType: Int, vectorStart: Int, vectorKey: Int, vectorScratch: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
         exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, reservationMark: Int, reservedValue: Int, distrust: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
         filledWindowCount: Int, filledWindows: Int, run: Int, reserve: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
     ) {
         self.integers = integers
         self.floats = floats
+        self.vectors = vectors
+        self.vectorLength = vectorLength
+        self.vectorType = vectorType
+        self.vectorStart = vectorStart
+        self.vectorKey = vectorKey
+        self.vectorScratch = vectorScratch
         self.remaining = remaining
         self.pc = pc
         self.pageBase = pageBase
@@ -144,7 +159,7 @@ public struct Site: Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
     public init(guest: UInt16, _ op: Opcode) {
-        rawValue = UInt32(guest) | UInt32(op.rawValue) << 16 | UInt32(op.info.accessBytes) << 24
+        rawValue = UInt32(guest) | (op.rawValue < 256 ? UInt32(op.rawValue) << 16 : 0) | UInt32(op.info.accessBytes) << 24
         switch op {
         case .load8s, .load16s, .load32s: rawValue |= Self.signed
         case .loadf32: rawValue |= Self.boxed
@@ -158,7 +173,7 @@ public struct Site: Sendable {
 
     public var guest: Int { Int(rawValue & 0xffff) }
     public var accessBytes: UInt64 { UInt64(rawValue >> 24 & 15) }
-    public var op: Opcode? { Opcode(rawValue: UInt8(truncatingIfNeeded: rawValue >> 16)) }
+    public var op: Opcode? { Opcode(rawValue: UInt16(rawValue >> 16 & 0xff)) }
 
     /// What the register of a load becomes when `bits`, zero-extended, were read.
     public func extended(_ bits: UInt64) -> UInt64 {
@@ -233,6 +248,8 @@ public protocol HostBackend: AnyObject {
     var buffer: CodeBuffer { get }
     /// C function (state, code) → `CodeExit` that enters translated code.
     var enter: UnsafeRawPointer { get }
+    /// Compiles vector operations.
+    var hasVectors: Bool { get }
     /// What the jump cache holds for blocks without translated code: leaves for the dispatcher, with the jump's target as `pc`.
     var dispatchExit: UnsafeRawPointer { get }
     /// Compiles a unit into the buffer.

@@ -10,9 +10,9 @@ struct FuzzGenerator {
         .illegal,
     ]
     private static let control: Set<RVOp> = [.csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci]
-    /// The processor programs are made for.
-    static let cpu = "max,smrnmi=on,vlen=128"
-    private static let present = (try? RVConfig.parse(cpu))?.extensions ?? RVExtensionSet()
+    /// The processor a seed's program is made for: vectors of 128, 256 or 512 bits.
+    static func cpu(seed: UInt64) -> String { "max,smrnmi=on,vlen=\(128 << (seed % 3))" }
+    private static let present = (try? RVConfig.parse(cpu(seed: 0)))?.extensions ?? RVExtensionSet()
     private static let rows = RVTable.all.filter {
         $0.needs.isMet(by: present) && !jumps.contains($0.op) && !control.contains($0.op) && !$0.isVector
     }
@@ -48,8 +48,9 @@ struct FuzzGenerator {
     }
 
     private var random: SplitMix
-    /// This program has vector instructions.
+    /// This program has vector instructions, and hardly anything else.
     private var hasVectors = false
+    private var hasManyVectors = false
 
     init(seed: UInt64) { random = SplitMix(seed: seed) }
 
@@ -64,14 +65,16 @@ struct FuzzGenerator {
     private mutating func program(seed: UInt64) -> FuzzCase {
         // Mostly in one page; now and then over its end.
         let offset = random.below(4) == 0 ? 0xf00 + UInt64(random.below(0x80)) * 2 : UInt64(random.below(0x400)) * 2
-        var result = FuzzCase(seed: seed, cpu: Self.cpu, start: FuzzMap.code + offset)
+        var result = FuzzCase(seed: seed, cpu: Self.cpu(seed: seed), start: FuzzMap.code + offset)
         let count = 1 + random.below(16)
         // Which kinds of instructions this program has many of.
         let weights = (0..<4).map { _ in 1 + random.below(8) }
         hasVectors = random.below(3) == 0
+        hasManyVectors = hasVectors && random.below(3) != 0
         var fixes: [(position: Int, target: Int)] = []
         for segment in 0..<count {
             result.segments.append(result.code.count)
+            if hasManyVectors && random.below(4) != 0 { result.code.append(vectorType()) }
             for _ in 0...random.below(random.below(3) == 0 ? 20 : 6) { body(&result.code, weights) }
             let target = random.below(3) == 0 ? segment : random.below(count)
             switch random.below(10) {
@@ -127,7 +130,7 @@ struct FuzzGenerator {
     private mutating func body(_ code: inout [UInt32], _ weights: [Int]) {
         if random.below(40) == 0 { return code.append(rareInstruction()) }
         if random.below(60) == 0 { return code.append(pick(Self.shortJumps)) }
-        if hasVectors && random.below(2) == 0 { return code.append(vectorInstruction()) }
+        if hasVectors && random.below(hasManyVectors ? 8 : 2) != 1 { return code.append(vectorInstruction()) }
         var left = random.below(weights.reduce(0, +) + 1)
         for (kind, weight) in weights.enumerated() {
             if left < weight {
@@ -145,15 +148,24 @@ struct FuzzGenerator {
 
     /// A vector instruction, often on registers that suit any group; now and then one that sets another type, mostly a legal one.
     private mutating func vectorInstruction() -> UInt32 {
-        if random.below(5) == 0 {
-            let type = random.below(8) == 0 ? UInt32(random.below(1024)) : UInt32(pick([0x00, 0x08, 0x10, 0x18, 0x01, 0x0a, 0x12, 0x1b, 0x07, 0x0f, 0x17, 0xd0, 0xd9]))
-            // vsetivli, vsetvli, and now and then vsetvl, whose type is whatever a register holds.
-            let form: UInt32 = pick([0xc000_7057, 0xc000_7057, 0x7057])
-            if random.below(16) == 0 { return 0x8000_7057 | UInt32(random.below(32)) << 20 | UInt32(random.below(32)) << 15 | pick([0, 12]) << 7 }
-            return form | type << 20 | UInt32(random.below(32)) << 15 | pick([0, 12]) << 7
-        }
+        if random.below(hasManyVectors ? 16 : 5) == 0 { return vectorType() }
         let aligned: UInt32 = random.below(4) == 0 ? 0 : 7 << 7 | 7 << 20
-        return instance(of: Self.vectorRows, aligned)
+        // Half of them without a mask.
+        return instance(of: Self.vectorRows, aligned | (aligned != 0 ? 7 << 15 : 0)) | (random.below(2) == 0 ? 1 << 25 : 0)
+    }
+
+    /// Sets the type of vectors, mostly a legal one, and their length: a small one, what a register holds, or all there is.
+    private mutating func vectorType() -> UInt32 {
+        let legal: [UInt32] = [0x00, 0x08, 0x10, 0x18, 0x01, 0x09, 0x0a, 0x11, 0x12, 0x19, 0x1b, 0x07, 0x0f, 0x17, 0x06, 0xd0, 0xd1, 0xd8, 0xd9]
+        let type = random.below(16) == 0 ? UInt32(random.below(1024)) : pick(legal)
+        let (length, destination) = (UInt32(random.below(32)) << 15, pick([0, 12] as [UInt32]) << 7)
+        // Now and then vsetvl, whose type is whatever a register holds.
+        if random.below(16) == 0 { return 0x8000_7057 | UInt32(random.below(32)) << 20 | length | destination }
+        return switch random.below(4) {
+        case 0: 0xc000_7057 | type << 20 | length | destination
+        case 1: 0x7057 | type << 20 | length | destination
+        default: 0x7057 | type << 20 | 12 << 7
+        }
     }
 
     private mutating func rareInstruction() -> UInt32 {

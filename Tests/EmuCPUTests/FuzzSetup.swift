@@ -167,7 +167,12 @@ extension FuzzCase {
         // Vectors draw their own numbers, so that cases saved before there were any start as they did.
         var vectors = SplitMix(seed: seed ^ 0x7665_6374)
         status |= vectors.below(16) == 0 ? UInt64(vectors.below(4)) << 9 : 3 << 9
-        for offset in stride(from: 0, to: 32 * cpu.vlenb, by: 8) { cpu.v.storeBytes(of: Self.value(&vectors), toByteOffset: offset, as: UInt64.self) }
+        for offset in stride(from: 0, to: 32 * cpu.vlenb, by: 8) { 
+            // Pairs of singles and doubles of all kinds, among other things.
+            let kind = vectors.below(4)
+            let value = kind < 2 ? Self.value(&vectors) : kind == 2 ? Self.floatValue(&vectors) : Self.floatValue(&vectors) << 32 | Self.floatValue(&vectors) & 0xffff_ffff
+            cpu.v.storeBytes(of: value, toByteOffset: offset, as: UInt64.self)
+        }
         machine[.mstatus] = status
         // Interrupts start disabled where the processor has non-maskable ones.
         machine[.mnstatus] = 8

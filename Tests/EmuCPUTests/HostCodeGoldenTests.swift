@@ -12,7 +12,7 @@ import Testing
 ///     -- optimised IR
 ///     -- host code
 ///
-/// Titles and the hexadecimal column are written by hand (`loop` in the title: compiled as a loop); `UPDATE_GOLDEN=1 swift test --filter
+/// Titles and the hexadecimal column are written by hand (`loop` in the title: compiled as a loop; `vectors`: the guest has them); `UPDATE_GOLDEN=1 swift test --filter
 /// HostCodeGoldenTests` writes the rest. Host addresses are positions in the code buffer, which begins with the code all units
 /// share; it is reached by distances only, so that the bytes are the same in every run.
 @Suite(.enabled(if: X86Backend.isSupported)) struct HostCodeGoldenTests {
@@ -40,7 +40,7 @@ import Testing
     }
 
     private func translation(of code: [UInt32], _ title: String) throws -> String {
-        var translated = try TranslatedCode()
+        var translated = try TranslatedCode(cpu: title.contains("vectors") ? "rv64,v=on,vlen=256" : "rv64")
         let disassembler = RVDisassembler(extensions: translated.hart.cpu.config.extensions, aliases: true)
         var (address, text) = (UInt64(0x1000), "== \(title)\n")
         for bits in code {

@@ -61,7 +61,7 @@ struct IRExecutor {
 
     private func value(_ operand: Operand) -> UInt64 {
         switch operand {
-        case .none: 0
+        case .none, .vector: 0
         case .integer(let number): cpu.x[Int(number)]
         case .float(let number): cpu.f[Int(number)]
         case .temp(let number): temps[Int(number)]
@@ -77,7 +77,7 @@ struct IRExecutor {
         case .integer(let number): cpu.x[Int(number)] = value
         case .float(let number): cpu.f[Int(number)] = value
         case .temp(let number): temps[Int(number)] = value
-        case .none, .constant: Issue.record("\(operand) is no destination")
+        case .none, .constant, .vector: Issue.record("\(operand) is no destination")
         }
     }
 

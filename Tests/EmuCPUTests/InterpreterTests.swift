@@ -266,8 +266,8 @@ import Testing
         let hart = try makeHart()
         place(hart, TestHart.ram + 0xf_fffc, [Assembly.jump(0)])
         var bytes = hart.cpu.encodedState()
-        // x0…x31 with the slot for x0, f0…f31, then pc.
-        withUnsafeBytes(of: TestHart.ram + 0xf_ffff) { pc in for (index, byte) in pc.enumerated() { bytes[65 * 8 + index] = byte } }
+        let place = try #require(RVStateFields.elements.first { $0.name == "pc" }).offset
+        withUnsafeBytes(of: TestHart.ram + 0xf_ffff) { pc in for (index, byte) in pc.enumerated() { bytes[place + index] = byte } }
         try hart.cpu.restoreState(bytes)
         #expect(hart.cpu.pc == TestHart.ram + 0xf_fffe)
     }

@@ -4,7 +4,7 @@ import Testing
 
 /// What becomes of decoded instructions in the IR.
 @Suite struct RVTranslatorTests {
-    @Test("guest instructions become this IR", arguments: ["integer", "memory", "jumps", "bits", "float", "system"])
+    @Test("guest instructions become this IR", arguments: ["integer", "memory", "jumps", "bits", "float", "system", "vectors"])
     func golden(file: String) throws { try TranslationGolden(file).check() }
 
     // MARK: Coverage

@@ -395,6 +395,7 @@ import Testing
     private final class FaultyBackend: HostBackend {
         let inner: X86Backend
         init(_ inner: X86Backend) { self.inner = inner }
+        var hasVectors: Bool { inner.hasVectors }
         var buffer: CodeBuffer { inner.buffer }
         var enter: UnsafeRawPointer { inner.enter }
         var dispatchExit: UnsafeRawPointer { inner.dispatchExit }

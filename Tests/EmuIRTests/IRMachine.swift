@@ -114,7 +114,7 @@ struct IRMachine: Equatable {
         case .temp(let number):
             guard let value = run.temps[number] else { throw Misbehaviour(reason: "\(operand) has no value") }
             return value
-        case .none, .float: throw Misbehaviour(reason: "\(operand) is no integer")
+        case .none, .float, .vector: throw Misbehaviour(reason: "\(operand) is no integer")
         }
     }
 
@@ -123,7 +123,7 @@ struct IRMachine: Equatable {
         case .integer(let number): integers[Int(number)] = value
         case .temp(let number): run.temps[number] = value
         case .float(let number): floats[Int(number)] = UInt64(bitPattern: value)
-        case .none, .constant: throw Misbehaviour(reason: "\(operand) is no destination")
+        case .none, .constant, .vector: throw Misbehaviour(reason: "\(operand) is no destination")
         }
     }
 

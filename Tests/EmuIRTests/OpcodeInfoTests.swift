@@ -16,8 +16,8 @@ import Testing
         for info in OpcodeInfo.table where info.readsMemory || info.writesMemory {
             #expect(info.mayLeave && !info.isPure, "\(info.name)")
         }
-        #expect(OpcodeInfo.table.filter { $0.shape.syntax == .load }.allSatisfy { $0.readsMemory && $0.accessBytes > 0 })
-        #expect(OpcodeInfo.table.filter { $0.shape.syntax == .store }.allSatisfy { $0.writesMemory && $0.accessBytes > 0 })
+        #expect(OpcodeInfo.table.filter { $0.shape.syntax == .load }.allSatisfy { $0.readsMemory && ($0.accessBytes > 0 || $0.isVector) })
+        #expect(OpcodeInfo.table.filter { $0.shape.syntax == .store }.allSatisfy { $0.writesMemory && ($0.accessBytes > 0 || $0.isVector) })
     }
 
     @Test func theNumberOfBytesIsTheOneInTheName() {
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test func whatHasAFloatingOperandIsGuarded() {
-        for info in OpcodeInfo.table {
+        for info in OpcodeInfo.table where !info.isVector {
             let kinds = [info.shape.dst, info.shape.a, info.shape.b, info.shape.c]
             #expect(kinds.contains(.float) == info.isGuarded, "\(info.name)")
         }
@@ -38,5 +38,13 @@ import Testing
         let pure = OpcodeInfo.table.filter { $0.isGuarded && $0.isPure }.map { $0.name.description }
         #expect(pure.allSatisfy { $0.hasPrefix("fsgnj") || $0.hasPrefix("fmv") })
         #expect(pure.count == 10)
+    }
+
+    @Test func vectorOperationsAreThoseWithVectorOperandsOrATypeAndMayBeLeftToTheInterpreter() {
+        for info in OpcodeInfo.table {
+            let kinds = [info.shape.dst, info.shape.a, info.shape.b, info.shape.c]
+            #expect((kinds.contains(.vector) || info.name.description.hasPrefix("vset")) == info.isVector, "\(info.name)")
+            #expect(!info.isVector || info.mayLeave && !info.isPure, "\(info.name)")
+        }
     }
 }

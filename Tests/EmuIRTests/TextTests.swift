@@ -32,8 +32,18 @@ import Testing
           0: indirect x5 - 16
         block 0x1d2 count 1
           0: indirect x5 + 0 -> 0x1a4, 0x1d4
-        block 0x1d4 count 1
-          0: interpret.last
+        block 0x1d4 count 9
+          0: guard.float
+          0: x10 = vset.length.e8.n0.r256 x11, 8, 217
+          1: t0 = probe.rs [x12 + 0, 64]
+          1: v8 = vload.e64.n8.r256 [x12 + 0] via t0 when 0xd9
+          2: vstore.e64.n8.r256.f4x2 [x13 + 0] = v8 when 0xd9
+          3: v8 = vfmacc.e64.n8.r256 v16, f3 when 0xd9
+          4: v8 = vwaddu.w.e32.n8.r256 v8, v4 masked when 0xd0
+          5: x5 = vfirst.e8.n8.r256 v0 when 0x0
+          6: v8 = vadd.e8.n8.r128 v9, -16 when 0xc0
+          7: v8 = vload.strided.e64.n8.r256 [x12 + 0 by x5] when 0xd9
+          8: interpret.last
 
         """
 

@@ -43,6 +43,31 @@ import Testing
         }
     }
 
+    // MARK: - Vectors
+
+    @Test(arguments: [
+        ("v8 = vadd.e64.n8.r256 v16, v24 when 0xd9", nil),
+        ("v8 = vadd.e8.n8.r4096 v16, v24 when 0xd9", "registers have 128 to 1024 bits"),
+        ("v8 = vadd.e128.n8.r256 v16, v24 when 0xd9", "elements have 8, 16, 32 or 64 bits"),
+        ("v31 = vadd.e64.n8.r256 v16, v24 when 0xd9", "there are no 64 bytes from v31 on"),
+        ("v8 = vadd.e64.n8.r256 v16, v31 when 0xd9", "there are no 64 bytes from v31 on"),
+        ("v31 = vmseq.e64.n8.r256 v16, v24 when 0xd9", nil),
+        ("v8 = vnsrl.e64.n8.r256 v30, 1 when 0xd9", "there are no 128 bytes from v30 on"),
+        ("v8 = vwadd.e64.n8.r256 v31, v30 when 0xd9", nil),
+        ("v32 = vmove.e64.n4.r256 v1", "v32 is no register: there are v0 to v31"),
+        ("v8 = vfadd.e64.n4.r256 v1, v2 when 0xd8", "no guard.float stands before the first floating instruction"),
+        ("v8 = vadd.e64.n8.r256 16, v24 when 0xd9", "a is 16, where vadd has a vector register"),
+    ]) func vectorOperandsLieInsideTheRegisters(line: String, reason: String?) throws {
+        #expect(try refusal(ofLines: ["0: " + line]) == reason)
+    }
+
+    @Test func aVectorLoadIsCoveredByItsProbe() throws {
+        #expect(try refusal(ofLines: ["0: t0 = probe.r [x5 + 0, 64]", "0: v8 = vload.e64.n8.r256 [x5 + 0] via t0"]) == nil)
+        #expect(
+            try refusal(ofLines: ["0: t0 = probe.r [x5 + 0, 32]", "0: v8 = vload.e64.n8.r256 [x5 + 0] via t0"])
+                == "t0 covers displacements 0 to 31 only")
+    }
+
     // MARK: - Units and blocks
 
     @Test func aUnitHasABlock() {

@@ -48,9 +48,9 @@ import Testing
     /// A block that may be a loop.
     private static let single = LoopShape(weights: [8], cycles: [[0]])
 
-    /// Atomics and words of the state are the guest's business; blocks of the guest's instructions test them.
+    /// Atomics, words of the state and vectors are the guest's business; blocks of the guest's instructions test them.
     private static let opcodes = Opcode.allCases.filter { op in
-        !(op.info.shape.syntax == .plain && op.info.readsMemory && op != .interpret) && ![.guardPrivilege, .readState, .writeState].contains(op)
+        !(op.info.shape.syntax == .plain && op.info.readsMemory && op != .interpret) && !op.info.isVector && ![.guardPrivilege, .readState, .writeState].contains(op)
     }
 
     /// A random unit without the opcodes left out here.

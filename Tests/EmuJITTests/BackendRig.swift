@@ -259,7 +259,7 @@ final class BackendRig {
         switch destination {
         case .integer(let number): set(layout.integers + 8 * Int(number), value)
         case .float(let number): set(layout.floats + 8 * Int(number), value)
-        case .temp, .none, .constant: break
+        case .temp, .vector, .none, .constant: break
         }
     }
 
@@ -280,7 +280,7 @@ final class BackendRig {
                     switch operand {
                     case .float(let number): field(layout.floats + 8 * Int(number))
                     case .integer(let number): field(layout.integers + 8 * Int(number))
-                    case .none, .temp, .constant: 0
+                    case .none, .vector, .temp, .constant: 0
                     }
                 }
                 if let result = FloatOperations.result(i.op, operands, rounding ?? .rne, &flags) { write(i.dst, result) }

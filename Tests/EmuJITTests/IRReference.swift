@@ -111,7 +111,7 @@ struct IRReference {
 
     private func value(_ operand: Operand) -> UInt64 {
         switch operand {
-        case .none: 0
+        case .none, .vector: 0
         case .integer(let number): integers[Int(number)]
         case .float(let number): floats[Int(number)]
         case .temp(let number): temps[Int(number)]
@@ -124,7 +124,7 @@ struct IRReference {
         case .integer(let number): integers[Int(number)] = value
         case .float(let number): floats[Int(number)] = value
         case .temp(let number): temps[Int(number)] = value
-        case .none, .constant: break
+        case .none, .constant, .vector: break
         }
     }
 

@@ -28,7 +28,8 @@ struct RandomOperations {
 
     private mutating func source(_ kind: OperandKind, pool: [UInt8]) -> Operand {
         switch kind {
-        case .unused, .hostAddress, .probed: return .none
+        // Operations on vectors are compared with the interpreter, by the fuzzer.
+        case .unused, .hostAddress, .probed, .vector, .elements: return .none
         case .float: return .float(pick(Self.floats))
         case .constant: return .constant(constant())
         case .wideValue where below(3) == 0: return .constant(Int64(bitPattern: random.next()))

@@ -125,3 +125,115 @@ func fusedOperationsAreEncoded(format: X86Float) throws {
     }
     try listing.check()
 }
+
+// MARK: AVX2
+
+private let sizes: [(size: X86VectorSize, name: String)] = [(.half, "xmmword"), (.full, "ymmword")]
+
+/// The operand as an operand of so many bits.
+private func text(_ operand: any X86VectorOperand, _ size: (size: X86VectorSize, name: String)) -> String {
+    let name = text(operand, size.name)
+    return size.size == .full && operand is XMMRegister ? name.replacing("xmm", with: "ymm") : name
+}
+
+@Test func packedIntegersAreEncoded() throws {
+    var listing = Listing()
+    for size in sizes {
+        for vector in someVectors {
+            for operand in vectorOperands {
+                let (first, second) = (text(vector, size), text(operand, size))
+                for operation in X86Packed.allCases {
+                    // An amount is one, whatever the size.
+                    let last = operation.takesAmount ? text(operand, "xmmword") : second
+                    listing.add("v\(operation) \(first), \(text(XMMRegister(14), size)), \(last)") { $0.packed(operation, size.size, vector, XMMRegister(14), operand) }
+                }
+                listing.add("vpblendvb \(first), \(text(XMMRegister(3), size)), \(second), \(text(XMMRegister(13), size))") {
+                    $0.blendvb(size.size, vector, XMMRegister(3), operand, XMMRegister(13))
+                }
+                listing.add("vptest \(first), \(second)") { $0.ptest(size.size, vector, operand) }
+            }
+            for operation in X86Packed.allCases where operation.takesAmount {
+                listing.add("v\(operation) \(text(vector, size)), \(text(XMMRegister(9), size)), 7") { $0.packedShift(operation, size.size, vector, XMMRegister(9), by: 7) }
+            }
+            for operation in X86PackedExtension.allCases {
+                let source = XMMRegister(10)
+                listing.add("v\(operation) \(text(vector, size)), \(text(source, ""))") { $0.extend(operation, size.size, vector, source) }
+            }
+            for (width, name) in zip(X86Width.allCases, ["b", "w", "d", "q"]) {
+                listing.add("vpbroadcast\(name) \(text(vector, size)), \(text(XMMRegister(4), ""))") { $0.broadcast(size.size, width, vector, XMMRegister(4)) }
+            }
+            listing.add("vpmovmskb \(X86Register.rdx.name(.long)), \(text(vector, size))") { $0.movmskb(size.size, .rdx, vector) }
+        }
+    }
+    try listing.check()
+}
+
+@Test func movesOfWholeRegistersAreEncoded() throws {
+    var listing = Listing()
+    for vector in someVectors {
+        for size in sizes {
+            for source in vectorOperands {
+                listing.add("vmovdqu \(text(vector, size)), \(text(source, size))") { $0.movdqu(size.size, vector, source) }
+                listing.add("vshufps \(text(vector, size)), \(text(XMMRegister(1), size)), \(text(source, size)), 0x88") { $0.shufps(size.size, vector, XMMRegister(1), source, 0x88) }
+            }
+            for memory in someMemory {
+                listing.add("vmovdqu \(text(memory, size.name)), \(text(vector, size))") { $0.movdqu(size.size, memory, vector) }
+            }
+        }
+        for memory in someMemory {
+            listing.add("vmovd \(text(vector, "")), \(text(memory, "dword"))") { $0.movd(vector, memory) }
+            listing.add("vmovd \(text(memory, "dword")), \(text(vector, ""))") { $0.movd(memory, vector) }
+        }
+        listing.add("vextracti128 \(text(vector, "")), \(text(XMMRegister(8), sizes[1])), 1") { $0.extracti128(vector, XMMRegister(8)) }
+        listing.add("vperm2i128 \(text(vector, sizes[1])), \(text(XMMRegister(8), sizes[1])), \(text(XMMRegister(3), sizes[1])), 0x31") {
+            $0.perm2i128(vector, XMMRegister(8), XMMRegister(3), 0x31)
+        }
+        listing.add("vpermq \(text(vector, sizes[1])), \(text(XMMRegister(8), sizes[1])), 0xd8") { $0.permq(vector, XMMRegister(8), 0xd8) }
+    }
+    listing.add("vzeroupper") { $0.vzeroupper() }
+    try listing.check()
+}
+
+@Test(arguments: X86Float.allCases)
+func packedFloatingPointIsEncoded(format: X86Float) throws {
+    let end = format == .double ? "pd" : "ps"
+    var listing = Listing()
+    for size in sizes {
+        for vector in someVectors {
+            for operand in vectorOperands {
+                let three = "\(text(vector, size)), \(text(XMMRegister(14), size)), \(text(operand, size))"
+                for operation in X86Scalar.allCases where operation != .sqrt {
+                    listing.add("v\(operation)\(end) \(three)") { $0.packed(operation, format, size.size, vector, XMMRegister(14), operand) }
+                }
+                listing.add("vsqrt\(end) \(text(vector, size)), \(text(operand, size))") { $0.packed(.sqrt, format, size.size, vector, XMMRegister(14), operand) }
+                for (operation, name) in zip(X86FMA.allCases, ["vfmadd", "vfmsub", "vfnmadd", "vfnmsub"]) {
+                    for (order, digits) in zip(X86FMAOrder.allCases, ["132", "213", "231"]) {
+                        listing.add("\(name)\(digits)\(end) \(three)") { $0.packed(operation, order, format, size.size, vector, XMMRegister(14), operand) }
+                    }
+                }
+                for relation in X86FloatRelation.allCases {
+                    // Capstone leaves out what is the usual kind of each relation.
+                    let name = ["lt_os": "lt", "le_os": "le", "unord_q": "unord", "neq_uq": "neq", "eq_oq": "eq", "ge_os": "ge", "gt_os": "gt"]["\(relation)"] ?? ""
+                    listing.add("vcmp\(name)\(end) \(three)") { $0.cmpp(relation, format, size.size, vector, XMMRegister(14), operand) }
+                }
+            }
+            listing.add("vmovmsk\(end) \(X86Register.rcx.name(.long)), \(text(vector, size))") { $0.movmskp(format, size.size, .rcx, vector) }
+        }
+    }
+    try listing.check()
+}
+
+@Test func packedConversionsAreEncoded() throws {
+    var listing = Listing()
+    for size in sizes {
+        for vector in someVectors {
+            let (target, source) = (text(vector, size), XMMRegister(11))
+            listing.add("vcvtdq2ps \(target), \(text(source, size))") { $0.cvtdq2ps(size.size, vector, source) }
+            listing.add("vcvtps2dq \(target), \(text(source, size))") { $0.cvtps2dq(size.size, truncating: false, vector, source) }
+            listing.add("vcvttps2dq \(target), \(text(source, size))") { $0.cvtps2dq(size.size, truncating: true, vector, source) }
+            listing.add("vcvtps2pd \(target), \(text(source, ""))") { $0.cvtps2pd(size.size, vector, source) }
+            listing.add("vcvtpd2ps \(text(vector, "")), \(text(source, size))") { $0.cvtpd2ps(size.size, vector, source) }
+        }
+    }
+    try listing.check()
+}

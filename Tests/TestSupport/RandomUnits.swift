@@ -26,9 +26,9 @@ package struct RandomUnits {
     package static let registers: [UInt8] = [1, 2, 5, 6, 7, 8, 31]
     private static let floatRegisters: [UInt8] = [0, 1, 31]
     private static let plain = Opcode.allCases.filter { $0.info.shape.syntax == .plain && $0.info.isPure && !$0.info.isGuarded && $0 != .mov && $0 != .pc }
-    private static let floats = Opcode.allCases.filter { $0.info.isGuarded && $0.info.shape.syntax == .plain }
-    private static let loads = Opcode.allCases.filter { $0.info.shape.syntax == .load }
-    private static let stores = Opcode.allCases.filter { $0.info.shape.syntax == .store }
+    private static let floats = Opcode.allCases.filter { $0.info.isGuarded && $0.info.shape.syntax == .plain && !$0.info.isVector }
+    private static let loads = Opcode.allCases.filter { $0.info.shape.syntax == .load && !$0.info.isVector }
+    private static let stores = Opcode.allCases.filter { $0.info.shape.syntax == .store && !$0.info.isVector }
 
     private static let atomics = OpcodeInfo.table.filter { $0.readsMemory && $0.writesMemory && $0.shape.dst == .register }.map(\.opcode)
 

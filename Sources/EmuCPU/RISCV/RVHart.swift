@@ -11,6 +11,10 @@ package struct RVHart {
     var x = InlineArray<33, UInt64>(repeating: 0)
     /// f0…f31, NaN-boxed.
     var f = InlineArray<32, UInt64>(repeating: 0)
+    /// Lets the vector registers begin at a multiple of 64 bytes, as the state itself does: none lies across cache lines.
+    var registerPadding = InlineArray<7, UInt64>(repeating: 0)
+    /// v0…v31 one after the other, each VLEN/8 bytes; what is left behind them is zero.
+    var v = InlineArray<512, UInt64>(repeating: 0)
     var pc: UInt64 = 0
     /// 0 = U, 1 = S, 3 = M.
     var privilege: UInt8 = 3
@@ -91,8 +95,6 @@ package struct RVHart {
     var scontext: UInt64 = 0
     var mcontext: UInt64 = 0
     // Vector extension
-    /// v0…v31 one after the other, each VLEN/8 bytes; what is left behind them is zero.
-    var v = InlineArray<512, UInt64>(repeating: 0)
     /// Element at which the next vector instruction starts.
     var vstart: UInt64 = 0
     /// Elements vector instructions work on; at most what vtype allows.
@@ -183,6 +185,11 @@ package struct RVHart {
     var floatLive: UInt32 = 0
     var floatControl: UInt32 = 0
     var exitUnit: UInt64 = 0
+    /// vtype and vl in one word (`VectorShape.key`) while vectors are enabled, dirty, of a legal type, and start at element 0; else 0. True
+    /// while translated code runs.
+    var vectorKey: UInt32 = 0
+    /// Where translated code shifts elements: twice the largest group.
+    var vectorScratch = InlineArray<256, UInt64>(repeating: 0)
     /// `AddressSpace.foreignWrites`.
     var foreignWrites: UnsafePointer<UInt64>?
     /// The privilege at which translated code accesses control and status registers itself: the present one, or 0 while a debugger

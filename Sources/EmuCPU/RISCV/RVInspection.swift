@@ -43,7 +43,7 @@ extension RVProcessor {
         let state = UnsafeRawBufferPointer(start: h, count: Self.savedSize)
         func combine(_ range: Range<Int>) { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: state[range])) }
         let swallowed = 32 * MemoryLayout<UInt64>.stride
-        let vectors = MemoryLayout<RVHart>.offset(of: \.v) ?? swallowed, behind = MemoryLayout<RVHart>.offset(of: \.vstart) ?? swallowed
+        let vectors = MemoryLayout<RVHart>.offset(of: \.v) ?? swallowed, behind = MemoryLayout<RVHart>.offset(of: \.pc) ?? swallowed
         combine(0..<swallowed)
         combine(swallowed + MemoryLayout<UInt64>.stride..<vectors)
         if config.extensions.contains(.v) { combine(vectors..<vectors + 32 * vlenb) }

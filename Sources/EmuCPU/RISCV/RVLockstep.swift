@@ -83,6 +83,22 @@ extension RVProcessor {
     /// Notes that the translated run ends before the instruction in hand.
     func interruptComparison() { comparison?.isInterrupted = true }
 
+    /// True for what the interpreter alone must do, once.
+    func isUnrepeatable(_ r: DecodedOp) -> Bool {
+        let isStore = r.rv == .vse || r.rv == .vsr
+        let bytes: Int
+        switch r.rv {
+        case .vle, .vse, .vleff: bytes = (Int(h.pointee.vl) << (r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4)) * (Int(r.raw >> 29) + 1)
+        case .vlr, .vsr: bytes = (Int(r.raw >> 29) + 1) * vlenb
+        default: return RVLockstep.isUnrepeatable(r)
+        }
+        // In one piece: where both ends are memory, all of it is. Where the first one traps the last one must not be asked for, which marks its
+        // page accessed.
+        let first = x[Int(r.rs1)], access: RVAccess = isStore ? .store : .load
+        guard bytes > 0, let physical = translate(first, 1, access) else { return false }
+        return bus.memory(at: physical) == nil || accessIsUnrepeatable(first &+ UInt64(bytes - 1), access)
+    }
+
     /// True when the access reaches a device.
     func accessIsUnrepeatable(_ address: UInt64, _ access: RVAccess) -> Bool {
         guard let physical = translate(address, 1, access) else { return false }
@@ -213,12 +229,12 @@ extension RVProcessor {
             let ip = block.pointee.ops + position
             let access: RVAccess =
                 switch ip.pointee.rv {
-                case .sb, .sh, .sw, .sd, .fsh, .fsw, .fsd: .store
+                case .sb, .sh, .sw, .sd, .fsh, .fsw, .fsd, .vse, .vsr: .store
                 default: .load
                 }
             return accessIsUnrepeatable(accessAddress(ip), access) ? 0 : 1
         }
-        var translator = RVTranslator(config: config)
+        var translator = makeTranslator()
         let ir = translator.translate(block)
         let exits = ir.instructions.filter { $0.op.info.mayLeave && Int($0.guest) >= position }.map { Int($0.guest) }
         if let next = exits.first { return next - position }
@@ -278,7 +294,7 @@ extension RVProcessor {
         guard let contents else { return text }
         text += "\nguest code:\n"
         let page = start & TLBEntry.pageMask
-        var translator = RVTranslator(config: config)
+        var translator = makeTranslator()
         var unit = IRUnit(blocks: [])
         for block in contents.blocks {
             let pc = page | block.pointee.physicalPC & 0xfff
@@ -321,7 +337,7 @@ package enum RVStateFields {
 
     /// The fields behind the floating-point registers.
     private static let fields: [(offset: Int, size: Int, name: String)] = [
-        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("padding", \.padding),
+        field("padding", \.registerPadding), field("v", \.v), field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("padding", \.padding),
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
@@ -335,7 +351,7 @@ package enum RVStateFields {
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
         field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),
         field("sie (not delegated)", \.virtualEnable), field("pmpcfg", \.pmpcfg),
-        field("pmpaddr", \.pmpaddr), field("v", \.v), field("vstart", \.vstart),
+        field("pmpaddr", \.pmpaddr), field("vstart", \.vstart),
         field("vl", \.vl), field("vtype", \.vtype), field("vxrm", \.vxrm), field("vxsat", \.vxsat), field("padding", \.vectorPadding),
         field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),
         field("minstret (offset)", \.minstretOffset), field("counters' cycles", \.counterCycles), field("counters' instructions", \.counterRetired),

@@ -100,7 +100,7 @@ public final class RVProcessor {
         scalarElement.initialize(to: 0)
         precondition([128, 256, 512, 1024].contains(config.vectorLength), "a VLEN that RVHart has no room for")
         vlenb = config.vectorLength / 8
-        h = .allocate(capacity: 1)
+        h = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<RVHart>.stride, alignment: 64).bindMemory(to: RVHart.self, capacity: 1)
         v = UnsafeMutableRawPointer(h) + Self.vectorOffset
         let view = views.views
         h.initialize(to: RVHart(

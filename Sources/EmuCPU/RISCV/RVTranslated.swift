@@ -18,6 +18,7 @@ extension RVProcessor {
         if let jumps { h.pointee.jumps = jumps }
         h.pointee.mayGoOn = jumps == nil ? 1 : 0
         h.pointee.leave = Self.stay
+        noteVectorConfiguration()
         let reason = host.enter(UnsafeMutableRawPointer(h), code)
         if h.pointee.floatLive != 0 {
             foldFloatFlags()
@@ -60,7 +61,8 @@ extension RVProcessor {
             return nil
         }
         let started = HostClock.now()
-        var translator = RVTranslator(config: config, isShared: cache.isShared)
+        if config.extensions.contains(.v) { block.pointee.assumption = vectorConfiguration }
+        var translator = makeTranslator()
         var unit = IRUnit(blocks: [translator.translate(block)])
         guard host.install(&unit, [block], at: pc & TLBEntry.pageMask, hart: index, started: started) else {
             block.pointee.heat = .max
@@ -88,7 +90,9 @@ extension RVProcessor {
         guard !Log.isEnabled(.noChaining), let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
         let started = HostClock.now()
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
-        var translator = RVTranslator(config: config, isShared: cache.isShared)
+        // The budget ends where a block is entered.
+        if config.extensions.contains(.v) { hot.pointee.assumption = vectorConfiguration }
+        var translator = makeTranslator()
         var jumpTargets: [GuestOffset] = []
         let mode = hot.pointee.mode
         cache.forEachBlock(inPage: page) { if $0.pointee.isJumpTarget && $0.pointee.mode == mode { jumpTargets.append(GuestOffset(truncatingIfNeeded: $0.pointee.physicalPC & 0xfff)) } }
@@ -100,6 +104,32 @@ extension RVProcessor {
         guard let loop, loop.nodes.allSatisfy({ $0.block.pointee.loops < HostCodeCache.greatestLoops }) else { return }
         var unit = IRUnit(blocks: loop.nodes.map(\.ir))
         _ = host.install(&unit, loop.nodes.map(\.block), loop: loop, at: h.pointee.pc & TLBEntry.pageMask, hart: index, started: started)
+    }
+
+    /// A translator of blocks for this hart.
+    func makeTranslator() -> RVTranslator { RVTranslator(config: config, isShared: cache.isShared, hasVectors: cache.hostCode?.backend.hasVectors ?? false) }
+
+    /// The configuration of the vector unit as translated code compares it.
+    var vectorConfiguration: UInt32 {
+        guard h.pointee.mstatus & RVStatus.vs == RVStatus.vs, h.pointee.vtype & Self.vtypeIllegal == 0, h.pointee.vstart == 0 else { return 0 }
+        return VectorShape.key(type: UInt8(truncatingIfNeeded: h.pointee.vtype), length: UInt32(truncatingIfNeeded: h.pointee.vl))
+    }
+
+    /// Something may have changed the configuration.
+    @inline(__always)
+    private func noteVectorConfiguration() { h.pointee.vectorKey = vectorConfiguration }
+
+    /// The interpreter has executed the vector instruction at `ip` for translated code. If that was made for another configuration, which it
+    /// has from where its block is entered, it learns of it.
+    private func noteAssumption(_ ip: UnsafeMutablePointer<DecodedOp>, _ block: UnsafeMutableRawPointer) {
+        let block = block.assumingMemoryBound(to: Block.self)
+        guard h.pointee.vectorKey != 0, h.pointee.vectorKey != block.pointee.assumption else { return }
+        var earlier = block.pointee.ops
+        while earlier <= ip {
+            if earlier.pointee.rv.rawValue >= RVOp.vsetvli.rawValue && earlier.pointee.rv.rawValue <= RVOp.vsetvl.rawValue { return }
+            earlier += 1
+        }
+        cache.hostCode?.assumptionFailed(block)
     }
 
     /// What the jump cache holds as a block's host code.
@@ -227,6 +257,7 @@ extension RVProcessor {
             h.pointee.floatLive = 0
         }
         loadViews()
+        noteVectorConfiguration()
         h.pointee.leave = Self.goOn
     }
 
@@ -296,11 +327,14 @@ extension RVProcessor {
     }
 
     /// Where the load or store at `ip`, which has not been executed yet, goes.
-    func accessAddress(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 { x[Int(ip.pointee.rs1)] &+ UInt64(bitPattern: Int64(ip.pointee.imm)) }
+    func accessAddress(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 {
+        // Of vectors it is the mask bit.
+        x[Int(ip.pointee.rs1)] &+ (ip.pointee.rv.isVector ? 0 : UInt64(bitPattern: Int64(ip.pointee.imm)))
+    }
 
     private func translatedInterpret(_ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let ip = note(site, block)
-        if comparison != nil, RVLockstep.isUnrepeatable(ip.pointee) { return bail(site, block) }
+        if comparison != nil, isUnrepeatable(ip.pointee) { return bail(site, block) }
         if h.pointee.floatLive != 0 { foldFloatFlags() }
         if ip.pointee.rv.isFloatingPoint {
             if !executeFloat(ip.pointee.rv, ip.pointee) { return trap(ip) }
@@ -309,7 +343,10 @@ extension RVProcessor {
         h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
         let left = h.pointee.blockEnd - ip - 1
         switch executeCold(ip) {
-        case .next: return 0
+        case .next:
+            noteVectorConfiguration()
+            if ip.pointee.rv.isVector { noteAssumption(ip, block) }
+            return 0
         case .trap: return trap(ip)
         case .leave:
             h.pointee.remaining &+= left

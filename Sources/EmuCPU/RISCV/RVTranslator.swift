@@ -12,6 +12,11 @@ package struct RVTranslator {
     let alignmentMask: GuestOffset
     /// For a hart among others on threads.
     let isShared: Bool
+    /// The back end compiles vector operations, and the guest has them; bytes of a vector register.
+    let hasVectors: Bool
+    let vlenb: Int
+    /// Of the vector unit at the instruction being lowered, as far as it is known or assumed.
+    var configuration: VectorConfiguration?
     /// Distance of the block's first instruction from the start of its page.
     private(set) var pageOffset: GuestOffset = 0
     /// Position in the block of the instruction being lowered.
@@ -23,8 +28,10 @@ package struct RVTranslator {
     /// Privilege a `guardPrivilege` before the instruction being lowered makes sure of.
     var guardedPrivilege: Int32 = 0
 
-    package init(config: RVConfig, isShared: Bool = false) {
+    package init(config: RVConfig, isShared: Bool = false, hasVectors: Bool = false) {
         self.isShared = isShared
+        self.hasVectors = hasVectors && config.extensions.contains(.v)
+        vlenb = config.vectorLength / 8
         alignmentMask = config.extensions.contains(.zca) ? 0 : 2
     }
 
@@ -39,6 +46,7 @@ package struct RVTranslator {
         tempCount = 0
         isFloatGuarded = false
         guardedPrivilege = 0
+        configuration = VectorConfiguration(key: block.pointee.assumption)
         // Few instructions need more than one operation.
         instructions.reserveCapacity(last + 1 + last / 4 + 4)
         for index in 0..<last {
@@ -76,6 +84,7 @@ package struct RVTranslator {
         case RVOp.flh.rawValue...RVOp.fcvt_h_d.rawValue: lowerZfh(op, r)
         case RVOp.csrrw.rawValue...RVOp.csrrci.rawValue: lowerCSR(op, r)
         case RVOp.lr_w.rawValue...RVOp.amomaxu_d.rawValue: lowerA(op, r)
+        case RVOp.vsetvli.rawValue...RVOp.vmvr.rawValue: lowerVector(op, r)
         case RVOp.mop.rawValue: move(r, .constant(0))
         case RVOp.hint.rawValue: break
         default: interpret()
@@ -126,9 +135,10 @@ package struct RVTranslator {
     // MARK: Shapes of instructions
 
     mutating func emit(
-        _ op: Opcode, _ dst: Operand = .none, _ a: Operand = .none, _ b: Operand = .none, _ c: Operand = .none, displacement: Int32 = 0
+        _ op: Opcode, _ dst: Operand = .none, _ a: Operand = .none, _ b: Operand = .none, _ c: Operand = .none, displacement: Int32 = 0,
+        vector: VectorShape = .none
     ) {
-        instructions.append(Instruction(op, dst, a, b, c, displacement: displacement, guest: guest))
+        instructions.append(Instruction(op, dst, a, b, c, displacement: displacement, vector: vector, guest: guest))
     }
 
     /// The interpreter executes the instruction.

@@ -34,7 +34,7 @@ struct ConstantFolding: IRPass {
         case .integer, .temp:
             if case .constant(let value) = facts[operand.slot] { return value }
             return nil
-        case .none, .float: return nil
+        case .none, .float, .vector: return nil
         }
     }
 
@@ -43,7 +43,7 @@ struct ConstantFolding: IRPass {
         case .integer, .temp:
             if case .page(let distance) = facts[operand.slot] { return distance }
             return nil
-        case .none, .float, .constant: return nil
+        case .none, .float, .vector, .constant: return nil
         }
     }
 
@@ -61,7 +61,7 @@ struct ConstantFolding: IRPass {
         case .store:
             if info.shape.b == .value { substitute(&instruction.b) }
         case .load, .probe:
-            facts[instruction.dst.slot] = .unknown
+            forget(instruction.dst)
         case .plain:
             if info.isPure && !info.isGuarded {
                 fold(&instruction, info)
@@ -69,9 +69,13 @@ struct ConstantFolding: IRPass {
                 forgetRegisters()
             } else {
                 if info.shape.a == .value { substitute(&instruction.a) }
-                if info.shape.dst != .unused { facts[instruction.dst.slot] = .unknown }
+                forget(instruction.dst)
             }
         }
+    }
+
+    private mutating func forget(_ operand: Operand) {
+        if operand.slot >= 0 { facts[operand.slot] = .unknown }
     }
 
     /// Of a pure integer operation.

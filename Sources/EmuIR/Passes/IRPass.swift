@@ -19,7 +19,7 @@ extension Operand {
     @inline(__always)
     var slot: Int {
         switch self {
-        case .none, .constant: -1
+        case .none, .constant, .vector: -1
         case .integer(let number): Int(number & 31)
         case .float(let number): Slot.firstFloat + Int(number & 31)
         case .temp(let number): Slot.firstTemp + Int(number)

@@ -83,7 +83,7 @@ struct SteadyProbes {
         switch operand {
         case .integer(let register): registers[Int(register)]
         case .constant, .none: true
-        case .float, .temp: false
+        case .float, .vector, .temp: false
         }
     }
 
@@ -99,12 +99,12 @@ struct SteadyProbes {
             if case .integer(let base) = each.a, registers[Int(base)] || (position == table && isPlace[Int(base)]) {
                 if each.op == .probe, case .constant(let rights) = each.c {
                     each.c = .constant(ProbeRights(rawValue: rights).union(.steady).rawValue)
-                } else if each.op.info.accessBytes > 0, each.host == .none, block.tempCount < 1 << 16 {
+                } else if each.accessBytes > 0, each.host == .none, block.tempCount < 1 << 16 {
                     let temp = Operand.temp(UInt16(block.tempCount))
                     block.tempCount += 1
                     let rights: ProbeRights = each.op.info.shape.syntax == .load ? [.read, .steady] : [.write, .steady]
                     result.append(Instruction(
-                        .probe, temp, each.a, .constant(Int64(each.op.info.accessBytes)), .constant(rights.rawValue), displacement: each.displacement,
+                        .probe, temp, each.a, .constant(Int64(each.accessBytes)), .constant(rights.rawValue), displacement: each.displacement,
                         guest: each.guest))
                     each.host = temp
                 }

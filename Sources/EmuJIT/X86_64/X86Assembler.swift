@@ -209,12 +209,14 @@ extension X86Assembler {
         putModRM(reg: reg, rm: rm)
     }
 
-    /// Any VEX instruction of 128 bits or less with a ModR/M byte, without its immediate.
+    /// Any VEX instruction with a ModR/M byte, without its immediate.
     /// - Parameters:
     ///   - prefix: the legacy prefix it stands for: 66, F2 or F3, 0 for none.
+    ///   - wide: the W bit.
+    ///   - long: 256 bits instead of 128.
     ///   - second: the register of the vvvv field; 0 where there is none.
     mutating func emitVEX(
-        _ opcode: UInt8, map: Map, prefix: UInt8, wide: Bool, reg: UInt8, second: UInt8 = 0, rm: X86OperandEncoding
+        _ opcode: UInt8, map: Map, prefix: UInt8, wide: Bool, long: Bool = false, reg: UInt8, second: UInt8 = 0, rm: X86OperandEncoding
     ) {
         reserve()
         let implied: UInt8 =
@@ -225,7 +227,7 @@ extension X86Assembler {
             default: 0
             }
         let extensions = (reg &>> 3) &<< 2 | Self.extensionBits(rm)
-        let last = (wide ? 0x80 : 0) | (~second & 15) &<< 3 | implied
+        let last = (wide ? 0x80 : 0) | (~second & 15) &<< 3 | (long ? 4 : 0) | implied
         if map == .of && !wide && extensions & 3 == 0 {
             put8(0xc5)
             put8((~extensions & 4) &<< 5 | last)

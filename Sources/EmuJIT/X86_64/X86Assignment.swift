@@ -10,6 +10,8 @@ struct X86Assignment: Equatable {
     static let available: [X86Register] = [.rsi, .rdi, .r8, .r9, .r10, .r11, .rbx, .r12, .r13, .r14]
     static let callerSaved = 6
     static let availableFloats: ClosedRange<UInt8> = 3...15
+    /// The same where vector operations need some.
+    static let availableFloatsBesideVectors: ClosedRange<UInt8> = 3...11
     /// Holds 0xffff_ffff_0000_0000 in units whose assignment has f registers.
     static let box = XMMRegister(2)
 
@@ -80,7 +82,7 @@ struct X86Assignment: Equatable {
             if let home = canonical.integerHome[guest], free.contains(home) { integerHome[guest] = home }
         }
         let usedFloats = (0..<32).filter { floats[$0] > 0 }.sorted { floats[$0] > floats[$1] }
-        for (guest, host) in zip(usedFloats, Self.availableFloats) { floatHome[guest] = XMMRegister(host) }
+        for (guest, host) in zip(usedFloats, uses.hasVectors ? Self.availableFloatsBesideVectors : Self.availableFloats) { floatHome[guest] = XMMRegister(host) }
     }
 
     /// Whether a register always is in the same host register.
@@ -157,6 +159,7 @@ private struct X86RegisterUses {
     var inner = 0
     /// Some temp is no probe's.
     var hasTemps = false
+    var hasVectors = false
 
     /// Integer registers used.
     var count: Int { integers.count { $0 > 0 } }
@@ -172,7 +175,7 @@ private struct X86RegisterUses {
                     integers[Int(guest)] += weight
                     if weight == greatest { usedInside |= 1 << UInt32(guest) }
                 case .float(let guest): floats[Int(guest)] += weight
-                case .none, .temp, .constant: break
+                case .none, .vector, .temp, .constant: break
                 }
             }
             func read(_ operand: Operand) {
@@ -186,6 +189,7 @@ private struct X86RegisterUses {
                 use(each.dst)
                 if case .integer(let guest) = each.dst { writtenHere |= 1 << UInt32(guest) }
                 if case .temp = each.dst, each.op != .probe { hasTemps = true }
+                if each.op.info.isVector { hasVectors = true }
             }
             if weight == greatest { written |= writtenHere }
             read(block.terminator.operands.0)

@@ -26,6 +26,7 @@ public final class X86Backend: HostBackend {
         try assembleRuntime()
     }
 
+    public var hasVectors: Bool { HostFeatures.current.contains(.avx2) }
     public var enter: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.enter).unsafelyUnwrapped }
     public var dispatchExit: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.dispatchExit).unsafelyUnwrapped }
 

@@ -103,7 +103,7 @@ extension X86Compiler {
     }
 
     /// Leaves for the interpreter unless the operand is a properly boxed single.
-    private mutating func checkBoxed(_ operand: Operand, _ guest: UInt16) {
+    mutating func checkBoxed(_ operand: Operand, _ guest: UInt16) {
         guard case .float(let register) = operand, boxed >> UInt32(register) & 1 == 0 else { return }
         let entry = asm.newLabel()
         if let home = floatHome(operand) {
@@ -161,7 +161,7 @@ extension X86Compiler {
     private func mayLeave(_ ir: IRBlock) -> [Bool] {
         var known = assumedBoxed
         return ir.instructions.map { each in
-            var leaves = each.op.info.mayLeave && each.host == .none
+            var leaves = each.op.info.mayLeave && (each.host == .none || each.op.info.isVector)
             if each.op.readsSingles {
                 for case .float(let register) in [each.a, each.b, each.c] where known >> UInt32(register) & 1 == 0 {
                     leaves = true

@@ -77,7 +77,7 @@ extension X86Compiler {
             callInterpreter(i.guest)
             // It may have written any f register.
             boxed = 0
-        default: assembleFloat(i)
+        default: i.op.info.isVector ? assembleVector(i) : assembleFloat(i)
         }
     }
 

@@ -12,6 +12,10 @@ struct UncheckedLoop {
     /// Probes whose windows hold for a whole run, by block and temp, with the register for the window's addend, if there is one.
     let probes: [Probe]
     let usesFloat: Bool
+    /// What its vector operations need as the configuration, all the same; 0 for any.
+    let vectorKey: UInt32?
+    /// Starting a run makes sure of that configuration, which nothing in the loop changes.
+    var isConfigured: Bool { vectorKey != nil }
 
     struct Probe {
         let block: Int
@@ -56,8 +60,16 @@ extension X86Compiler {
             for block in loop.blocks { checked[block] = unit.blocks[block].instructions.map { _ in asm.newLabel() } }
             let usesFloat = loop.blocks.contains { unit.blocks[$0].instructions.contains { $0.op == .guardFloat } }
             let labels = Dictionary(uniqueKeysWithValues: loop.blocks.map { ($0, asm.newLabel()) })
-            runs.append(UncheckedLoop(loop: loop, labels: labels, checkedHead: asm.newLabel(), probes: probes, usesFloat: usesFloat))
+            runs.append(UncheckedLoop(loop: loop, labels: labels, checkedHead: asm.newLabel(), probes: probes, usesFloat: usesFloat, vectorKey: Self.vectorKey(of: loop, unit)))
         }
+    }
+
+    /// The configuration that all vector operations of a loop need, 0 where any will do; nil if there are none, or if it changes.
+    private static func vectorKey(of loop: InnerLoop, _ unit: IRUnit) -> UInt32? {
+        let operations = loop.blocks.flatMap { unit.blocks[$0].instructions.filter(\.op.info.isVector) }
+        if operations.isEmpty || operations.contains(where: { $0.op == .vsetLength || $0.op == .vsetType }) { return nil }
+        let keys = Set(operations.compactMap(\.vector.key))
+        return keys.count > 1 ? nil : keys.first ?? 0
     }
 
     /// The unchecked copies, behind all else: they are only ever jumped to.
@@ -96,6 +108,10 @@ extension X86Compiler {
         if runs[index].usesFloat {
             asm.alu(.cmp, state.field(layout.floatLive), immediate: 0, .long)
             asm.jcc(.e, fails)
+        }
+        if let key = runs[index].vectorKey {
+            asm.alu(.cmp, state.field(layout.vectorKey), immediate: Int32(bitPattern: key), .long)
+            asm.jcc(key == 0 ? .e : .ne, fails)
         }
         for probe in runs[index].probes { limitRun(probe, times, fails) }
         asm.mov(.rax, times)

@@ -6,8 +6,8 @@ import EmuIR
 /// the whole page and the compared page is that of the access's last byte, which differs from the entry's when the access leaves it.
 extension X86Compiler {
     /// The TLB an access looks into: where the state has its entries and its mask.
-    private var loadTable: (entries: Int, mask: Int) { (layout.loads, layout.loadMask) }
-    private var storeTable: (entries: Int, mask: Int) { (layout.stores, layout.storeMask) }
+    var loadTable: (entries: Int, mask: Int) { (layout.loads, layout.loadMask) }
+    var storeTable: (entries: Int, mask: Int) { (layout.stores, layout.storeMask) }
 
     /// rcx = TLB entry of the address in rax; jumps to `miss` unless its tag is the page of the last of `length` bytes there.
     private mutating func findEntry(_ table: (entries: Int, mask: Int), _ length: Int32, miss: X86Label) {
@@ -21,7 +21,7 @@ extension X86Compiler {
     }
 
     /// The host address of a memory access; before it, code that jumps to `miss` where the TLB has none. rdx stays free.
-    private mutating func hostAddress(_ i: Instruction, _ table: (entries: Int, mask: Int), miss: X86Label) -> X86Memory {
+    mutating func hostAddress(_ i: Instruction, _ table: (entries: Int, mask: Int), miss: X86Label) -> X86Memory {
         if i.host != .none {
             // Its probe has been there.
             if let addend = addendHome(i.host) { return X86Memory(register(i.a, loadedTo: .rax), index: addend, .by1, i.displacement) }
@@ -32,7 +32,7 @@ extension X86Compiler {
             return X86Memory(register(i.a, loadedTo: .rax), index: .rcx, .by1, i.displacement)
         }
         addressToRAX(i.a, i.displacement)
-        findEntry(table, Int32(i.op.info.accessBytes), miss: miss)
+        findEntry(table, Int32(i.accessBytes), miss: miss)
         asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
         return X86Memory(.rax, index: .rcx)
     }
@@ -134,6 +134,8 @@ extension X86Compiler {
     mutating func probe(_ i: Instruction, before next: Instruction) {
         if isAnsweredByRun(i.dst) { return }
         let miss = asm.newLabel(), back = asm.newLabel()
+        let skip = next.op.info.isVector && next.host == i.dst ? asm.newLabel() : nil
+        vectorSkip = skip
         addressToRAX(i.a, i.displacement)
         if let number = window(of: i.dst, in: block) {
             let window = state.window(number)
@@ -142,13 +144,13 @@ extension X86Compiler {
             asm.jcc(.ae, miss)
             asm.mov(.rcx, window.addend)
             asm.bind(back)
-            add(.probe(i, first: next.op, window: number, entry: miss, back: back))
+            add(.probe(i, first: next.op, window: number, skip: skip, entry: miss, back: back))
         } else {
             findEntries(i, miss: miss)
             asm.bind(back)
             asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
             asm.mov(memory(i.dst), .rcx)
-            add(.probe(i, first: next.op, window: nil, entry: miss, back: back))
+            add(.probe(i, first: next.op, window: nil, skip: skip, entry: miss, back: back))
         }
         tempInRCX = i.dst
     }
@@ -223,8 +225,8 @@ extension X86Compiler {
         asm.bind(known)
     }
 
-    /// Asks the TLB where a window did not match; fills it once; then gives up.
-    mutating func assembleFailedProbe(_ i: Instruction, _ first: Opcode, _ window: Int?, _ back: X86Label) {
+    /// Asks the TLB where a window did not match; fills it once; then gives up, or has the interpreter execute the guest instruction.
+    mutating func assembleFailedProbe(_ i: Instruction, _ first: Opcode, _ window: Int?, _ skip: X86Label?, _ back: X86Label) {
         let unknown = asm.newLabel(), found = asm.newLabel(), bail = asm.newLabel()
         if window != nil {
             addressToRAX(i.a, i.displacement)
@@ -242,7 +244,7 @@ extension X86Compiler {
         addressToRAX(i.a, i.displacement)
         findEntries(i, miss: bail)
         asm.jmp(window == nil ? back : found)
-        add(.bail(guest: i.guest, .probe, entry: bail))
+        if let skip { add(.interpret(guest: i.guest, entry: bail, back: skip)) } else { add(.bail(guest: i.guest, .probe, entry: bail)) }
     }
 }
 

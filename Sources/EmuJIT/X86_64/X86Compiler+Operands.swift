@@ -47,7 +47,7 @@ extension X86Compiler {
         case .float(let guest): state.float(guest)
         case .temp(let number):
             window(of: operand, in: block).map { state.window($0).addend } ?? state.temporary(slot(ofTemporary: number))
-        case .none, .constant: preconditionFailure("operand without a place")
+        case .none, .constant, .vector: preconditionFailure("operand without a place")
         }
     }
 

@@ -18,8 +18,11 @@ struct X86Compiler: ~Copyable {
         case canonicalNaN(XMMRegister, X86Float, entry: X86Label, back: X86Label)
         /// The same after a fused multiplication and addition.
         case fusedNaN(Instruction, XMMRegister, X86Float, entry: X86Label, back: X86Label)
-        /// A probe at the address in rax whose page the TLB or the window does not know.
-        case probe(Instruction, first: Opcode, window: Int?, entry: X86Label, back: X86Label)
+        /// The interpreter goes on with a vector operation at an element: through its slow path.
+        case finishVector(start: Int32, entry: X86Label, slow: X86Label)
+        /// A probe at the address in rax whose page the TLB or the window does not know. Where `skip` is given, the interpreter may execute
+        /// the guest instruction instead.
+        case probe(Instruction, first: Opcode, window: Int?, skip: X86Label?, entry: X86Label, back: X86Label)
         /// Leaves the unit for an address, through a link that is not made yet where it has a number.
         case leave(GuestOffset, link: Int?, entry: X86Label)
         /// Leaves the unit for a computed address.
@@ -94,6 +97,11 @@ struct X86Compiler: ~Copyable {
     var leftover = Leftover.nothing
     /// Behind a multiplication: the instruction after it.
     var upcoming: Instruction?
+    /// Of the vector operation in hand: where the interpreter executes it instead, and a label behind it that its probe jumps to.
+    var vectorSlow = X86Label(index: 0)
+    var vectorSkip: X86Label?
+    /// 32 bytes each.
+    var vectorConstants: [(label: X86Label, words: [UInt64])] = []
     /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
     private(set) var assumedBoxed: UInt32 = 0
     /// f registers known to be NaN-boxed at this point of the block.
@@ -119,6 +127,7 @@ struct X86Compiler: ~Copyable {
         links.removeAll(keepingCapacity: true)
         stubs.removeAll(keepingCapacity: true)
         tables.removeAll(keepingCapacity: true)
+        vectorConstants.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
         firstTemporary.removeAll(keepingCapacity: true)
         assignWindows(unit, windows)
@@ -158,6 +167,7 @@ struct X86Compiler: ~Copyable {
             asm.jmp(address: runtime.offsetExit)
         }
         assembleTables()
+        assembleVectorConstants()
         return true
     }
 
@@ -249,7 +259,8 @@ struct X86Compiler: ~Copyable {
     /// Whether the code in hand may be left at an instruction. Accesses in unchecked loops are known to succeed.
     @inline(__always)
     private func mayLeave(_ instruction: Instruction) -> Bool {
-        instruction.mayLeave && !isAnsweredByRun(instruction.op == .probe ? instruction.dst : instruction.host)
+        if instruction.op.info.isVector { return vectorMayLeave(instruction) }
+        return instruction.mayLeave && !isAnsweredByRun(instruction.op == .probe ? instruction.dst : instruction.host)
     }
 
     /// Brings the state up to date with a register that has no home but is held.
@@ -480,9 +491,14 @@ struct X86Compiler: ~Copyable {
             asm.mov(.rax, immediate: Self.canonicalNaN(format))
             asm.movq(register, .rax)
             asm.jmp(back)
-        case .probe(let instruction, let first, let window, let entry, let back):
+        case .finishVector(let start, let entry, let slow):
             asm.bind(entry)
-            assembleFailedProbe(instruction, first, window, back)
+            asm.mov(state.field(layout.vectorStart), immediate: start)
+            asm.mov(state.field(layout.vectorKey), immediate: 0, .long)
+            asm.jmp(slow)
+        case .probe(let instruction, let first, let window, let skip, let entry, let back):
+            asm.bind(entry)
+            assembleFailedProbe(instruction, first, window, skip, back)
         case .budget(let count, let offset, let entry):
             asm.bind(entry)
             asm.alu(.add, .r15, immediate: count)
@@ -538,10 +554,10 @@ struct X86Compiler: ~Copyable {
         if run != nil {
             switch stub {
             case .load(_, let entry, _), .store(_, let entry, _), .interpret(_, let entry, _), .bail(_, _, let entry), .enableFloat(_, let entry, _),
-                .probe(_, _, _, let entry, _):
+                .probe(_, _, _, _, let entry, _):
                 guard let places = checked[block] else { preconditionFailure("an unchecked loop has a checked copy") }
                 stub = .resume(places[position], entry: entry)
-            case .canonicalNaN, .fusedNaN, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
+            case .canonicalNaN, .fusedNaN, .finishVector, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
             }
         }
         stubs.append((block, held, run, stub))

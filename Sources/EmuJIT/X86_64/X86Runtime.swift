@@ -91,6 +91,7 @@ extension X86State {
         asm.mov(X86Memory(.rsp), immediate: Self.hostControl, .long)
         asm.ldmxcsr(X86Memory(.rsp))
         asm.bind(isPlain)
+        asm.vzeroupper()
         asm.call(field(layout.helpers + 8 * helper.rawValue))
         asm.alu(.cmp, field(layout.leave), immediate: 0, .long)
         asm.jcc(.e, stays)
@@ -152,6 +153,7 @@ extension X86State {
         asm.mov(X86Memory(.rsp), immediate: Self.hostControl, .long)
         asm.ldmxcsr(X86Memory(.rsp))
         asm.bind(isPlain)
+        asm.vzeroupper()
         asm.alu(.add, .rsp, immediate: 8)
         for register in saved.reversed() { asm.pop(register) }
         asm.ret()

@@ -56,7 +56,7 @@ struct X86ValuePlan {
         switch operand {
         case .integer(let guest): Int16(guest)
         case .temp(let number): number < 1 << 14 ? 32 + Int16(number) : -1
-        case .none, .float, .constant: -1
+        case .none, .float, .vector, .constant: -1
         }
     }
 
@@ -105,7 +105,7 @@ struct X86ValuePlan {
             if slot < 0 { continue }
             open[slot] = -1
             // The interpreter may execute an atomic operation or a conversion instead; then its result is in the state.
-            if assignment.hasHome(each.dst) || each.op == .probe || each.op.info.isAtomic || each.op.info.isGuarded { continue }
+            if assignment.hasHome(each.dst) || each.op == .probe || each.op.info.isAtomic || each.op.info.isGuarded || each.op.info.isVector { continue }
             if before >= 0, each.reads(each.dst) {
                 open[slot] = before
             } else {

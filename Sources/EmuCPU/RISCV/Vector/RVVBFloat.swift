@@ -21,7 +21,7 @@ extension RVProcessor {
                 guard c.allows(c.group(r.rd), c.group(r.rs2, width: 2)) else { return false }
                 fromFloat(r, c, UInt32.self, UInt16.self) { Binary32.convert($0, to: BFloat16.self, mode, &flags) }
             default:
-                guard isWideningAccumulation(r, c) else { return false }
+                guard c.isWideningAccumulation(r) else { return false }
                 let (d, a) = (elements(r.rd, as: UInt32.self), elements(r.rs2, as: UInt16.self))
                 let (b, step) = secondOperand(r, as: UInt16.self)
                 // What is not boxed as 16 bits is this format's NaN, not half precision's.

@@ -29,16 +29,16 @@ extension RVProcessor {
     func executeVectorBits(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         let sew = c.sew
         switch op {
-        case .vandn: return isPlain(r, c) && unsigned(r, c) { $0 & ~$1 }
-        case .vrol: return isPlain(r, c) && unsigned(r, c) { Self.rotate($0, 0 &- $1, sew) }
+        case .vandn: return c.isPlain(r) && unsigned(r, c) { $0 & ~$1 }
+        case .vrol: return c.isPlain(r) && unsigned(r, c) { Self.rotate($0, 0 &- $1, sew) }
         case .vror where r.vectorForm == 3:
             let amount = r.rotationImmediate
-            return isPlain(r, c) && unsigned(r, c) { value, _ in Self.rotate(value, amount, sew) }
-        case .vror: return isPlain(r, c) && unsigned(r, c) { Self.rotate($0, $1, sew) }
-        case .vwsll: return isWidening(r, c) && widenUnsigned(r, c, unsignedImmediate: true) { $0 &<< ($1 & (2 * sew - 1)) }
+            return c.isPlain(r) && unsigned(r, c) { value, _ in Self.rotate(value, amount, sew) }
+        case .vror: return c.isPlain(r) && unsigned(r, c) { Self.rotate($0, $1, sew) }
+        case .vwsll: return c.isWidening(r) && widenUnsigned(r, c, unsignedImmediate: true) { $0 &<< ($1 & (2 * sew - 1)) }
         // Other widths are reserved.
-        case .vclmul: return c.width == 3 && isPlain(r, c) && unsigned(r, c) { RVZbc.clmul($0, $1) }
-        case .vclmulh: return c.width == 3 && isPlain(r, c) && unsigned(r, c) { RVZbc.clmulh($0, $1) }
+        case .vclmul: return c.width == 3 && c.isPlain(r) && unsigned(r, c) { RVZbc.clmul($0, $1) }
+        case .vclmulh: return c.width == 3 && c.isPlain(r) && unsigned(r, c) { RVZbc.clmulh($0, $1) }
         default:
             guard c.allows(c.group(r.rd), c.group(r.rs2)) else { return false }
             switch c.width {

@@ -53,7 +53,7 @@ extension RVProcessor {
 
     /// - Returns: false for a reserved encoding.
     func executeVectorFixedPoint(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
-        guard op == .vnclip || op == .vnclipu ? isNarrowing(r, c) : isPlain(r, c) else { return false }
+        guard op == .vnclip || op == .vnclipu ? c.isNarrowing(r) : c.isPlain(r) else { return false }
         let mode = fixedPointRounding
         let amount = c.sew - 1
         switch op {

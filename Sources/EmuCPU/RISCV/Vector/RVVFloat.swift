@@ -104,7 +104,7 @@ extension RVProcessor {
             vectorMap(r, c, to: type, type, type) { (_: Element, b: Element) in b }
             return true
         }
-        guard isPlain(r, c) else { return false }
+        guard c.isPlain(r) else { return false }
         switch op {
         case .vfadd: mapFloats(r, c, type) { Format.add($0, $1, mode, &flags) }
         case .vfsub: mapFloats(r, c, type) { Format.subtract($0, $1, mode, &flags) }
@@ -151,7 +151,7 @@ extension RVProcessor {
     private func compareFloats<Format: SoftFormat, Element: FixedWidthInteger>(
         _ op: RVOp, _ r: DecodedOp, _ c: VectorContext, _ format: Format.Type, _ type: Element.Type, _ flags: inout FloatFlags
     ) -> Bool {
-        guard isComparison(r, c) else { return false }
+        guard c.isComparison(r) else { return false }
         vectorCompare(r, c, type) {
             let (a, b) = (UInt64(truncatingIfNeeded: $0), UInt64(truncatingIfNeeded: $1))
             return switch op {
@@ -175,7 +175,7 @@ extension RVProcessor {
         func widened(_ value: UInt64, _ flags: inout FloatFlags) -> UInt64 { Format.convert(value, to: WideFormat.self, mode, &flags) }
         switch op {
         case .vfwadd, .vfwsub, .vfwmul:
-            guard isWidening(r, c) else { return false }
+            guard c.isWidening(r) else { return false }
             vectorMap(r, c, to: wide, type, type) { (a: UInt64, b: UInt64) in
                 let (a, b) = (widened(a, &flags), widened(b, &flags))
                 return switch op {
@@ -185,13 +185,13 @@ extension RVProcessor {
                 }
             }
         case .vfwadd_w, .vfwsub_w:
-            guard isWide(r, c) else { return false }
+            guard c.isWide(r) else { return false }
             vectorMap(r, c, to: wide, wide, type) { (a: UInt64, b: UInt64) in
                 let b = widened(b, &flags)
                 return op == .vfwadd_w ? WideFormat.add(a, b, mode, &flags) : WideFormat.subtract(a, b, mode, &flags)
             }
         default:
-            guard isWideningAccumulation(r, c) else { return false }
+            guard c.isWideningAccumulation(r) else { return false }
             let negatesProduct = op == .vfwnmacc || op == .vfwnmsac
             let negatesAddend = op == .vfwnmacc || op == .vfwmsac
             vectorAccumulate(r, c, to: wide, type, type) { (d: UInt64, a: UInt64, b: UInt64) in

@@ -34,26 +34,13 @@ extension RVProcessor {
     /// - Returns: false for a reserved encoding.
     func executeVectorInteger(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         switch op.rawValue {
-        case ...RVOp.vremu.rawValue: isPlain(r, c) && executeVectorBinary(op, r, c)
-        case ...RVOp.vnmsub.rawValue: isPlain(r, c) && executeVectorMultiplyAdd(op, r, c)
-        case ...RVOp.vmsgt.rawValue: isComparison(r, c) && executeVectorComparison(op, r, c)
+        case ...RVOp.vremu.rawValue: c.isPlain(r) && executeVectorBinary(op, r, c)
+        case ...RVOp.vnmsub.rawValue: c.isPlain(r) && executeVectorMultiplyAdd(op, r, c)
+        case ...RVOp.vmsgt.rawValue: c.isComparison(r) && executeVectorComparison(op, r, c)
         case ...RVOp.vmsbc.rawValue: executeVectorCarry(op, r, c)
         case ...RVOp.vmv_v.rawValue: executeVectorMerge(op, r, c)
         default: executeVectorExtend(op, r, c)
         }
-    }
-
-    /// Every operand has SEW and LMUL.
-    @inline(__always)
-    func isPlain(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        r.isVectorVector ? c.allows(c.group(r.rd), c.group(r.rs2), c.group(r.rs1)) : c.allows(c.group(r.rd), c.group(r.rs2))
-    }
-
-    /// The same but for vd, which is a mask.
-    @inline(__always)
-    func isComparison(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let d = VectorGroup(mask: r.rd)
-        return r.isVectorVector ? c.allows(d, c.group(r.rs2), c.group(r.rs1)) : c.allows(d, c.group(r.rs2))
     }
 
     // MARK: Shapes
@@ -183,7 +170,7 @@ extension RVProcessor {
 
     private func executeVectorCarry(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         let writesMask = op == .vmadc || op == .vmsbc
-        guard writesMask ? isComparison(r, c) : isPlain(r, c) else { return false }
+        guard writesMask ? c.isComparison(r) : c.isPlain(r) else { return false }
         switch c.width {
         case 0: carry(op, r, c, UInt8.self)
         case 1: carry(op, r, c, UInt16.self)
@@ -220,7 +207,7 @@ extension RVProcessor {
             guard r.isVectorVector ? c.allows(c.group(r.rd), c.group(r.rs1)) : c.allows(c.group(r.rd)) else { return false }
             return unsigned(r, c) { $1 }
         }
-        guard isPlain(r, c) else { return false }
+        guard c.isPlain(r) else { return false }
         switch c.width {
         case 0: merge(r, c, UInt8.self)
         case 1: merge(r, c, UInt16.self)

@@ -17,7 +17,7 @@ extension RVProcessor {
     /// - Returns: false for a reserved encoding.
     func executeVectorReduction(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         let isWidening = op == .vwredsumu || op == .vwredsum || op == .vfwredusum || op == .vfwredosum
-        guard isReduction(r, c, width: isWidening ? c.width + 1 : c.width) else { return false }
+        guard c.isReduction(r, width: isWidening ? c.width + 1 : c.width) else { return false }
         switch op {
         case .vredsum: return reduceUnsigned(r, c) { $0 &+ $1 }
         case .vredand: return reduceUnsigned(r, c) { $0 & $1 }
@@ -43,12 +43,6 @@ extension RVProcessor {
             return true
         default: return reduceFloats(op, r, c)
         }
-    }
-
-    /// vs1 and vd are single elements of 2^`width` bytes; vd may be any register.
-    private func isReduction(_ r: DecodedOp, _ c: VectorContext, width: Int) -> Bool {
-        let (a, b) = (c.group(r.rs2), VectorGroup(register: Int(r.rs1), width: width, emul: 0))
-        return c.start == 0 && a.isLegal && b.isLegal && a.mayBeRead(with: b) && (!c.isMasked || a.mayBeRead(with: .mask) && b.mayBeRead(with: .mask))
     }
 
     @inline(__always)

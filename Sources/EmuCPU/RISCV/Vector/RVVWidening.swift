@@ -17,52 +17,22 @@ extension RVProcessor {
     /// - Returns: false for a reserved encoding.
     func executeVectorWidening(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         switch op {
-        case .vwaddu: isWidening(r, c) && widenUnsigned(r, c) { $0 &+ $1 }
-        case .vwadd: isWidening(r, c) && widenSigned(r, c) { $0 &+ $1 }
-        case .vwsubu: isWidening(r, c) && widenUnsigned(r, c) { $0 &- $1 }
-        case .vwsub: isWidening(r, c) && widenSigned(r, c) { $0 &- $1 }
-        case .vwaddu_w: isWide(r, c) && wideUnsigned(r, c) { $0 &+ $1 }
-        case .vwadd_w: isWide(r, c) && wideSigned(r, c) { $0 &+ $1 }
-        case .vwsubu_w: isWide(r, c) && wideUnsigned(r, c) { $0 &- $1 }
-        case .vwsub_w: isWide(r, c) && wideSigned(r, c) { $0 &- $1 }
-        case .vwmulu: isWidening(r, c) && widenUnsigned(r, c) { $0 &* $1 }
-        case .vwmul: isWidening(r, c) && widenSigned(r, c) { $0 &* $1 }
-        case .vwmulsu: isWidening(r, c) && widenMixed(r, c)
-        case .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus: isWideningAccumulation(r, c) && accumulateWide(op, r, c)
-        case .vnsrl: isNarrowing(r, c) && narrowLogical(r, c)
-        case .vnsra: isNarrowing(r, c) && narrowArithmetic(r, c)
+        case .vwaddu: c.isWidening(r) && widenUnsigned(r, c) { $0 &+ $1 }
+        case .vwadd: c.isWidening(r) && widenSigned(r, c) { $0 &+ $1 }
+        case .vwsubu: c.isWidening(r) && widenUnsigned(r, c) { $0 &- $1 }
+        case .vwsub: c.isWidening(r) && widenSigned(r, c) { $0 &- $1 }
+        case .vwaddu_w: c.isWide(r) && wideUnsigned(r, c) { $0 &+ $1 }
+        case .vwadd_w: c.isWide(r) && wideSigned(r, c) { $0 &+ $1 }
+        case .vwsubu_w: c.isWide(r) && wideUnsigned(r, c) { $0 &- $1 }
+        case .vwsub_w: c.isWide(r) && wideSigned(r, c) { $0 &- $1 }
+        case .vwmulu: c.isWidening(r) && widenUnsigned(r, c) { $0 &* $1 }
+        case .vwmul: c.isWidening(r) && widenSigned(r, c) { $0 &* $1 }
+        case .vwmulsu: c.isWidening(r) && widenMixed(r, c)
+        case .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus: c.isWideningAccumulation(r) && accumulateWide(op, r, c)
+        case .vnsrl: c.isNarrowing(r) && narrowLogical(r, c)
+        case .vnsra: c.isNarrowing(r) && narrowArithmetic(r, c)
         default: false
         }
-    }
-
-    // MARK: Reserved encodings
-
-    /// vd has twice the width of the sources.
-    @inline(__always)
-    func isWidening(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let d = c.group(r.rd, width: c.width + 1)
-        return r.isVectorVector ? c.allows(d, c.group(r.rs2), c.group(r.rs1)) : c.allows(d, c.group(r.rs2))
-    }
-
-    /// The same where vd is a source too.
-    @inline(__always)
-    func isWideningAccumulation(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let d = c.group(r.rd, width: c.width + 1)
-        return isWidening(r, c) && d.mayBeRead(with: c.group(r.rs2)) && (!r.isVectorVector || d.mayBeRead(with: c.group(r.rs1)))
-    }
-
-    /// vd and vs2 have twice the width of the second operand.
-    @inline(__always)
-    func isWide(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let (d, a) = (c.group(r.rd, width: c.width + 1), c.group(r.rs2, width: c.width + 1))
-        return r.isVectorVector ? c.allows(d, a, c.group(r.rs1)) : c.allows(d, a)
-    }
-
-    /// vs2 has twice the width of the others.
-    @inline(__always)
-    func isNarrowing(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let a = c.group(r.rs2, width: c.width + 1)
-        return r.isVectorVector ? c.allows(c.group(r.rd), a, c.group(r.rs1)) : c.allows(c.group(r.rd), a)
     }
 
     // MARK: Shapes
