@@ -64,6 +64,10 @@ guest-uefi: deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a
 	$(call install,$(UEFI_PACKAGES))
 	@Tests/Guests/uefi.sh >/dev/null
 
+.PHONY: guest-kvm
+guest-kvm: deps ## fetch what a nested Linux guest needs: Debian's kernel with kvm, and QEMU
+	@Tests/Guests/kvm.sh >/dev/null
+
 .PHONY: run
 run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits
 	@guest=$$(Tests/Guests/debian.sh) && exec $(EMULATE) -machine virt -smp $(SMP) -m $(MEMORY) -nographic \

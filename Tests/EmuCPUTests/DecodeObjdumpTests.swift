@@ -101,9 +101,9 @@ struct DecodeObjdumpTests {
         return exact && bits >> 12 & 7 != 0 ? "binutils 2.40 knows no rounding mode in conversions that are always exact" : nil
     }
 
-    /// ssp, scountinhibit, sireg2…6, srmcfg, mcyclecfg, minstretcfg and mireg2…6.
+    /// ssp, scountinhibit, sireg2…6, srmcfg, vsireg2…6, mcyclecfg, minstretcfg and mireg2…6.
     private static let newerCSRs: Set<UInt32> = [
-        0x011, 0x120, 0x152, 0x153, 0x155, 0x156, 0x157, 0x181, 0x321, 0x322, 0x352, 0x353, 0x355, 0x356, 0x357,
+        0x011, 0x120, 0x152, 0x153, 0x155, 0x156, 0x157, 0x181, 0x252, 0x253, 0x255, 0x256, 0x257, 0x321, 0x322, 0x352, 0x353, 0x355, 0x356, 0x357,
     ]
 
     /// binutils 2.40 writes the immediate forms by the name of the register form (`add a0,a0,1`); others, and this project, do not.

@@ -62,15 +62,16 @@ package final class RVLockstep {
         switch r.rv {
         // Their accesses may reach devices.
         case _ where r.rv.isVectorMemory: return true
-        case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma: return true
+        case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma: return true
+        case _ where r.rv.isGuestAccess: return true
         // It may be a semihosting call.
         case .ebreak: return true
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
-            case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
+            case .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .hip, .vsip, .vstimecmp, .htimedelta, .henvcfg, .vsatp, .hgatp, .vstopi, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
             // Interrupt files are outside of the hart's state.
-            case .mireg, .sireg, .mtopei, .stopei, .mtopi, .stopi: return true
+            case .mireg, .sireg, .vsireg, .mtopei, .stopei, .vstopei, .mtopi, .stopi, .hgeip: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
             case nil: return false
             }
@@ -321,7 +322,7 @@ package enum RVStateFields {
 
     /// The fields behind the floating-point registers.
     private static let fields: [(offset: Int, size: Int, name: String)] = [
-        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("padding", \.padding),
+        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("virtualisation mode", \.virtualization),
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
@@ -330,6 +331,13 @@ package enum RVStateFields {
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
         field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),
         field("sie (not delegated)", \.virtualEnable), field("pmpcfg", \.pmpcfg),
+        field("sstatus (standby)", \.standby.status), field("stvec (standby)", \.standby.stvec), field("sscratch (standby)", \.standby.sscratch),
+        field("sepc (standby)", \.standby.sepc), field("scause (standby)", \.standby.scause), field("stval (standby)", \.standby.stval),
+        field("satp (standby)", \.standby.satp), field("vsstatus.FS and VS", \.guestUnits), field("hstatus", \.hstatus), field("hedeleg", \.hedeleg),
+        field("hideleg", \.hideleg), field("hvip", \.hvip), field("hgeip", \.hgeip), field("hgeie", \.hgeie), field("henvcfg", \.henvcfg),
+        field("hcounteren", \.hcounteren), field("htimedelta", \.htimedelta), field("htval", \.htval), field("htinst", \.htinst), field("hgatp", \.hgatp),
+        field("mtinst", \.mtinst), field("hstateen", \.hstateen), field("vstimecmp", \.vstimecmp), field("vsiselect", \.vsiselect),
+        field("hvien", \.hvien), field("hvictl", \.hvictl), field("vsie (not delegated)", \.guestEnable),
         field("pmpaddr", \.pmpaddr), field("v", \.v), field("vstart", \.vstart),
         field("vl", \.vl), field("vtype", \.vtype), field("vxrm", \.vxrm), field("vxsat", \.vxsat), field("padding", \.vectorPadding),
         field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),

@@ -23,8 +23,8 @@ struct RVModel {
 
     /// Everything but Svade: with it Svadu would start switched off.
     private static let maximum = RVExtension.allCases.filter { $0 != .svade }
-    /// What `rv64` lacks: vectors, and what boards with interrupt files bring along.
-    private static let optional: [RVExtension] = [.v, .smaia, .ssaia] + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
+    /// What `rv64` lacks: vectors, the hypervisor, and what boards with interrupt files bring along.
+    private static let optional: [RVExtension] = [.v, .smaia, .ssaia, .h] + RVConfig.hypervisorParts + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
 
     private static func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 
@@ -39,7 +39,7 @@ struct RVModel {
     private static let rva23 = rva22 + words(
         """
         v zvfhmin zvbb zvkt zihintntl zicond zimop zcmop zcb zfa zawrs svnapot sstc sscofpmf ssnpm ssu64xl ssstateen \
-        h shcounterenw shvstvala shtvala shvstvecd shvsatpa shgatpa
+        h sha shcounterenw shvstvala shtvala shvstvecd shvsatpa shgatpa
         """)
 
     static let all = [
@@ -72,6 +72,11 @@ extension RVConfig {
     private static let suiteNIST: [RVExtension] = [.zbkb, .zbkc, .zbkx, .zknd, .zkne, .zknh]
     private static let vectorNIST: [RVExtension] = [.zvkned, .zvknhb, .zvkb, .zvkt]
     private static let vectorShangMi: [RVExtension] = [.zvksed, .zvksh, .zvkb, .zvkt]
+
+    /// What comes with `h=on` unless it is switched off by name.
+    fileprivate static let hypervisorParts: [RVExtension] = [
+        .sha, .shcounterenw, .shgatpa, .shlcofideleg, .shtvala, .shvsatpa, .shvstvala, .shvstvecd,
+    ]
 
     /// Extensions that exist for 32-bit processors only, and what does their work here.
     private static let only32Bit = ["zilsd": "ld and sd are in the base instructions", "zclsd": "c.ld and c.sd are in zca", "zcf": "c.ld and c.sd have its encodings"]
@@ -172,6 +177,10 @@ extension RVConfig {
         case .ssccfg: [.smcdeleg]
         case .smcntrpmf: [.zicntr]
         case .sscofpmf: [.zihpm]
+        case .h: [.sv39]
+        case .sha: [.h, .ssstateen, .shcounterenw, .shgatpa, .shtvala, .shvsatpa, .shvstvala, .shvstvecd]
+        case .shlcofideleg: [.h, .sscofpmf]
+        case .shcounterenw, .shgatpa, .shtvala, .shvsatpa, .shvstvala, .shvstvecd: [.h]
         case .svade, .svadu, .svnapot, .svpbmt, .svinval, .svrsw60t59b, .svvptc, .sv48: [.sv39]
         case .sv57: [.sv48]
         default: []
@@ -187,6 +196,7 @@ extension RVConfig {
         for (each, value) in asked {
             if value { result.insert(each) } else { result.remove(each) }
         }
+        if asked[.h] == true { for part in hypervisorParts where asked[part] == nil { result.insert(part) } }
         // Losing one extension can take others along, and c with d needs zcd: repeat until nothing changes.
         var changed = true
         while changed {
