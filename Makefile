@@ -68,6 +68,10 @@ guest-uefi: deps ## fetch Debian's UEFI firmware, GRUB and installer, and make a
 guest-iommu: deps ## fetch the kernel of Debian's next release, which drives the IOMMU
 	@Tests/Guests/forky.sh >/dev/null
 
+.PHONY: guest-kvm
+guest-kvm: deps ## fetch what a nested Linux guest needs: Debian's kernel with kvm, and QEMU
+	@Tests/Guests/kvm.sh >/dev/null
+
 .PHONY: run
 run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits
 	@guest=$$(Tests/Guests/debian.sh) && exec $(EMULATE) -machine virt -smp $(SMP) -m $(MEMORY) -nographic \

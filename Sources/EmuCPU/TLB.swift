@@ -106,6 +106,8 @@ package struct TLBViewKey: Equatable {
     package var space: UInt64
     /// Privilege and access-right bits, as the architecture packs them.
     package var rights: UInt64
+    /// The register of a second stage behind that (RISC-V hgatp), 0 without one.
+    package var guestSpace: UInt64 = 0
 }
 
 /// What is known about one address space under one set of rights: pages by kind of access, and jump targets.
@@ -175,6 +177,8 @@ package final class TLBViews {
     private var useClock: UInt64 = 0
     /// Counts what makes a page remembered outside the tables untrue: forgetting pages, and protecting some from writes.
     private(set) var changes: UInt64 = 1
+    /// Counts what makes untrue what was remembered of second stages outside the tables.
+    private(set) var secondStageChanges: UInt64 = 1
 
     init() {
         views = .allocate(capacity: Self.count)
@@ -204,7 +208,7 @@ package final class TLBViews {
     /// The view for `key`, an emptied one when none is remembered.
     @inline(__always)
     func view(_ key: TLBViewKey) -> UnsafeMutablePointer<TLBView> {
-        let hint = hints + Int(truncatingIfNeeded: (key.space ^ key.space >> 44 ^ key.rights << 2) & UInt64(Self.hintCount - 1))
+        let hint = hints + Int(truncatingIfNeeded: (key.space ^ key.space >> 44 ^ key.rights << 2 ^ key.guestSpace ^ key.guestSpace >> 44) & UInt64(Self.hintCount - 1))
         let view = hint.pointee
         useClock &+= 1
         if view.pointee.key == key {
@@ -232,6 +236,21 @@ package final class TLBViews {
         oldest.pointee.lastUse = useClock
         return oldest
     }
+
+    /// Makes `view` the last to be given away.
+    func keep(_ view: UnsafeMutablePointer<TLBView>) {
+        useClock &+= 1
+        view.pointee.lastUse = useClock
+    }
+
+    /// Forgets every page, and what was remembered of second stages.
+    func flushAll() {
+        secondStageChanges &+= 1
+        flush()
+    }
+
+    /// What was remembered of second stages may be untrue.
+    func noteSecondStageChange() { secondStageChanges &+= 1 }
 
     /// Flushes the views whose key satisfies `matches`; one address of them, or everything.
     package func flush(address: UInt64? = nil, where matches: (TLBViewKey) -> Bool = { _ in true }) {

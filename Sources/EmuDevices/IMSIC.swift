@@ -3,7 +3,7 @@ import EmuBus
 /// The interrupt files of one privilege level of all harts (RISC-V AIA, "Incoming MSI Controller (IMSIC)"): a page of registers for each file,
 /// into which devices write the identity of an interrupt.
 ///
-/// Behind a hart's own file lie those for its guests; they keep what is written but reach no hart, as no hart has the hypervisor extension.
+/// Behind a hart's own file lie those for its guests, which drive inputs of their own: the hart's hgeip.
 public final class IMSIC: MMIODevice, Saveable {
     /// Identities of a file are 1…255.
     public static let identities = 255
@@ -114,13 +114,14 @@ public final class IMSIC: MMIODevice, Saveable {
     /// - Parameters:
     ///   - guests: guest interrupt files of a hart, 0…7.
     ///   - lines: the external interrupt input of hart 0, 1, …
-    public init(name: String, guests: Int, lines: [InterruptLine]) {
+    ///   - guestLine: the input for a hart's guest 1, 2, …; nil where nothing listens.
+    public init(name: String, guests: Int, lines: [InterruptLine], guestLine: (_ hart: Int, _ guest: Int) -> InterruptLine? = { _, _ in nil }) {
         precondition((0...7).contains(guests))
         self.name = name
         filesPerHart = guests + 1
         guestBits = guests == 0 ? 0 : Int.bitWidth - guests.leadingZeroBitCount
         harts = lines.count
-        files = lines.flatMap { line in [File(line)] + (0..<guests).map { _ in File(nil) } }
+        files = lines.enumerated().flatMap { hart, line in [File(line)] + (0..<guests).map { File(guestLine(hart, $0 + 1)) } }
     }
 
     /// Bytes from one hart's page to the next one's.
@@ -130,6 +131,8 @@ public final class IMSIC: MMIODevice, Saveable {
 
     /// A hart's own file.
     public func file(hart: Int) -> File { files[hart * filesPerHart] }
+    /// Those of its guests.
+    public func guestFiles(hart: Int) -> [File] { Array(files[hart * filesPerHart + 1..<(hart + 1) * filesPerHart]) }
 
     // MARK: Registers
 

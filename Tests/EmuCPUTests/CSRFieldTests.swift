@@ -11,13 +11,14 @@ import Testing
         hart[.mstatus] = 0x6600
         hart[.mideleg] = .max
         hart[.menvcfg] = .max
+        for csr in [RVCSR.mstateen0, .mstateen1, .mstateen2, .mstateen3] { hart[csr] = .max }
         hart[.senvcfg] = .max
         hart[.mcounteren] = .max
         hart[.mcountinhibit] = .max
     }
 
     /// Registers whose rest must hold something for a field to be seen: translation is on while satp's fields are written.
-    private static let backgrounds: [RVCSR: UInt64] = [.satp: 8 << 60]
+    private static let backgrounds: [RVCSR: UInt64] = [.satp: 8 << 60, .vsatp: 8 << 60, .hgatp: 8 << 60]
 
     @Test func fieldsHoldWhatTheManualSays() throws {
         let hart = try TestHart("max,smrnmi=on", openPMP: false)

@@ -7,7 +7,7 @@ struct FuzzGenerator {
     private static let jumps: Set<RVOp> = [.jal, .jalr, .beq, .bne, .blt, .bge, .bltu, .bgeu]
     private static let rare: Set<RVOp> = [
         .ecall, .ebreak, .mret, .sret, .mnret, .sctrclr, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i,
-        .illegal,
+        .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma, .illegal,
     ]
     private static let control: Set<RVOp> = [.csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci]
     /// The processor a seed's program is made for: vectors of 128, 256 or 512 bits.
@@ -42,7 +42,7 @@ struct FuzzGenerator {
     /// Registers that are worth reading and writing; writing others would take the code's handlers or the whole memory away.
     private static let csrs: [RVCSR] = RVCSR.allCases.filter {
         switch $0 {
-        case .mtvec, .stvec, .mscratch, .sscratch, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .medeleg, .seed: false
+        case .mtvec, .stvec, .vstvec, .mscratch, .sscratch, .vsscratch, .satp, .vsatp, .hgatp, .hedeleg, .hideleg, .pmpcfg0, .pmpcfg2, .mseccfg, .medeleg, .seed: false
         default: !(RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= $0.rawValue)
         }
     }

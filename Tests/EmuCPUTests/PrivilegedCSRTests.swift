@@ -11,8 +11,8 @@ import Testing
         Rule(.vstart, ones: 0xff), Rule(.vxsat, ones: 1), Rule(.vxrm, ones: 3), Rule(.vcsr, ones: 7),
         // SD | UXL=64 | SPELP | MXR SUM | FS VS | SPP SPIE SIE
         Rule(.sstatus, ones: 0x8000_0002_008c_6722, zeros: 0x2_0000_0000),
-        // SD | MPELP | SXL UXL | SPELP | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
-        Rule(.mstatus, ones: 0x8000_020a_00fe_7faa, zeros: 0xa_0000_0000),
+        // SD | MPELP | MPV GVA | SXL UXL | SPELP | TSR TW TVM MXR SUM MPRV | FS MPP VS SPP MPIE SPIE MIE SIE
+        Rule(.mstatus, ones: 0x8000_02ca_00fe_7faa, zeros: 0xa_0000_0000),
         Rule(.stvec, .mtvec, ones: .max - 2),
         Rule(.scounteren, .mcounteren, ones: 0xffff_ffff),
         Rule(.senvcfg, ones: 0x3_0000_00f5),
@@ -23,11 +23,21 @@ import Testing
         Rule(.sscratch, .mscratch, .scause, .mcause, .stval, .mtval, .stimecmp, ones: .max),
         Rule(.sepc, .mepc, ones: .max - 1),
         // No delegation of misaligned jumps (they cannot happen with C), M-mode calls and reserved causes.
-        Rule(.medeleg, ones: 0x4_b3fe),
-        Rule(.mideleg, ones: 0x2222), Rule(.mie, ones: 0x2aaa), Rule(.mip, ones: 0x2222),
+        Rule(.medeleg, ones: 0xf4_b7fe), Rule(.hedeleg, ones: 0x4_b1fe),
+        // VS-level interrupts pass M-mode by.
+        Rule(.mideleg, ones: 0x2666, zeros: 0x444), Rule(.hideleg, ones: 0x444), Rule(.mie, ones: 0x2eee), Rule(.mip, ones: 0x2226),
+        Rule(.hie, ones: 0x444), Rule(.hip, ones: 4), Rule(.hvip, ones: 0x2444), Rule(.hvien, ones: 0x2000), Rule(.hvictl, ones: 0x403f_03ff),
+        Rule(.hgeie, .hviprio1, .hviprio2, .vsie, .vsip, ones: 0),
+        // HUPMM | VSXL=64 | VTSR VTW VTVM | HU SPVP SPV GVA
+        Rule(.hstatus, ones: 0x0003_0002_0070_03c0, zeros: 0x2_0000_0000),
+        Rule(.vsstatus, ones: 0x8000_0002_008c_6722, zeros: 0x2_0000_0000),
+        Rule(.vstvec, ones: .max - 2), Rule(.vsepc, ones: .max - 1),
+        Rule(.vsscratch, .vscause, .vstval, .vstimecmp, .htimedelta, .htval, .htinst, .mtinst, ones: .max),
+        Rule(.hcounteren, ones: 0xffff_ffff), Rule(.henvcfg, ones: 0x3_0000_00f5), Rule(.vsiselect, ones: 0xfff),
+        Rule(.hstateen0, .hstateen1, .hstateen2, .hstateen3, ones: 0),
         Rule(.mvien, ones: 0x2202), Rule(.mvip, ones: 0x2222),
         Rule(.mcountinhibit, ones: 0xffff_fffd),
-        Rule(.mcyclecfg, .minstretcfg, ones: 0x7000_0000_0000_0000),
+        Rule(.mcyclecfg, .minstretcfg, ones: 0x7c00_0000_0000_0000),
         Rule(.siselect, .miselect, ones: 0xfff), Rule(.srmcfg, ones: 0x0fff_0fff), Rule(.mtval2, ones: .max),
         // Depths but 16 and 32 leave the field alone.
         Rule(.mctrctl, ones: 0xff3e_0000_1b07), Rule(.sctrctl, ones: 0xff3e_0000_1903), Rule(.sctrdepth, ones: 0), Rule(.sctrstatus, ones: 0x8000_000f),
@@ -38,7 +48,7 @@ import Testing
         Rule(.mnscratch, ones: .max), Rule(.mnepc, ones: .max - 1), Rule(.mncause, ones: 1 << 63 | 0x3f), Rule(.mnstatus, ones: 0x1a08, zeros: 8),
         Rule(.mcycle, .minstret, ones: .max),
         Rule(all: numbered(.mhpmcounter3, 29), ones: .max),
-        Rule(all: numbered(.mhpmevent3, 29), ones: 0xf000_0000_0000_0000),
+        Rule(all: numbered(.mhpmevent3, 29), ones: 0xfc00_0000_0000_0000),
         Rule(all: numbered(.pmpaddr0, 16), ones: 0x003f_ffff_ffff_ffff),
         // Locked by the first write; last, because it locks pmpaddr8…15 as well.
         Rule(.pmpcfg2, ones: 0x9f9f_9f9f_9f9f_9f9f, zeros: 0x9f9f_9f9f_9f9f_9f9f),
@@ -62,11 +72,12 @@ import Testing
         (0..<count).compactMap { RVCSR(rawValue: first.rawValue + $0) }
     }
 
-    /// Covered by tests of their own: pmpcfg0 (locks), satp (modes), sie and sip (follow mideleg), misa (fixed), mseccfg (sticky), seed, aliases,
+    /// Covered by tests of their own: pmpcfg0 (locks), satp, vsatp and hgatp (modes), sie and sip (follow mideleg), misa (fixed), mseccfg (sticky), seed, aliases,
     /// and what leads to interrupt files.
     static let elsewhere: [RVCSR] = [
         .pmpcfg0, .satp, .sie, .sip, .misa, .mseccfg, .seed, .scountinhibit, .mtopei, .stopei,
         .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6,
+        .vsatp, .hgatp, .vstopei, .vsireg, .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6,
     ]
 
     /// An interrupt file that holds nothing.
@@ -134,11 +145,11 @@ import Testing
         (hart.cpu.machineFile, hart.cpu.supervisorFile) = (EmptyFile(), EmptyFile())
         hart[.mstateen0] = .max
         (hart[.miselect], hart[.siselect]) = (0x70, 0x70)
-        let hidden: [RVCSR] = [.seed, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6]
+        let hidden: [RVCSR] = [.seed, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6, .vsireg, .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6, .vstopei]
         for number in 0..<4096 as Range<UInt16> {
             for mode in Mode.all {
                 hart.cpu.privilege = mode
-                let exists = RVCSR(rawValue: number).map { !hidden.contains($0) } ?? false && mode >= UInt8(number >> 8 & 3)
+                let exists = RVCSR(rawValue: number).map { !hidden.contains($0) } ?? false && mode >= [0, 1, 1, 3][Int(number >> 8 & 3)]
                 #expect((hart.csr(.csrrs, number) != nil) == exists, "\(String(number, radix: 16)) in mode \(mode)")
             }
         }

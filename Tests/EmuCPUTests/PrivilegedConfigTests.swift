@@ -14,13 +14,32 @@ import Testing
         return extensions.map(config.extensions.contains)
     }
 
+    static let hypervisorParts: [RVExtension] = [.sha, .shcounterenw, .shgatpa, .shlcofideleg, .shtvala, .shvsatpa, .shvstvala, .shvstvecd]
+
+    @Test("h brings its parts along unless they are switched off; sha is the sum of its own")
+    func hypervisorBringsItsParts() throws {
+        let config = try RVConfig.parse("rv64,h=on")
+        #expect(Self.hypervisorParts.allSatisfy(config.extensions.contains))
+        #expect(config.isaString.hasPrefix("rv64imafdch_") && config.isaString.contains("_sha_shcounterenw_shgatpa_shlcofideleg_shtvala_shvsatpa_shvstvala_shvstvecd_sm"))
+        #expect(try Self.has("rv64,h=on,shtvala=off", .h, .shtvala, .sha, .shgatpa) == [true, false, false, true])
+        #expect(try Self.has("max,h=off", .h, .sha, .shgatpa, .shlcofideleg) == [false, false, false, false])
+        #expect(try Self.has("rv64,h=on,sscofpmf=off", .shlcofideleg, .sha) == [false, true])
+        #expect(Self.message("rv64,sha=on").contains("sha needs h"))
+        #expect(Self.message("rv64,h=on,mmu=off").contains("h needs sv39"))
+    }
+
     @Test func modelsDifferInWhatIsNew() throws {
-        // Vectors, and what needs interrupt files on the board.
+        // Vectors, the hypervisor, and what needs interrupt files on the board.
         let optional: [RVExtension] = [
-            .v, .zvbb, .zvbc, .zvfbfmin, .zvfbfwma, .zvfh, .zvfhmin, .zvkb, .zvkg, .zvkned, .zvknha, .zvknhb, .zvksed, .zvksh, .zvkt, .smaia, .ssaia,
-        ]
-        #expect(try RVConfig.parse("MAX").extensions.members == RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) })
-        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) && !optional.contains($0) })
+            .v, .zvbb, .zvbc, .zvfbfmin, .zvfbfwma, .zvfh, .zvfhmin, .zvkb, .zvkg, .zvkned, .zvknha, .zvknhb, .zvksed, .zvksh, .zvkt, .smaia, .ssaia, .h,
+        ] + Self.hypervisorParts
+        let late: [RVExtension] = [.svade, .smrnmi, .smdbltrp]
+        #expect(try RVConfig.parse("MAX").extensions.members == RVExtension.allCases.filter { ![.smctr, .ssctr].contains($0) && !late.contains($0) })
+        #expect(try RVConfig.parse("max,h=off,smctr=on,ssctr=on").extensions.contains(.smctr))
+        #expect(try RVConfig.parse("rv64").extensions.members == RVExtension.allCases.filter { !late.contains($0) && !optional.contains($0) })
+        // Records of control transfers know no guests.
+        #expect(try Self.has("rv64,h=on", .h, .smctr, .ssctr) == [true, false, false])
+        #expect(Self.message("rv64,h=on,ssctr=on").contains("does not go together with h"))
     }
 
     @Test func vectorRegistersHaveTheLengthAskedFor() throws {
@@ -35,10 +54,10 @@ import Testing
 
     @Test func isaStringNamesThePartsOfV() throws {
         let config = try RVConfig.parse("max,vlen=512")
-        #expect(config.isaString.hasPrefix("rv64imafdcv_zic64b_"))
+        #expect(config.isaString.hasPrefix("rv64imafdcvh_zic64b_"))
         #expect(config.isaString.contains(
             "_ztso_zvbb_zvbc_zve32f_zve32x_zve64d_zve64f_zve64x_zvfbfmin_zvfbfwma_zvfh_zvfhmin_zvkb_zvkg_zvkned_zvknha_zvknhb_zvksed_zvksh_zvkt_"
-                + "zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_sdtrig_smaia_smcdeleg_"))
+                + "zvl32b_zvl64b_zvl128b_zvl256b_zvl512b_sdtrig_sha_shcounterenw_"))
         #expect(config.misa >> 21 & 1 == 1)
         #expect(try RVConfig.parse("rv64").misa >> 21 & 1 == 0)
         #expect(try RVConfig.parse("rv64,v=on,vlen=128").isaString.contains("_ztso_zve32f_zve32x_zve64d_zve64f_zve64x_zvl32b_zvl64b_zvl128b_sdtrig_smcdeleg_"))
@@ -109,7 +128,7 @@ import Testing
         #expect(try Self.has("max,v=off", .zvbb, .zvkt, .zvfbfwma) == [false, false, false])
     }
 
-    /// "RVA22S64 Profile": what is mandatory, and nothing else.
+    /// "RVA22S64 Profile", "RVA23S64 Profile": what is mandatory, and nothing else.
     @Test func profileModelsHaveExactlyWhatIsMandatory() throws {
         let rva22 = try RVConfig.parse("rva22s64")
         let names =
@@ -118,7 +137,13 @@ import Testing
         #expect(rva22.isaExtensions == names.split(separator: " ").map(String.init))
         #expect(rva22.mmuType == "riscv,sv39")
         #expect(try Self.has("rva22s64,sstc=on,sv48=on", .sstc, .sv48, .sscofpmf) == [true, true, false])
-        #expect(Self.message("rva23s64") == "" || Self.message("rva23s64").contains("rva23s64 needs extensions this version does not have: "))
+        let rva23 = try RVConfig.parse("rva23s64")
+        let more =
+            "i m a f d c v h zic64b zicbom zicbop zicboz ziccamoa ziccif zicclsm ziccrse zicntr zicond zicsr zifencei zihintntl zihintpause zihpm zimop "
+            + "za64rs zaamo zalrsc zawrs zfa zfhmin zca zcb zcd zcmop zba zbb zbs zkt zvbb zve32f zve32x zve64d zve64f zve64x zvfhmin zvkt "
+            + "zvl32b zvl64b zvl128b zvl256b sha shcounterenw shgatpa shtvala shvsatpa shvstvala shvstvecd "
+            + "ssccptr sscofpmf sscounterenw ssnpm ssstateen sstc sstvala sstvecd ssu64xl svade svbare svinval svnapot svpbmt"
+        #expect(rva23.isaExtensions == more.split(separator: " ").map(String.init))
     }
 
     @Test func extensionsOf32BitProcessorsSayWhatReplacesThem() {

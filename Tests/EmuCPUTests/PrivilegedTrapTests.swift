@@ -420,8 +420,8 @@ import Testing
         let hart = try TestHart()
         let good = hart.cpu.encodedState()
         #expect(throws: (any Error).self) { try hart.cpu.restoreState(Array(good.dropLast())) }
-        // The privilege and the waiting flag follow the registers and the pc.
-        for (position, value) in [(66 * 8, 2), (66 * 8 + 3, 2)] as [(Int, UInt8)] {
+        // The privilege and the waiting flag follow all registers and the pc.
+        for (position, value) in [(585 * 8, 2), (585 * 8 + 3, 2)] as [(Int, UInt8)] {
             var bad = good
             bad[position] = value
             #expect(throws: (any Error).self) { try hart.cpu.restoreState(bad) }
@@ -436,8 +436,8 @@ import Testing
         var random = SeededGenerator(state: 7)
         for _ in 0..<50 {
             var bytes = good.map { _ in UInt8(truncatingIfNeeded: random.next()) }
-            bytes[66 * 8] = 1
-            bytes[66 * 8 + 3] = 0
+            bytes[585 * 8] = 1
+            bytes[585 * 8 + 3] = 0
             try hart.cpu.restoreState(bytes)
             for csr in RVCSR.all { hart[csr] = hart[csr] }
             _ = hart.cpu.walk(random.next(), .store, rights: 0xf & random.next(), space: random.next())

@@ -17,6 +17,9 @@ import Testing
     private static let excluded: Set<RVOp> = jumps.union([
         .ecall, .ebreak, .mret, .sret, .mnret, .sctrclr, .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
         .fence_i, .illegal, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .sc_w, .sc_d,
+        // No guest is there.
+        .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma,
+        .hlv_b, .hlv_bu, .hlv_h, .hlv_hu, .hlvx_hu, .hlv_w, .hlv_wu, .hlvx_wu, .hlv_d, .hsv_b, .hsv_h, .hsv_w, .hsv_d,
         // Nothing is a shadow stack to M-mode.
         .ssamoswap_w, .ssamoswap_d,
     ])

@@ -18,6 +18,7 @@ import Testing
         // Unsigned conversions have no counterpart on every host.
         .fcvt_wu_s, .fcvt_lu_s, .fcvt_s_lu, .fcvt_wu_d, .fcvt_lu_d, .fcvt_d_lu,
         .fclass_s, .fclass_d,
+        .hlv_b, .hlv_bu, .hlv_h, .hlv_hu, .hlvx_hu, .hlv_w, .hlv_wu, .hlvx_wu, .hlv_d, .hsv_b, .hsv_h, .hsv_w, .hsv_d,
         .sspush, .sspopchk, .ssrdp, .ssamoswap_w, .ssamoswap_d, .fcvt_bf16_s, .fcvt_s_bf16,
         .fmadd_h, .fmsub_h, .fnmsub_h, .fnmadd_h, .fadd_h, .fsub_h, .fmul_h, .fdiv_h, .fsqrt_h, .fsgnj_h, .fsgnjn_h,
         .fsgnjx_h, .fmin_h, .fmax_h, .feq_h, .flt_h, .fle_h, .fclass_h, .fcvt_w_h, .fcvt_wu_h, .fcvt_l_h, .fcvt_lu_h, .fcvt_h_w,
@@ -29,7 +30,7 @@ import Testing
     /// Operations that end a block and are left to the interpreter.
     private static let interpretedLast: Set<RVOp> = [
         .jalr_lp, .transfer, .ecall, .ebreak, .fence_i, .wrs_nto, .wrs_sto, .mret, .sret, .mnret, .sctrclr, .wfi, .sfence_vma, .sinval_vma, .sfence_w_inval,
-        .sfence_inval_ir, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .pause, .illegal,
+        .sfence_inval_ir, .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma, .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci, .pause, .illegal,
     ]
 
     @Test func everyOperationIsLoweredOrKnownToBeInterpreted() throws {

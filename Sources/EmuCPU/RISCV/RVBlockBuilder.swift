@@ -157,7 +157,7 @@ extension RVProcessor {
     static func endsBlock(_ op: DecodedOp) -> Bool {
         switch op.rv {
         case .beq, .bne, .blt, .bge, .bltu, .bgeu, .jal, .jalr, .jalr_lp, .transfer, .ecall, .ebreak, .mret, .sret, .mnret, .sctrclr, .wfi, .wrs_nto, .wrs_sto, .pause,
-            .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .fence_i, .illegal:
+            .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir, .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma, .fence_i, .illegal:
             return true
         case .csrrw, .csrrwi:
             return RVPlainCSR.writable(op.imm) == nil

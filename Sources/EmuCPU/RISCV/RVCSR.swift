@@ -1,7 +1,7 @@
 /// Every control and status register this processor can have, with its number (privileged manual, "CSR Listing").
 ///
-/// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it.
-/// Absent on purpose, so illegal: the RV32 high halves, hypervisor registers, the debug-mode registers, `tcontrol` (docs/extensions.md), and
+/// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it, where 10 is HS-mode.
+/// Absent on purpose, so illegal: the RV32 high halves, the debug-mode registers, `tcontrol`, `hcontext` and `vsctrctl` (docs/extensions.md), and
 /// PMP entries beyond 16.
 public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Floating point
@@ -47,6 +47,24 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case satp = 0x180
     case scountovf = 0xDA0
     case stopi = 0xDB0
+    // Hypervisor
+    case hstatus = 0x600
+    case hedeleg = 0x602, hideleg, hie, htimedelta, hcounteren, hgeie, hvien, hvictl, henvcfg
+    case hstateen0 = 0x60C, hstateen1, hstateen2, hstateen3
+    case htval = 0x643, hip, hvip, hviprio1, hviprio2
+    case htinst = 0x64A
+    case hgatp = 0x680
+    case hgeip = 0xE12
+    // Virtual supervisor level
+    case vsstatus = 0x200
+    case vsie = 0x204, vstvec
+    case vsscratch = 0x240, vsepc, vscause, vstval, vsip
+    case vstimecmp = 0x24D
+    case vsiselect = 0x250, vsireg, vsireg2, vsireg3
+    case vsireg4 = 0x255, vsireg5, vsireg6
+    case vstopei = 0x25C
+    case vsatp = 0x280
+    case vstopi = 0xEB0
     // Machine level
     case mvendorid = 0xF11, marchid, mimpid, mhartid, mconfigptr
     case mtopi = 0xFB0
@@ -61,7 +79,7 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     case mhpmevent19, mhpmevent20, mhpmevent21, mhpmevent22, mhpmevent23, mhpmevent24, mhpmevent25, mhpmevent26
     case mhpmevent27, mhpmevent28, mhpmevent29, mhpmevent30, mhpmevent31
     case mscratch = 0x340, mepc, mcause, mtval, mip
-    case mtval2 = 0x34B
+    case mtinst = 0x34A, mtval2
     case miselect = 0x350, mireg, mireg2, mireg3
     case mireg4 = 0x355, mireg5, mireg6
     case mtopei = 0x35C
@@ -90,8 +108,15 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     /// True when instructions cannot write the register.
     public var isReadOnly: Bool { rawValue >> 10 == 3 }
 
-    /// Lowest privilege that may access the register: 0 = U, 1 = S, 3 = M.
-    public var privilege: UInt8 { UInt8(rawValue >> 8 & 3) }
+    /// Lowest privilege that may access the register: 0 = U, 1 = S (HS of the hypervisor's), 3 = M.
+    public var privilege: UInt8 { Self.privilege(rawValue) }
+
+    /// The same by a number.
+    @inline(__always)
+    static func privilege(_ number: UInt16) -> UInt8 {
+        let level = UInt8(number >> 8 & 3)
+        return level == 2 ? RVPrivilege.supervisor : level
+    }
 
     /// The extension that brings the register; nil for those every hart has, and those several extensions bring.
     private var requirement: RVExtension? {
@@ -110,7 +135,8 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
         case .scountinhibit: .ssccfg
         case .srmcfg: .ssqosid
         case .mcyclecfg, .minstretcfg: .smcntrpmf
-        case .mtval2: .ssdbltrp
+        case .hstatus, .hedeleg, .hideleg, .hie, .htimedelta, .hcounteren, .hgeie, .henvcfg, .htval, .hip, .hvip, .htinst, .hgatp, .hgeip, .mtinst,
+            .vsstatus, .vsie, .vstvec, .vsscratch, .vsepc, .vscause, .vstval, .vsip, .vsatp: .h
         case .ssp: .zicfiss
         case .scountovf: .sscofpmf
         case .sctrctl, .sctrstatus, .sctrdepth: .ssctr
@@ -124,6 +150,12 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     /// True on a hart with `extensions`.
     public func exists(in extensions: RVExtensionSet) -> Bool {
         switch self {
+        case .mtval2: return extensions.contains(.ssdbltrp) || extensions.contains(.h)
+        case .hvien, .hvictl, .hviprio1, .hviprio2, .vstopei, .vstopi: return extensions.contains(.h) && extensions.contains(.ssaia)
+        case .hstateen0, .hstateen1, .hstateen2, .hstateen3: return extensions.contains(.h) && extensions.contains(.ssstateen)
+        case .vstimecmp: return extensions.contains(.h) && extensions.contains(.sstc)
+        case .vsiselect, .vsireg: return extensions.contains(.h) && (extensions.contains(.sscsrind) || extensions.contains(.ssaia))
+        case .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: return extensions.contains(.h) && extensions.contains(.sscsrind)
         case .mseccfg: return RVConfig(extensions: extensions).securityMask != 0
         case .siselect, .sireg: return extensions.contains(.sscsrind) || extensions.contains(.ssaia)
         case .miselect, .mireg: return extensions.contains(.smcsrind) || extensions.contains(.smaia)

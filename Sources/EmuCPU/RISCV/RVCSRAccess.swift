@@ -10,11 +10,21 @@ extension RVProcessor {
         }
         let replaces = op == .csrrw || op == .csrrwi
         let writes = replaces || r.rs1 != 0
-        guard let csr = accessibleCSR(UInt16(truncatingIfNeeded: r.imm & 0xfff), writing: writes) else { return illegal(r) }
+        let number = UInt16(truncatingIfNeeded: r.imm & 0xfff), csr: RVCSR
+        if h.pointee.isGuest {
+            switch guestRegister(number, writing: writes) {
+            case .register(let found): csr = found
+            case .illegal: return illegal(r)
+            case .virtual: return virtualInstruction(r)
+            }
+        } else {
+            guard let found = accessibleCSR(number, writing: writes) else { return illegal(r) }
+            csr = found
+        }
         let old = h.pointee.isShared && Self.isSharedWithDevices(csr, writing: writes)
             ? bus.whileDevicesStand { access(csr, op, writes ? operand : nil) } : access(csr, op, writes ? operand : nil)
         if writes, let watch, watch.events.contains(.registerWrites) {
-            report(.registerWrite(number: csr.rawValue, old: old, new: readCSR(csr), pc: h.pointee.blockPC &+ UInt64(r.offset)))
+            report(.registerWrite(number: csr.rawValue, old: old, new: read(csr), pc: h.pointee.blockPC &+ UInt64(r.offset)))
         }
         x[Int(r.rd)] = old
         return true
@@ -24,7 +34,8 @@ extension RVProcessor {
     /// a debugger wants to hear of it or it is not plainly allowed.
     @inline(__always)
     func switchAddressSpace(_ r: DecodedOp) -> Bool {
-        guard h.pointee.csrLevel == UInt32(RVPrivilege.supervisor), h.pointee.mstatus & RVStatus.tvm == 0, csrs[Int(RVCSR.satp.rawValue)] != nil else { return false }
+        let isIntercepted = h.pointee.isGuest ? h.pointee.hstatus & RVHypervisorStatus.vtvm != 0 : h.pointee.mstatus & RVStatus.tvm != 0
+        guard h.pointee.csrLevel == UInt32(RVPrivilege.supervisor), !isIntercepted, csrs[Int(RVCSR.satp.rawValue)] != nil else { return false }
         let old = h.pointee.satp
         writeAddressTranslation(x[Int(r.rs1)])
         x[Int(r.rd)] = old
@@ -47,8 +58,8 @@ extension RVProcessor {
     /// hart's state.
     private static func isSharedWithDevices(_ csr: RVCSR, writing: Bool) -> Bool {
         switch csr {
-        case .mireg, .sireg, .mtopei, .stopei: true
-        case .mip, .sip, .mvip: writing
+        case .mireg, .sireg, .vsireg, .mtopei, .stopei, .vstopei: true
+        case .mip, .sip, .mvip, .vsip: writing
         default: false
         }
     }
@@ -61,52 +72,57 @@ extension RVProcessor {
         return value & ~seip | h.pointee.mipSoftware & seip
     }
 
-    /// The register with this number if it exists and the present privilege may access it.
+    /// The register with this number if it exists and the present privilege may access it; with V = 0.
     private func accessibleCSR(_ number: UInt16, writing: Bool) -> RVCSR? {
         let privilege = h.pointee.privilege
         // The number says what privilege it takes and whether the register is read-only.
-        guard let csr = csrs[Int(number)], privilege >= number >> 8 & 3, !writing || number >> 10 != 3 else { return nil }
+        guard let csr = csrs[Int(number)], privilege >= RVCSR.privilege(number), !writing || number >> 10 != 3 else { return nil }
+        return isAccessible(csr, writing: writing, from: privilege, ignoringTVM: false) ? csr : nil
+    }
+
+    /// Whether `privilege`, with V = 0, may access a register that its number leaves to it.
+    func isAccessible(_ csr: RVCSR, writing: Bool, from privilege: UInt8, ignoringTVM: Bool) -> Bool {
         switch csr {
         case .fflags, .frm, .fcsr:
-            return h.pointee.mstatus & RVStatus.fs != 0 ? csr : nil
+            return h.pointee.mstatus & RVStatus.fs != 0
         case .vstart, .vxsat, .vxrm, .vcsr, .vl, .vtype, .vlenb:
-            return h.pointee.mstatus & RVStatus.vs != 0 ? csr : nil
+            return h.pointee.mstatus & RVStatus.vs != 0
         case .ssp:
-            return privilege == RVPrivilege.machine || usesShadowStack ? csr : nil
+            if privilege == RVPrivilege.machine { return true }
+            return (privilege == RVPrivilege.supervisor ? h.pointee.menvcfg : h.pointee.menvcfg & h.pointee.senvcfg) & RVEnvironment.sse != 0
         case .seed:
-            return seedIsAccessible(writing: writing) ? csr : nil
+            return seedIsAccessible(writing: writing, from: privilege)
         case .satp:
-            return privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.tvm != 0 ? nil : csr
-        case .stimecmp:
+            return ignoringTVM || privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tvm == 0
+        case .stimecmp, .vstimecmp:
             // Below M-mode: menvcfg.STCE and mcounteren.TM.
-            let enabled = h.pointee.menvcfg & RVEnvironment.stce != 0 && h.pointee.mcounteren & 2 != 0
-            return privilege == RVPrivilege.machine || enabled ? csr : nil
+            return privilege == RVPrivilege.machine || h.pointee.menvcfg & RVEnvironment.stce != 0 && h.pointee.mcounteren & 2 != 0
         case .senvcfg:
-            return stateEnabled(0, RVStateEnable.environment) ? csr : nil
+            return stateEnabled(0, RVStateEnable.environment)
         case .sstateen0, .sstateen1, .sstateen2, .sstateen3:
-            return stateEnabled(Int(number & 3), RVStateEnable.stateEnable) ? csr : nil
+            return stateEnabled(Int(csr.rawValue & 3), RVStateEnable.stateEnable)
         case .siselect, .sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6, .mireg, .mireg2, .mireg3, .mireg4, .mireg5, .mireg6:
-            return indirectRegisterIsAccessible(csr) ? csr : nil
+            return indirectRegisterIsAccessible(csr)
         case .stopei, .stopi, .mtopei:
-            return interruptRegisterIsAccessible(csr) ? csr : nil
+            return interruptRegisterIsAccessible(csr)
         case .srmcfg:
-            return stateEnabled(0, RVStateEnable.resources) ? csr : nil
+            return stateEnabled(0, RVStateEnable.resources)
         case .sctrctl, .sctrstatus, .sctrdepth:
-            return stateEnabled(0, RVStateEnable.transfers) ? csr : nil
+            return stateEnabled(0, RVStateEnable.transfers)
         case .scontext:
-            return stateEnabled(0, RVStateEnable.context) ? csr : nil
+            return stateEnabled(0, RVStateEnable.context)
         case .scountinhibit:
-            return h.pointee.menvcfg & RVEnvironment.cde != 0 ? csr : nil
+            return h.pointee.menvcfg & RVEnvironment.cde != 0
         default:
-            let isShadow = number >> 5 == RVCSR.cycle.rawValue >> 5
-            return isShadow && !counterEnabled(csr.counterIndex) ? nil : csr
+            if csr.rawValue >> 5 == RVCSR.cycle.rawValue >> 5 { return counterEnabled(csr.counterIndex, privilege) }
+            return csr.rawValue >> 8 & 3 != 2 || hypervisorRegisterIsAccessible(csr, from: privilege, ignoringTVM: ignoringTVM) ?? true
         }
     }
 
-    /// mcounteren and scounteren: may the present privilege read counter `index`?
-    private func counterEnabled(_ index: Int) -> Bool {
+    /// mcounteren and scounteren: may `privilege` read counter `index`?
+    private func counterEnabled(_ index: Int, _ privilege: UInt8) -> Bool {
         let mask: UInt64
-        switch h.pointee.privilege {
+        switch privilege {
         case RVPrivilege.machine: return true
         case RVPrivilege.supervisor: mask = h.pointee.mcounteren
         default: mask = h.pointee.mcounteren & h.pointee.scounteren
@@ -116,7 +132,7 @@ extension RVProcessor {
 
     /// The value of `csr` as an M-mode read returns it; 0 when the hart lacks the register. No side effects.
     package func readCSR(_ csr: RVCSR) -> UInt64 {
-        csrs[Int(csr.rawValue)] == nil ? 0 : read(csr)
+        csrs[Int(csr.rawValue)] == nil ? 0 : asHost { read(csr) }
     }
 
     /// The same for a register the hart has.
@@ -137,11 +153,11 @@ extension RVProcessor {
 
         case .cycle, .mcycle: return cycleCounter
         case .instret, .minstret: return retiredCounter
-        case .time: return readTime()
+        case .time: return h.pointee.isGuest ? readTime() &+ h.pointee.htimedelta : readTime()
 
-        case .sstatus: return statusWithSummary & sstatusMask
+        case .sstatus: return h.pointee.isGuest ? Self.withSummary(guestStatus) : Self.withSummary(h.pointee.mstatus) & sstatusMask
         case .sie: return supervisorEnabled
-        case .sip: return freshInterrupts() & state.pointee.mideleg | virtualPending
+        case .sip: return freshInterrupts() & state.pointee.mideleg & ~RVInterrupt.hypervisors | virtualPending
         case .stvec: return state.pointee.stvec
         case .scounteren: return state.pointee.scounteren
         case .senvcfg: return state.pointee.senvcfg
@@ -173,7 +189,7 @@ extension RVProcessor {
         // Not a registered implementation: all zero, as the manual provides for.
         case .mvendorid, .marchid, .mimpid, .mconfigptr: return 0
         case .mhartid: return UInt64(index)
-        case .mstatus: return statusWithSummary
+        case .mstatus: return Self.withSummary(h.pointee.mstatus)
         case .misa: return config.misa
         case .medeleg: return state.pointee.medeleg
         case .mideleg: return state.pointee.mideleg
@@ -206,16 +222,16 @@ extension RVProcessor {
         case RVCSR.mhpmevent3.rawValue...RVCSR.mhpmevent31.rawValue:
             synchroniseCounters()
             return h.pointee.mhpmevent[csr.counterIndex]
+        case _ where csr.rawValue >> 8 & 3 == 2 || csr == .mtinst: return readHypervisorCSR(csr) ?? 0
         default:
             synchroniseCounters()
             return h.pointee.mhpmcounter[csr.counterIndex]
         }
     }
 
-    /// mstatus with SD, which says that FS or VS is dirty.
-    private var statusWithSummary: UInt64 {
-        let status = h.pointee.mstatus
-        return status & RVStatus.fs == RVStatus.fs || status & RVStatus.vs == RVStatus.vs ? status | RVStatus.sd : status
+    /// mstatus, sstatus or vsstatus with SD, which says that FS or VS is dirty.
+    static func withSummary(_ status: UInt64) -> UInt64 {
+        status & RVStatus.fs == RVStatus.fs || status & RVStatus.vs == RVStatus.vs ? status | RVStatus.sd : status
     }
 
     /// Fields of mstatus that sstatus shows.
@@ -225,8 +241,14 @@ extension RVProcessor {
     }
 
     /// mip with STIP compared anew, so that a guest polling `time` and `sip` sees them agree.
-    private func freshInterrupts() -> UInt64 {
+    func freshInterrupts() -> UInt64 {
         if h.pointee.menvcfg & RVEnvironment.stce != 0 { compareSupervisorTimer() }
         return mip
+    }
+
+    /// vsip in the same way.
+    var freshGuestPending: UInt64 {
+        if h.pointee.henvcfg & RVEnvironment.stce != 0 { compareSupervisorTimer() }
+        return guestPending
     }
 }

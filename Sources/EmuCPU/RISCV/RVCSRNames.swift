@@ -4,7 +4,7 @@ extension RVCSR {
         RVCSR(rawValue: number)?.name ?? absent[number]
     }
 
-    /// Standard registers this processor lacks: hypervisor, debug and RV32's high halves.
+    /// Standard registers this processor lacks: debug and RV32's high halves.
     private static let absent: [UInt16: String] = {
         var names: [UInt16: String] = [:]
         for (first, list) in lists {
@@ -20,12 +20,9 @@ extension RVCSR {
     private static let lists: [(first: UInt16, names: String)] = [
         (0xc80, "cycleh timeh instreth"),
         (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"), (0x24e, "vsctrctl"),
-        (0x200, "vsstatus - - - vsie vstvec"), (0x214, "vsieh"), (0x240, "vsscratch vsepc vscause vstval vsip"), (0x24d, "vstimecmp"),
-        (0x250, "vsiselect vsireg - - vsiph"), (0x25c, "vstopei vstimecmph"), (0x280, "vsatp"), (0xeb0, "vstopi"),
-        (0x600, "hstatus - hedeleg hideleg hie htimedelta hcounteren hgeie hvien hvictl henvcfg"),
-        (0x613, "hidelegh - htimedeltah - - hvienh - henvcfgh"), (0x643, "htval hip hvip hviprio1 hviprio2 - - htinst"),
-        (0x655, "hviph hviprio1h hviprio2h"), (0x680, "hgatp"), (0x6a8, "hcontext"), (0xe12, "hgeip"),
-        (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"), (0x34a, "mtinst"),
+        (0x214, "vsieh"), (0x254, "vsiph"), (0x25d, "vstimecmph"),
+        (0x613, "hidelegh - htimedeltah - - hvienh - henvcfgh"), (0x655, "hviph hviprio1h hviprio2h"), (0x6a8, "hcontext"),
+        (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"),
         (0x354, "miph"), (0x757, "mseccfgh"),
         (0x7a5, "tcontrol"), (0x7aa, "mscontext"), (0x7b0, "dcsr dpc dscratch0 dscratch1"),
         (0xb80, "mcycleh - minstreth"),
@@ -33,7 +30,7 @@ extension RVCSR {
 
     /// Numbered names at successive numbers.
     private static let families: [(first: UInt16, stem: String, numbers: ClosedRange<Int>, suffix: String)] = [
-        (0x31c, "mstateen", 0...3, "h"), (0x60c, "hstateen", 0...3, ""), (0x61c, "hstateen", 0...3, "h"),
+        (0x31c, "mstateen", 0...3, "h"), (0x61c, "hstateen", 0...3, "h"),
         (0x3a0, "pmpcfg", 0...15, ""), (0x3b0, "pmpaddr", 0...63, ""),
         (0x723, "mhpmevent", 3...31, "h"), (0xb83, "mhpmcounter", 3...31, "h"), (0xc83, "hpmcounter", 3...31, "h"),
     ]

@@ -2,7 +2,11 @@
 extension RVProcessor {
     /// Writes `value` to `csr` as an M-mode instruction would. Read-only bits, absent registers and illegal field values are ignored.
     package func writeCSR(_ csr: RVCSR, _ value: UInt64) {
-        if csrs[Int(csr.rawValue)] != nil { write(csr, value) }
+        guard csrs[Int(csr.rawValue)] != nil else { return }
+        if !h.pointee.isGuest { return write(csr, value) }
+        asHost { write(csr, value) }
+        viewChanged()
+        updateInterruptRequest()
     }
 
     /// The same for a register the hart has.
@@ -16,10 +20,11 @@ extension RVProcessor {
 
         case .vstart, .vxsat, .vxrm, .vcsr: writeVectorState(csr, value)
 
-        case .sstatus: writeStatus(value, writable: mstatusMask & sstatusMask)
+        case .sstatus:
+            if state.pointee.isGuest { writeGuestStatus(value, writable: statusMask) } else { writeStatus(value, writable: mstatusMask & sstatusMask) }
         case .sie:
             writeVirtualEnable(value)
-            writeInterruptEnable(value, writable: state.pointee.mideleg)
+            writeInterruptEnable(value, writable: state.pointee.mideleg & ~RVInterrupt.hypervisors)
         case .sip:
             let writable = bit(RVInterrupt.supervisorSoftware) | bit(RVInterrupt.counterOverflow)
             writeVirtualPending(value, writable: writable)
@@ -51,10 +56,13 @@ extension RVProcessor {
         case .mstatus: writeStatus(value, writable: mstatusMask)
         case .medeleg: state.pointee.medeleg = value & delegatableExceptions
         case .mideleg:
-            state.pointee.mideleg = value & delegatableInterrupts
+            state.pointee.mideleg = value & delegatableInterrupts | delegatedForGood
+            state.pointee.hideleg &= state.pointee.mideleg
             updateInterruptRequest()
         case .mie: writeInterruptEnable(value, writable: implementedInterrupts)
-        case .mip: writeInterruptPending(value, writable: softwareInterrupts)
+        case .mip:
+            if hypervisorInterrupts != 0 { writeGuestSoftwareInterrupt(value) }
+            writeInterruptPending(value, writable: softwareInterrupts)
         case .mtvec: state.pointee.mtvec = value & ~2
         case .mcounteren: state.pointee.mcounteren = value & counterEnableMask
         case .menvcfg: writeMachineEnvironment(value)
@@ -75,7 +83,7 @@ extension RVProcessor {
         case .mtval: state.pointee.mtval = value
         case .pmpcfg0: writePMPConfiguration(value, firstEntry: 0)
         case .pmpcfg2: writePMPConfiguration(value, firstEntry: 8)
-        default: writeNumberedCSR(csr, value)
+        default: if !writeHypervisorCSR(csr, value) { writeNumberedCSR(csr, value) }
         }
     }
 
@@ -97,7 +105,7 @@ extension RVProcessor {
     var instructionAddressMask: UInt64 { config.extensions.contains(.zca) ? ~1 : ~3 }
 
     /// Writable fields of mstatus; endianness and XS are fixed at zero, UXL and SXL at 64 bits.
-    private var mstatusMask: UInt64 {
+    var mstatusMask: UInt64 {
         var mask = RVStatus.sie | RVStatus.mie | RVStatus.spie | RVStatus.mpie | RVStatus.spp | RVStatus.mpp | RVStatus.mprv | RVStatus.tw
             | RVStatus.tsr
         if config.extensions.contains(.f) { mask |= RVStatus.fs }
@@ -106,17 +114,25 @@ extension RVProcessor {
         if config.extensions.contains(.ssdbltrp), h.pointee.menvcfg & RVEnvironment.dte != 0 { mask |= RVStatus.sdt }
         if config.extensions.contains(.smdbltrp) { mask |= RVStatus.mdt }
         if config.extensions.contains(.sv39) { mask |= RVStatus.sum | RVStatus.mxr | RVStatus.tvm }
+        if config.extensions.contains(.h) { mask |= RVStatus.mpv | RVStatus.gva }
         return mask
     }
 
+    /// Writable fields of vsstatus, SDT included.
+    var statusMask: UInt64 { (mstatusMask | (config.extensions.contains(.ssdbltrp) ? RVStatus.sdt : 0)) & sstatusMask }
+
     /// Exceptions that can happen below M-mode; a misaligned jump target only without compressed instructions.
-    private var delegatableExceptions: UInt64 {
+    var delegatableExceptions: UInt64 {
         var mask: UInt64 = 0
         for cause in [
             RVCause.fetchAccess, RVCause.illegalInstruction, RVCause.breakpoint, RVCause.loadMisaligned, RVCause.loadAccess,
             RVCause.storeMisaligned, RVCause.storeAccess, RVCause.userCall, RVCause.supervisorCall,
         ] { mask |= 1 << cause }
         if config.extensions.contains(.sv39) { mask |= 1 << RVCause.fetchPage | 1 << RVCause.loadPage | 1 << RVCause.storePage }
+        if config.extensions.contains(.h) {
+            mask |= 1 << RVCause.guestSupervisorCall | 1 << RVCause.fetchGuestPage | 1 << RVCause.loadGuestPage | 1 << RVCause.virtualInstruction
+                | 1 << RVCause.storeGuestPage
+        }
         if !config.extensions.contains(.zca) { mask |= 1 << RVCause.fetchMisaligned }
         if config.extensions.contains(.zicfilp) || config.extensions.contains(.zicfiss) { mask |= 1 << RVCause.softwareCheck }
         return mask
@@ -129,7 +145,7 @@ extension RVProcessor {
     }
 
     private var implementedInterrupts: UInt64 {
-        delegatableInterrupts | bit(RVInterrupt.machineSoftware) | bit(RVInterrupt.machineTimer) | bit(RVInterrupt.machineExternal)
+        delegatableInterrupts | hypervisorInterrupts | bit(RVInterrupt.machineSoftware) | bit(RVInterrupt.machineTimer) | bit(RVInterrupt.machineExternal)
     }
 
     /// Bits of mip an M-mode write changes: STIP belongs to stimecmp while menvcfg.STCE is set, SEIP to the wire alone under mvien.
@@ -138,7 +154,7 @@ extension RVProcessor {
         return all & ~(h.pointee.mvien & bit(RVInterrupt.supervisorExternal))
     }
 
-    private var counterEnableMask: UInt64 {
+    var counterEnableMask: UInt64 {
         var mask: UInt64 = 0
         if config.extensions.contains(.zicntr) { mask |= 7 }
         if config.extensions.contains(.sstc) { mask |= 2 }
@@ -147,7 +163,7 @@ extension RVProcessor {
     }
 
     /// Fields that menvcfg has for S-mode and senvcfg for U-mode.
-    private var environmentMask: UInt64 {
+    var environmentMask: UInt64 {
         var mask = RVEnvironment.fiom
         if config.extensions.contains(.zicfilp) { mask |= RVEnvironment.lpe }
         if config.extensions.contains(.zicfiss) { mask |= RVEnvironment.sse }
@@ -176,7 +192,7 @@ extension RVProcessor {
     }
 
     /// The legal menvcfg or senvcfg nearest to `value`: the reserved encodings of CBIE (10) and PMM (01) leave the field as it is.
-    private func environment(_ value: UInt64, _ old: UInt64, mask: UInt64) -> UInt64 {
+    func environment(_ value: UInt64, _ old: UInt64, mask: UInt64) -> UInt64 {
         let value = RVEnvironment.withLegalMask(value, old)
         guard value & RVEnvironment.cbie == RVEnvironment.cbieReserved else { return value & mask }
         return (value & ~RVEnvironment.cbie | old & RVEnvironment.cbie) & mask
@@ -211,7 +227,7 @@ extension RVProcessor {
         if new & RVStatus.sdt != 0 { new &= ~RVStatus.sie }
         if new & RVStatus.mdt != 0 { new &= ~RVStatus.mie }
         h.pointee.mstatus = new
-        if (old ^ new) & (RVStatus.mprv | RVStatus.mpp | RVStatus.sum | RVStatus.mxr) != 0 { viewChanged() }
+        if (old ^ new) & (RVStatus.mprv | RVStatus.mpp | RVStatus.mpv | RVStatus.sum | RVStatus.mxr) != 0 { viewChanged() }
         updateInterruptRequest()
     }
 
@@ -227,13 +243,25 @@ extension RVProcessor {
 
     /// satp: a mode this hart lacks leaves the whole register as it was. Bare is stored as zero.
     func writeAddressTranslation(_ value: UInt64) {
-        switch value >> 60 {
-        case 0: h.pointee.satp = 0
-        case 8 where config.extensions.contains(.sv39), 9 where config.extensions.contains(.sv48), 10 where config.extensions.contains(.sv57):
-            h.pointee.satp = value
-        default: return
-        }
+        guard let legal = legalTranslation(value) else { return }
+        h.pointee.satp = legal
         viewChanged()
+    }
+
+    /// A value of satp or vsatp that this hart knows.
+    func legalTranslation(_ value: UInt64) -> UInt64? {
+        let mode = value >> 60
+        return isTranslationMode(mode) ? mode == 0 ? 0 : value : nil
+    }
+
+    func isTranslationMode(_ mode: UInt64) -> Bool {
+        switch mode {
+        case 0: true
+        case 8: config.extensions.contains(.sv39)
+        case 9: config.extensions.contains(.sv48)
+        case 10: config.extensions.contains(.sv57)
+        default: false
+        }
     }
 
     private func writeSupervisorEnvironment(_ value: UInt64) {
@@ -247,15 +275,16 @@ extension RVProcessor {
         h.pointee.menvcfg = new
         // Page-table entries mean something else now. For SSE that counts at once; for the others the manual leaves flushing to
         // software, and doing it here is simply exact.
-        if (old ^ new) & (RVEnvironment.pbmte | RVEnvironment.adue | RVEnvironment.sse) != 0 { views.flush() }
+        if (old ^ new) & (RVEnvironment.pbmte | RVEnvironment.adue | RVEnvironment.sse) != 0 { views.flushAll() }
         if new & RVEnvironment.sse == 0 { h.pointee.senvcfg &= ~RVEnvironment.sse }
         if new & RVEnvironment.dte == 0 { h.pointee.mstatus &= ~RVStatus.sdt }
+        withdrawHypervisorEnvironment()
         modeRightsChanged()
         if (old ^ new) & RVEnvironment.stce != 0 { supervisorTimerChanged() }
     }
 }
 
-/// Fields of menvcfg and senvcfg (privileged manual, "Machine Environment Configuration (menvcfg) Register").
+/// Fields of menvcfg, henvcfg and senvcfg (privileged manual, "Machine Environment Configuration (menvcfg) Register").
 enum RVEnvironment {
     static let fiom: UInt64 = 1 << 0
     static let lpe: UInt64 = 1 << 2
@@ -273,6 +302,8 @@ enum RVEnvironment {
     static let adue: UInt64 = 1 << 61
     static let pbmte: UInt64 = 1 << 62
     static let stce: UInt64 = 1 << 63
+    /// Fields that henvcfg has only where menvcfg has them set.
+    static let needsMachine = sse | dte | adue | pbmte | stce
 
     /// `value` with PMM as it was in `old` where it is reserved.
     static func withLegalMask(_ value: UInt64, _ old: UInt64) -> UInt64 {

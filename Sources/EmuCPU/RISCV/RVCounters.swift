@@ -13,7 +13,8 @@ enum RVCounterEvent {
     static let inhibitMachine: UInt64 = 1 << 62
     static let inhibitSupervisor: UInt64 = 1 << 61
     static let inhibitUser: UInt64 = 1 << 60
-    static let filters = inhibitMachine | inhibitSupervisor | inhibitUser
+    static let inhibitGuestSupervisor: UInt64 = 1 << 59
+    static let inhibitGuestUser: UInt64 = 1 << 58
 }
 
 extension RVProcessor {
@@ -64,7 +65,7 @@ extension RVProcessor {
 
     /// mcyclecfg (0) and minstretcfg (2).
     func writeCounterFilter(_ index: Int, _ value: UInt64) {
-        changingCounters { h.pointee.mhpmevent[index] = value & RVCounterEvent.filters }
+        changingCounters { h.pointee.mhpmevent[index] = value & modeFilters }
     }
 
     func writeCounterInhibit(_ value: UInt64) {
@@ -81,6 +82,12 @@ extension RVProcessor {
         overflowDeadlineChanged()
     }
 
+    /// The bits that keep a counter from counting in some modes.
+    private var modeFilters: UInt64 {
+        let own = RVCounterEvent.inhibitMachine | RVCounterEvent.inhibitSupervisor | RVCounterEvent.inhibitUser
+        return config.extensions.contains(.h) ? own | RVCounterEvent.inhibitGuestSupervisor | RVCounterEvent.inhibitGuestUser : own
+    }
+
     /// Unknown events count nothing and read back as 0.
     func writeCounterEvent(_ index: Int, _ value: UInt64) {
         guard config.extensions.contains(.zihpm) else { return }
@@ -88,7 +95,7 @@ extension RVProcessor {
         var event = value & RVCounterEvent.selector
         if event > RVCounterEvent.instructions { event = 0 }
         if config.extensions.contains(.sscofpmf) {
-            event |= value & (RVCounterEvent.overflow | RVCounterEvent.inhibitMachine | RVCounterEvent.inhibitSupervisor | RVCounterEvent.inhibitUser)
+            event |= value & (RVCounterEvent.overflow | modeFilters)
         }
         h.pointee.mhpmevent[index] = event
         findActiveCounters()
@@ -129,8 +136,8 @@ extension RVProcessor {
     private var inhibitingBit: UInt64 {
         switch h.pointee.privilege {
         case RVPrivilege.machine: RVCounterEvent.inhibitMachine
-        case RVPrivilege.supervisor: RVCounterEvent.inhibitSupervisor
-        default: RVCounterEvent.inhibitUser
+        case RVPrivilege.supervisor: h.pointee.isGuest ? RVCounterEvent.inhibitGuestSupervisor : RVCounterEvent.inhibitSupervisor
+        default: h.pointee.isGuest ? RVCounterEvent.inhibitGuestUser : RVCounterEvent.inhibitUser
         }
     }
 
@@ -174,11 +181,12 @@ extension RVProcessor {
         if let left = cyclesUntilOverflow(), left < h.pointee.sliceBudget { h.pointee.request |= RVRequest.exit }
     }
 
-    /// scountovf: the overflow bits of the counters mcounteren shows to S-mode; all of them in M-mode.
+    /// scountovf: the overflow bits of the counters mcounteren shows to S-mode, and hcounteren to a guest; all of them in M-mode.
     var overflowBits: UInt64 {
         synchroniseCounters()
         var bits: UInt64 = 0
         for index in 3..<32 where h.pointee.mhpmevent[index] & RVCounterEvent.overflow != 0 { bits |= 1 << UInt64(index) }
-        return h.pointee.privilege == RVPrivilege.machine ? bits : bits & h.pointee.mcounteren
+        if h.pointee.privilege == RVPrivilege.machine { return bits }
+        return bits & h.pointee.mcounteren & (h.pointee.isGuest ? h.pointee.hcounteren : .max)
     }
 }

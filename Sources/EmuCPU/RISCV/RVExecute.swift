@@ -61,6 +61,7 @@ extension RVProcessor: Hart {
         h.pointee.pc &= instructionAddressMask
         normalizeVectorState()
         normalizeTransfersAndTriggers()
+        normalizeVirtualization()
         rebuildDerivedState()
     }
 
@@ -81,8 +82,8 @@ extension RVProcessor: Hart {
         if watch?.holdsInterrupts != true {
             if hasNonMaskable {
                 takeNonMaskable()
-            } else if let cause = pendingInterrupt() {
-                takeTrap(cause: cause, value: 0, pc: h.pointee.pc)
+            } else if let next = nextInterrupt() {
+                takeTrap(cause: next.cause, value: 0, pc: h.pointee.pc, level: next.level)
             }
             if h.pointee.request & RVRequest.exit != 0 {
                 h.pointee.request &= ~RVRequest.exit
@@ -164,7 +165,8 @@ extension RVProcessor: Hart {
             guard executeCSR(r.rv, r) else { return .trap }
             // A block runs on after what has no consequences for what follows; see `endsBlock`.
             return ip + 1 == h.pointee.blockEnd || h.isRequested ? .leave : .next
-        case .ecall, .mret, .sret, .mnret, .sctrclr, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir:
+        case .ecall, .mret, .sret, .mnret, .sctrclr, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
+            .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma:
             synchronise(ip)
             return executePrivileged(r.rv, r) ? .leave : .trap
         case .wfi, .ebreak:
@@ -190,6 +192,8 @@ extension RVProcessor: Hart {
             .amocas_w, .amocas_d, .amocas_q:
             if h.pointee.isShared, !mayExecuteAmongOthers(r, ip) { return .exclusive }
             return after(watch == nil ? executeAtomic(r.rv, r) : executeAtomicWatched(r, ip))
+        case _ where r.rv.isGuestAccess:
+            return after(executeGuestAccess(ip))
         case .jalr_lp:
             return executeGuardedJump(r) ? .leave : .trap
         case .transfer:

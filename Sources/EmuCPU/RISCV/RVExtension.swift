@@ -4,7 +4,7 @@
 /// Za…, Zf…, Zc…, Zb…, Zk…, Zt…, Zv…, then the machine-level Sm… and supervisor-level Ss…/Sv…. Some names bring no instruction and no
 /// register: they promise something of memory or of traps (profiles, "Glossary of ISA Extensions"), and this processor keeps the promise.
 public enum RVExtension: UInt8, CaseIterable, Sendable {
-    case i, m, a, f, d, c, v
+    case i, m, a, f, d, c, v, h
     case zic64b, zicbom, zicbop, zicboz, ziccamoa, ziccamoc, ziccif, zicclsm, ziccrse, zicfilp, zicfiss, zicntr, zicond, zicsr, zifencei, zihintntl, zihintpause, zihpm, zimop
     case za64rs, zaamo, zabha, zacas, zalrsc, zama16b, zawrs
     case zfa, zfbfmin, zfh, zfhmin
@@ -14,6 +14,7 @@ public enum RVExtension: UInt8, CaseIterable, Sendable {
     case ztso
     case zvbb, zvbc, zvfbfmin, zvfbfwma, zvfh, zvfhmin, zvkb, zvkg, zvkned, zvknha, zvknhb, zvksed, zvksh, zvkt
     case sdtrig
+    case sha, shcounterenw, shgatpa, shlcofideleg, shtvala, shvsatpa, shvstvala, shvstvecd
     case smaia, smcdeleg, smcntrpmf, smcsrind, smctr, smdbltrp, smepmp, smmpm, smnpm, smrnmi, smstateen
     case ssaia, ssccfg, ssccptr, sscofpmf, sscounterenw, sscsrind, ssctr, ssdbltrp, ssnpm, ssqosid, ssstateen, sstc, sstvala, sstvecd, ssu64xl, supm
     case svade, svadu, svbare, svinval, svnapot, svpbmt, svrsw60t59b, svvptc
@@ -56,6 +57,7 @@ extension RVExtension {
         case .d: "double-precision floating point"
         case .c: "compressed instructions: zca, and zcd with d"
         case .v: "vectors; see vlen"
+        case .h: "hypervisor: guests in modes of their own, two-stage translation"
         case .zic64b: "cache blocks of 64 bytes"
         case .zicbom: "cache-block management"
         case .zicbop: "cache-block prefetch hints"
@@ -120,6 +122,14 @@ extension RVExtension {
         case .zvksh: "SM3 in vectors"
         case .zvkt: "cycles of vector instructions do not depend on operands"
         case .sdtrig: "debug triggers, for software on the hart"
+        case .sha: "hypervisor as profiles want it: h and the extensions named sh… below, but for shlcofideleg"
+        case .shcounterenw: "hcounteren has a bit for every counter"
+        case .shgatpa: "hgatp knows every mode of satp, and none"
+        case .shlcofideleg: "counter overflow interrupts may go to guests"
+        case .shtvala: "htval tells the guest physical address of every fault"
+        case .shvsatpa: "vsatp knows every mode of satp"
+        case .shvstvala: "vstval tells the faulting address or instruction"
+        case .shvstvecd: "vstvec holds any address that is a multiple of 4"
         case .smaia: "advanced interrupt architecture, machine level; with aia=aplic-imsic always on"
         case .smcdeleg: "counters delegated to supervisor mode, under menvcfg.CDE"
         case .smcntrpmf: "mode filters of mcycle and minstret"

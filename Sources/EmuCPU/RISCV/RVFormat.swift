@@ -174,6 +174,8 @@ package struct RVFormat: Sendable {
     static let csr = RVFormat(.csr, .rd, .csr, .rs1)
     static let csrImmediate = RVFormat(.csr, .rd, .csr, .csrImmediate)
     static let fenceAddress = RVFormat(.r, .rs1, .rs2)
+    static let guestLoad = RVFormat(.unary, .rd, .address)
+    static let guestStore = RVFormat(.r, .rs2, .address)
     static let cacheBlock = RVFormat(.i, .address)
     static let prefetch = RVFormat(.prefetch, .memory)
     // Floating point: f and x name the register files of destination and sources

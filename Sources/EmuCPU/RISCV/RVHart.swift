@@ -23,8 +23,8 @@ package struct RVHart {
     var frm: UInt8 = 0
     /// Waiting in `wfi`.
     var waiting = false
-    /// Fills the gap before the next field: equal states must be equal bytes.
-    var padding: UInt32 = 0
+    /// Virtualisation mode V: 1 while a guest runs.
+    var virtualization: UInt32 = 0
 
     // Machine level
     /// Without SD, which is computed when the CSR is read.
@@ -94,6 +94,32 @@ package struct RVHart {
     var tdata3 = InlineArray<4, UInt64>(repeating: 0)
     var scontext: UInt64 = 0
     var mcontext: UInt64 = 0
+    // Hypervisor extension
+    /// The supervisor registers that are not in force: the guest's while V = 0, the host's while V = 1.
+    var standby = RVSupervisorSet()
+    /// FS and VS of vsstatus while V = 1, when those of mstatus are what both levels together allow.
+    var guestUnits: UInt64 = 0
+    var hstatus: UInt64 = 0
+    var hedeleg: UInt64 = 0
+    var hideleg: UInt64 = 0
+    var hvip: UInt64 = 0
+    /// Levels of the guests' external interrupts.
+    var hgeip: UInt64 = 0
+    var hgeie: UInt64 = 0
+    var henvcfg: UInt64 = 0
+    var hcounteren: UInt64 = 0
+    var htimedelta: UInt64 = 0
+    var htval: UInt64 = 0
+    var htinst: UInt64 = 0
+    var hgatp: UInt64 = 0
+    var mtinst: UInt64 = 0
+    var hstateen = InlineArray<4, UInt64>(repeating: 0)
+    var vstimecmp = UInt64.max
+    var vsiselect: UInt64 = 0
+    var hvien: UInt64 = 0
+    var hvictl: UInt64 = 0
+    /// Bits of vsie that are no aliases.
+    var guestEnable: UInt64 = 0
     // Vector extension
     /// Element at which the next vector instruction starts.
     var vstart: UInt64 = 0
@@ -133,6 +159,11 @@ package struct RVHart {
     /// The trap being raised by the instruction in hand.
     var trapCause: UInt64 = 0
     var trapValue: UInt64 = 0
+    /// Of a guest-page fault: the guest physical address, and the pseudoinstruction if the access was one to page tables.
+    var trapGuestAddress: UInt64 = 0
+    var trapPseudoinstruction: UInt64 = 0
+    /// `trapValue` is an address of a guest's, if it is one at all.
+    var trapIsGuests = false
     /// Cycles left in this slice once the block in hand has ended, the slice's full budget, and the total at its start.
     var remaining: Int = 0
     var sliceBudget: Int = 0
@@ -142,7 +173,7 @@ package struct RVHart {
     /// Guest address of the block in hand, and the `blockEnd` record that closes it.
     var blockPC: UInt64 = 0
     var blockEnd: UnsafeMutablePointer<DecodedOp>
-    /// What a privilege's configuration adds to the rights of its views: see `RVRights`.
+    /// What a privilege's configuration adds to the rights of its views: see `RVRights`. At 2: VS-mode's; VU-mode shares U-mode's.
     var modeRights = InlineArray<4, UInt64>(repeating: 0)
     /// `AddressSpace.foreignWrites` when the reservation was made.
     var reservedWrites: UInt64 = 0
@@ -244,6 +275,25 @@ package struct RVHart {
     var distrust: UInt64 = 0
 }
 
+/// Supervisor registers that a guest has of its own and that change places with the host's when V changes, so that those in force are always
+/// found in the same fields of `RVHart`, `mstatus` included.
+struct RVSupervisorSet {
+    /// The fields of sstatus alone.
+    var status: UInt64 = 0
+    var stvec: UInt64 = 0
+    var sscratch: UInt64 = 0
+    var sepc: UInt64 = 0
+    var scause: UInt64 = 0
+    var stval: UInt64 = 0
+    var satp: UInt64 = 0
+}
+
+extension RVHart {
+    /// V = 1.
+    @inline(__always)
+    var isGuest: Bool { virtualization != 0 }
+}
+
 extension UnsafeMutablePointer<RVHart> {
     /// Something must be looked at before the next block starts.
     @inline(__always)
@@ -269,7 +319,7 @@ enum RVRequest {
 }
 
 /// Privilege levels as encoded in `RVHart.privilege`.
-enum RVPrivilege {
+package enum RVPrivilege {
     static let user: UInt8 = 0
     static let supervisor: UInt8 = 1
     static let machine: UInt8 = 3
@@ -294,6 +344,8 @@ enum RVStatus {
     static let spelp: UInt64 = 1 << 23
     static let sdt: UInt64 = 1 << 24
     static let mdt: UInt64 = 1 << 42
+    static let gva: UInt64 = 1 << 38
+    static let mpv: UInt64 = 1 << 39
     static let mpelp: UInt64 = 1 << 41
     static let tvm: UInt64 = 1 << 20
     static let tw: UInt64 = 1 << 21
@@ -315,22 +367,37 @@ package enum RVCause {
     static let storeAccess: UInt64 = 7
     static let userCall: UInt64 = 8
     static let supervisorCall: UInt64 = 9
+    static let guestSupervisorCall: UInt64 = 10
     static let machineCall: UInt64 = 11
     static let fetchPage: UInt64 = 12
     static let loadPage: UInt64 = 13
     static let storePage: UInt64 = 15
     static let doubleTrap: UInt64 = 16
     static let softwareCheck: UInt64 = 18
+    static let fetchGuestPage: UInt64 = 20
+    static let loadGuestPage: UInt64 = 21
+    static let virtualInstruction: UInt64 = 22
+    static let storeGuestPage: UInt64 = 23
     static let interrupt: UInt64 = 1 << 63
 }
 
 /// Interrupt numbers: bits of mip and mie.
 package enum RVInterrupt {
     package static let supervisorSoftware = 1
+    package static let guestSoftware = 2
     package static let machineSoftware = 3
     package static let supervisorTimer = 5
+    package static let guestTimer = 6
     package static let machineTimer = 7
     package static let supervisorExternal = 9
+    package static let guestExternal = 10
     package static let machineExternal = 11
+    package static let supervisorGuestExternal = 12
     package static let counterOverflow = 13
+    /// Inputs of a hart from here on are the guests' external interrupts, bits of hgeip.
+    package static let guestFiles = 64
+
+    /// VS-level interrupts, which hideleg hands on to the guest under the numbers one below; and what the hypervisor extension adds in all.
+    static let guests: UInt64 = 1 << 2 | 1 << 6 | 1 << 10
+    static let hypervisors: UInt64 = guests | 1 << 12
 }

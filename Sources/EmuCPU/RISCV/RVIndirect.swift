@@ -6,6 +6,10 @@ enum RVIndirect {
     static let selectMask: UInt64 = 0xfff
     /// siselect values of delegated counters: 0x40 + counter.
     static let counters: ClosedRange<UInt64> = 0x40...0x5F
+    /// Of Ssaia: priorities of major interrupts, the interrupt file, and the first of the file's arrays, of which only even numbers exist with 64 bits.
+    static let priorities: ClosedRange<UInt64> = 0x30...0x3F
+    static let file: ClosedRange<UInt64> = 0x70...0xFF
+    static let fileArrays: UInt64 = 0x80
 }
 
 /// Fields of srmcfg: RCID and MCID.

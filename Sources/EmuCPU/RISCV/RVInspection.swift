@@ -9,11 +9,25 @@ extension RVProcessor {
     package var privilege: UInt8 {
         get { h.pointee.privilege }
         set {
+            if newValue == RVPrivilege.machine { setVirtualization(false) }
             h.pointee.privilege = newValue
             viewChanged()
             updateInterruptRequest()
         }
     }
+
+    /// Virtualisation mode V.
+    package var isGuest: Bool {
+        get { h.pointee.isGuest }
+        set {
+            setVirtualization(newValue && config.extensions.contains(.h) && h.pointee.privilege != RVPrivilege.machine)
+            viewChanged()
+            updateInterruptRequest()
+        }
+    }
+
+    /// Privilege and virtualisation mode in one number: `RVPrivilege.mode`.
+    package var mode: UInt8 { RVPrivilege.mode(h.pointee.privilege, isGuest: h.pointee.isGuest) }
 
     /// Sitting in `wfi`, whether or not an interrupt has become pending since.
     package var isInWFI: Bool { h.pointee.waiting }
@@ -55,7 +69,9 @@ extension RVProcessor {
     package func inspectCSR(_ csr: RVCSR) -> UInt64 {
         switch csr {
         case .mip: mip
-        case .sip: mip & h.pointee.mideleg | virtualPending
+        case .sip: mip & h.pointee.mideleg & ~RVInterrupt.hypervisors | virtualPending
+        case .hip: mip & RVInterrupt.hypervisors
+        case .vsip: guestPending
         default: readCSR(csr)
         }
     }

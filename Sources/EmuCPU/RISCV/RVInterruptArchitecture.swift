@@ -5,13 +5,6 @@ import EmuBus
 /// Priorities of major interrupts are fixed: the `iprio` arrays are read-only zeros, and mtopi and stopi tell priority 1. Virtual interrupts
 /// exist for SSI, SEI and counter overflow.
 extension RVProcessor {
-    private enum Selector {
-        static let priorities: ClosedRange<UInt64> = 0x30...0x3F
-        static let file: ClosedRange<UInt64> = 0x70...0xFF
-        /// First of a file's arrays, of which only even numbers exist with 64 bits.
-        static let arrays: UInt64 = 0x80
-    }
-
     private func bit(_ interrupt: Int) -> UInt64 { 1 << UInt64(interrupt) }
 
     /// Writable bits of mvien.
@@ -30,7 +23,7 @@ extension RVProcessor {
 
     /// sie: mie where an interrupt is delegated, bits of its own under mvien.
     var supervisorEnabled: UInt64 {
-        h.pointee.mie & h.pointee.mideleg | h.pointee.virtualEnable & h.pointee.mvien & ~h.pointee.mideleg
+        h.pointee.mie & h.pointee.mideleg & ~RVInterrupt.hypervisors | h.pointee.virtualEnable & h.pointee.mvien & ~h.pointee.mideleg
     }
 
     func writeVirtualEnable(_ value: UInt64) { h.pointee.virtualEnable = value & h.pointee.mvien & ~h.pointee.mideleg }
@@ -58,7 +51,7 @@ extension RVProcessor {
         case .stopei: return supervisorFile != nil && mayUseSupervisorFile
         case .sireg:
             guard exists(h.pointee.siselect, supervisorFile, .ssaia) else { return false }
-            return Selector.file.contains(h.pointee.siselect) ? mayUseSupervisorFile : stateEnabled(0, RVStateEnable.interrupts)
+            return RVIndirect.file.contains(h.pointee.siselect) ? mayUseSupervisorFile : stateEnabled(0, RVStateEnable.interrupts)
         case .mireg: return exists(h.pointee.miselect, machineFile, .smaia)
         default: return machineFile != nil
         }
@@ -71,8 +64,8 @@ extension RVProcessor {
 
     /// A selector means a register.
     private func exists(_ selector: UInt64, _ file: (any InterruptFile)?, _ requirement: RVExtension) -> Bool {
-        if Selector.priorities.contains(selector) { return selector & 1 == 0 && config.extensions.contains(requirement) }
-        return file != nil && Selector.file.contains(selector) && (selector < Selector.arrays || selector & 1 == 0)
+        if RVIndirect.priorities.contains(selector) { return selector & 1 == 0 && config.extensions.contains(requirement) }
+        return file != nil && RVIndirect.file.contains(selector) && (selector < RVIndirect.fileArrays || selector & 1 == 0)
     }
 
     // MARK: Reading and writing
@@ -84,7 +77,7 @@ extension RVProcessor {
         case .mtopei: Self.top(machineFile)
         case .stopei: Self.top(supervisorFile)
         case .mtopi: major(mip & h.pointee.mie & ~h.pointee.mideleg)
-        case .stopi: major((mip & h.pointee.mideleg | virtualPending) & supervisorEnabled)
+        case .stopi: major(mip & h.pointee.mie & h.pointee.mideleg & ~h.pointee.hideleg | virtualPending & supervisorEnabled)
         case .mvien: h.pointee.mvien
         default: virtualInterruptsPending
         }
@@ -92,8 +85,8 @@ extension RVProcessor {
 
     func writeInterruptRegister(_ csr: RVCSR, _ value: UInt64) {
         switch csr {
-        case .mireg: if Selector.file.contains(h.pointee.miselect) { machineFile?.write(h.pointee.miselect, value) }
-        case .sireg: if Selector.file.contains(h.pointee.siselect) { supervisorFile?.write(h.pointee.siselect, value) }
+        case .mireg: if RVIndirect.file.contains(h.pointee.miselect) { machineFile?.write(h.pointee.miselect, value) }
+        case .sireg: if RVIndirect.file.contains(h.pointee.siselect) { supervisorFile?.write(h.pointee.siselect, value) }
         case .mtopei: machineFile?.claim()
         case .stopei: supervisorFile?.claim()
         case .mvien: h.pointee.mvien = value & virtualInterrupts
@@ -103,11 +96,11 @@ extension RVProcessor {
     }
 
     private func readIndirect(_ selector: UInt64, _ file: (any InterruptFile)?) -> UInt64 {
-        Selector.file.contains(selector) ? file?.read(selector) ?? 0 : 0
+        RVIndirect.file.contains(selector) ? file?.read(selector) ?? 0 : 0
     }
 
     /// Identity and priority, which are the same.
-    private static func top(_ file: (any InterruptFile)?) -> UInt64 {
+    static func top(_ file: (any InterruptFile)?) -> UInt64 {
         let identity = file?.top ?? 0
         return identity << 16 | identity
     }

@@ -62,15 +62,16 @@ package final class RVLockstep {
         switch r.rv {
         // Their accesses may reach devices.
         case _ where r.rv.isVectorMemory: return true
-        case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma: return true
+        case .wfi, .wrs_nto, .wrs_sto, .pause, .sfence_vma, .sinval_vma, .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma: return true
+        case _ where r.rv.isGuestAccess: return true
         // It may be a semihosting call.
         case .ebreak: return true
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
-            case .tdata1, .tdata2, .tdata3, .scontext, .mcontext, .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
+            case .tdata1, .tdata2, .tdata3, .scontext, .mcontext, .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .hip, .vsip, .vstimecmp, .htimedelta, .henvcfg, .vsatp, .hgatp, .vstopi, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
             // Interrupt files are outside of the hart's state.
-            case .mireg, .sireg, .mtopei, .stopei, .mtopi, .stopi: return true
+            case .mireg, .sireg, .vsireg, .mtopei, .stopei, .vstopei, .mtopi, .stopi, .hgeip: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
             case nil: return false
             }
@@ -85,18 +86,29 @@ extension RVProcessor {
 
     /// True for what the interpreter alone must do, once.
     func isUnrepeatable(_ r: DecodedOp) -> Bool {
-        let isStore = r.rv == .vse || r.rv == .vsr
-        let bytes: Int
-        switch r.rv {
-        case .vle, .vse, .vleff: bytes = (Int(h.pointee.vl) << (r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4)) * (Int(r.raw >> 29) + 1)
-        case .vlr, .vsr: bytes = (Int(r.raw >> 29) + 1) * vlenb
-        default: return RVLockstep.isUnrepeatable(r)
-        }
+        guard let bytes = plainVectorBytes(r) else { return RVLockstep.isUnrepeatable(r) }
         // In one piece: where both ends are memory, all of it is. Where the first one traps the last one must not be asked for, which marks its
         // page accessed.
-        let first = x[Int(r.rs1)], access: RVAccess = isStore ? .store : .load
+        let first = x[Int(r.rs1)], access: RVAccess = r.rv == .vse || r.rv == .vsr ? .store : .load
         guard bytes > 0, let physical = translate(first, 1, access) else { return false }
         return bus.memory(at: physical) == nil || accessIsUnrepeatable(first &+ UInt64(bytes - 1), access)
+    }
+
+    /// Bytes of a vector access that is certain to be legal and to start with its first byte; nil for others, whose pages must not be asked for.
+    private func plainVectorBytes(_ r: DecodedOp) -> Int? {
+        guard h.pointee.mstatus & RVStatus.vs != 0, h.pointee.vstart == 0 else { return nil }
+        let fields = Int(r.raw >> 29) + 1
+        switch r.rv {
+        case .vlr, .vsr:
+            return Int(r.rd) % fields == 0 ? fields * vlenb : nil
+        case .vle, .vse, .vleff:
+            let width = r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4, multiplier = Int(h.pointee.vtype & 7)
+            let isMasked = r.raw >> 25 & 1 == 0, registers = multiplier < 4 ? 1 << multiplier : 1
+            guard h.pointee.vtype >> 63 == 0, fields == 1, !isMasked, Int(h.pointee.vtype >> 3 & 7) == width, Int(r.rd) % registers == 0 else { return nil }
+            return Int(h.pointee.vl) << width
+        default:
+            return nil
+        }
     }
 
     /// True when the access reaches a device.
@@ -337,7 +349,8 @@ package enum RVStateFields {
 
     /// The fields behind the floating-point registers.
     private static let fields: [(offset: Int, size: Int, name: String)] = [
-        field("padding", \.registerPadding), field("v", \.v), field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("padding", \.padding),
+        field("padding", \.registerPadding), field("v", \.v),
+        field("pc", \.pc), field("privilege", \.privilege), field("fflags", \.fflags), field("frm", \.frm), field("waiting", \.waiting), field("virtualisation mode", \.virtualization),
         field("mstatus", \.mstatus), field("medeleg", \.medeleg), field("mideleg", \.mideleg), field("mie", \.mie),
         field("mip (software)", \.mipSoftware), field("mip (wires)", \.mipLines), field("mtvec", \.mtvec), field("mcounteren", \.mcounteren),
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
@@ -351,6 +364,13 @@ package enum RVStateFields {
         field("scause", \.scause), field("stval", \.stval), field("satp", \.satp), field("stimecmp", \.stimecmp),
         field("miselect", \.miselect), field("siselect", \.siselect), field("mvien", \.mvien), field("mvip", \.mvip),
         field("sie (not delegated)", \.virtualEnable), field("pmpcfg", \.pmpcfg),
+        field("sstatus (standby)", \.standby.status), field("stvec (standby)", \.standby.stvec), field("sscratch (standby)", \.standby.sscratch),
+        field("sepc (standby)", \.standby.sepc), field("scause (standby)", \.standby.scause), field("stval (standby)", \.standby.stval),
+        field("satp (standby)", \.standby.satp), field("vsstatus.FS and VS", \.guestUnits), field("hstatus", \.hstatus), field("hedeleg", \.hedeleg),
+        field("hideleg", \.hideleg), field("hvip", \.hvip), field("hgeip", \.hgeip), field("hgeie", \.hgeie), field("henvcfg", \.henvcfg),
+        field("hcounteren", \.hcounteren), field("htimedelta", \.htimedelta), field("htval", \.htval), field("htinst", \.htinst), field("hgatp", \.hgatp),
+        field("mtinst", \.mtinst), field("hstateen", \.hstateen), field("vstimecmp", \.vstimecmp), field("vsiselect", \.vsiselect),
+        field("hvien", \.hvien), field("hvictl", \.hvictl), field("vsie (not delegated)", \.guestEnable),
         field("pmpaddr", \.pmpaddr), field("vstart", \.vstart),
         field("vl", \.vl), field("vtype", \.vtype), field("vxrm", \.vxrm), field("vxsat", \.vxsat), field("padding", \.vectorPadding),
         field("mhpmevent", \.mhpmevent), field("mhpmcounter", \.mhpmcounter), field("mcycle (offset)", \.mcycleOffset),

@@ -13,7 +13,7 @@ extension RVProcessor {
         let key = view.pointee.key
         let page: RVPage
         let target = access == .fetch ? address : withoutIgnoredBits(address, key)
-        switch walk(target, access, rights: key.rights, space: key.space) {
+        switch walk(target, access, rights: key.rights, space: key.space, guestSpace: key.guestSpace) {
         case .fault(let cause): return raise(cause, address)
         case .page(let found): page = found
         }

@@ -21,11 +21,11 @@ struct RVModel {
         self.extensions = extensions
     }
 
-    /// Everything but Svade, with which Svadu would start switched off, and what only M-mode software that knows it survives: interrupts or
-    /// traps that start disabled.
-    private static let maximum = RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) }
-    /// What `rv64` lacks: vectors, and what boards with interrupt files bring along.
-    private static let optional: [RVExtension] = [.v, .smaia, .ssaia] + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
+    /// Everything but Svade, with which Svadu would start switched off, what only M-mode software that knows it survives (interrupts or traps
+    /// that start disabled), and what knows no guests.
+    private static let maximum = RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) && !RVConfig.withoutGuests.contains($0) }
+    /// What `rv64` lacks: vectors, the hypervisor, and what boards with interrupt files bring along.
+    private static let optional: [RVExtension] = [.v, .smaia, .ssaia, .h] + RVConfig.hypervisorParts + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
 
     private static func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 
@@ -40,14 +40,14 @@ struct RVModel {
     private static let rva23 = rva22 + words(
         """
         v zvfhmin zvbb zvkt zihintntl zicond zimop zcmop zcb zfa zawrs supm svnapot sstc sscofpmf ssnpm ssu64xl ssstateen \
-        h shcounterenw shvstvala shtvala shvstvecd shvsatpa shgatpa
+        h sha shcounterenw shvstvala shtvala shvstvecd shvsatpa shgatpa
         """)
 
     static let all = [
         RVModel(
             "rv64", "64-bit RISC-V with the extensions below that are not marked off; pages are marked accessed and dirty by hardware",
-            maximum.filter { !optional.contains($0) }.map(\.name)),
-        RVModel("max", "every extension this version has but svade, smrnmi and smdbltrp", maximum.map(\.name)),
+            (maximum + RVConfig.withoutGuests).filter { !optional.contains($0) }.map(\.name)),
+        RVModel("max", "every extension this version has but svade, smrnmi, smdbltrp, smctr and ssctr", maximum.map(\.name)),
         RVModel("rva22s64", "exactly what the RVA22S64 profile makes mandatory", rva22),
         RVModel("rva23s64", "exactly what the RVA23S64 profile makes mandatory", rva23),
     ]
@@ -73,6 +73,14 @@ extension RVConfig {
     private static let suiteNIST: [RVExtension] = [.zbkb, .zbkc, .zbkx, .zknd, .zkne, .zknh]
     private static let vectorNIST: [RVExtension] = [.zvkned, .zvknhb, .zvkb, .zvkt]
     private static let vectorShangMi: [RVExtension] = [.zvksed, .zvksh, .zvkb, .zvkt]
+
+    /// What comes with `h=on` unless it is switched off by name.
+    fileprivate static let hypervisorParts: [RVExtension] = [
+        .sha, .shcounterenw, .shgatpa, .shlcofideleg, .shtvala, .shvsatpa, .shvstvala, .shvstvecd,
+    ]
+
+    /// What does not go together with h: there is no vsctrctl, by which guests' control transfers would be recorded.
+    fileprivate static let withoutGuests: [RVExtension] = [.smctr, .ssctr]
 
     /// Extensions that exist for 32-bit processors only, and what does their work here.
     private static let only32Bit = ["zilsd": "ld and sd are in the base instructions", "zclsd": "c.ld and c.sd are in zca", "zcf": "c.ld and c.sd have its encodings"]
@@ -177,6 +185,10 @@ extension RVConfig {
         case .ssccfg: [.smcdeleg]
         case .smcntrpmf: [.zicntr]
         case .sscofpmf: [.zihpm]
+        case .h: [.sv39]
+        case .sha: [.h, .ssstateen, .shcounterenw, .shgatpa, .shtvala, .shvsatpa, .shvstvala, .shvstvecd]
+        case .shlcofideleg: [.h, .sscofpmf]
+        case .shcounterenw, .shgatpa, .shtvala, .shvsatpa, .shvstvala, .shvstvecd: [.h]
         case .svade, .svadu, .svnapot, .svpbmt, .svinval, .svrsw60t59b, .svvptc, .sv48: [.sv39]
         case .sv57: [.sv48]
         default: []
@@ -191,6 +203,13 @@ extension RVConfig {
         var result = model
         for (each, value) in asked {
             if value { result.insert(each) } else { result.remove(each) }
+        }
+        if asked[.h] == true { for part in hypervisorParts where asked[part] == nil { result.insert(part) } }
+        if result.contains(.h) {
+            for each in withoutGuests {
+                if asked[each] == true { throw RVConfigError(description: "-cpu: \(each.name) does not go together with h, whose guests it could not record: leave one of them out") }
+                result.remove(each)
+            }
         }
         // Losing one extension can take others along, and c with d needs zcd: repeat until nothing changes.
         var changed = true

@@ -34,6 +34,9 @@ public enum RVOp: UInt16, CaseIterable, Sendable {
     case mret, sret, wfi, sfence_vma, sinval_vma, sfence_w_inval, sfence_inval_ir
     // Smrnmi, Ssctr
     case mnret, sctrclr
+    // H
+    case hfence_vvma, hfence_gvma, hinval_vvma, hinval_gvma
+    case hlv_b, hlv_bu, hlv_h, hlv_hu, hlvx_hu, hlv_w, hlv_wu, hlvx_wu, hlv_d, hsv_b, hsv_h, hsv_w, hsv_d
     // Zicbom, Zicboz; prefetches decode to hint
     case cbo_clean, cbo_flush, cbo_inval, cbo_zero
     // Zimop, Zcmop: may-be-operations that write zero; c.mop.N writes nothing and decodes to hint

@@ -132,7 +132,7 @@ extension RVProcessor {
 
     func pmpChanged() {
         rebuildPMPRanges()
-        views.flush()
+        views.flushAll()
     }
 
     /// Recomputes the address ranges from pmpcfg and pmpaddr.

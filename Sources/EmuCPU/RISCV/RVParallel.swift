@@ -15,7 +15,7 @@ public protocol ParallelHart: Hart {
 
 /// What a hart on a thread of its own shares with the rest of the machine (docs/smp.md).
 ///
-/// SAFETY: other threads touch `posted`, `mipLines` and `mipSoftware` of its state, always as atomics; so does the hart where it changes them.
+/// SAFETY: other threads touch `posted`, `mipLines`, `mipSoftware` and `hgeip` of its state, always as atomics; so does the hart where it changes them.
 extension RVProcessor: ParallelHart {
     public var isParallel: Bool {
         get { h.pointee.isParallel }
@@ -49,8 +49,10 @@ extension RVProcessor: ParallelHart {
     }
 
     public var wakeTime: UInt64 {
-        guard h.pointee.menvcfg & RVEnvironment.stce != 0, h.pointee.mie >> UInt64(RVInterrupt.supervisorTimer) & 1 != 0 else { return .max }
-        let left = compareSupervisorTimer()
+        guard h.pointee.menvcfg & RVEnvironment.stce != 0 else { return .max }
+        let ticks = compareSupervisorTimer()
+        func left(_ interrupt: Int, _ ticks: UInt64) -> UInt64 { h.pointee.mie >> UInt64(interrupt) & 1 != 0 ? ticks : .max }
+        let left = min(left(RVInterrupt.supervisorTimer, ticks.supervisor), left(RVInterrupt.guestTimer, ticks.guest))
         let (distance, isTooFar) = left.multipliedReportingOverflow(by: 1_000_000_000 / max(1, config.timebase))
         let (time, isBeyond) = HostClock.now().addingReportingOverflow(distance)
         return isTooFar || isBeyond ? .max : time
@@ -84,6 +86,9 @@ extension RVProcessor: ParallelHart {
             driveSharedLine(bit, level)
         case RVInterrupt.supervisorSoftware:
             if level { changeSharedInterrupts(clear: 0, set: bit) }
+        case RVInterrupt.guestFiles + 1..<2 * RVInterrupt.guestFiles:
+            let bit: UInt64 = 1 << UInt64(number - RVInterrupt.guestFiles)
+            withUnsafeMutablePointer(to: &h.pointee.hgeip) { Self.change($0, clear: level ? 0 : bit, set: level ? bit : 0) }
         default: return
         }
         group?.post(HartGroup.Posted.interrupt, to: index)

@@ -26,7 +26,8 @@ extension RVProcessor {
         switch op {
         case .ecall:
             // Causes 8, 9 and 11 follow the privilege encoding.
-            return raise(RVCause.userCall + UInt64(privilege), 0)
+            let isGuestSupervisor = h.pointee.isGuest && privilege == RVPrivilege.supervisor
+            return raise(isGuestSupervisor ? RVCause.guestSupervisorCall : RVCause.userCall + UInt64(privilege), 0)
         case .ebreak:
             if let semihosting, semihost(semihosting, r) { return true }
             return raise(RVCause.breakpoint, h.pointee.blockPC &+ UInt64(r.offset))
@@ -34,7 +35,7 @@ extension RVProcessor {
             guard privilege == RVPrivilege.machine else { return illegal(r) }
             returnFromMachine(r)
         case .sret:
-            guard privilege >= RVPrivilege.supervisor, !trapped(RVStatus.tsr) else { return illegal(r) }
+            guard maySupervise(RVStatus.tsr, RVHypervisorStatus.vtsr) else { return refuseHypervisors(r) }
             returnFromSupervisor(r)
         case .mnret:
             guard privilege == RVPrivilege.machine else { return illegal(r) }
@@ -44,18 +45,23 @@ extension RVProcessor {
             clearTransfers()
         case .wfi:
             // With TW the time limit below M-mode is zero; U-mode may never wait where S-mode exists.
-            guard privilege != RVPrivilege.user, privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
-            h.pointee.waiting = mip & h.pointee.mie == 0
+            guard privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
+            guard privilege != RVPrivilege.user, !isTimeLimited else { return refuseHypervisors(r) }
+            h.pointee.waiting = true
+            h.pointee.waiting = isWaiting
         case .wrs_nto:
             guard privilege == RVPrivilege.machine || h.pointee.mstatus & RVStatus.tw == 0 else { return illegal(r) }
+            if isTimeLimited { return virtualInstruction(r) }
         case .wrs_sto:
             break
         case .sfence_vma, .sinval_vma:
-            guard privilege >= RVPrivilege.supervisor, !trapped(RVStatus.tvm) else { return illegal(r) }
-            fence(r)
+            guard maySupervise(RVStatus.tvm, RVHypervisorStatus.vtvm) else { return refuseHypervisors(r) }
+            if h.pointee.isGuest { fenceGuest(r) } else { fence(r) }
         case .sfence_w_inval, .sfence_inval_ir:
             // sinval_vma takes effect at once, so there is nothing to order.
-            guard privilege >= RVPrivilege.supervisor else { return illegal(r) }
+            guard privilege >= RVPrivilege.supervisor else { return refuseHypervisors(r) }
+        case .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma:
+            return executeGuestFence(op, r)
         case .cbo_clean, .cbo_flush, .cbo_inval, .cbo_zero:
             return cboAllowed(op, r)
         default:
@@ -64,18 +70,25 @@ extension RVProcessor {
         return true
     }
 
-    /// An mstatus bit that makes M-mode intercept an S-mode instruction.
-    private func trapped(_ bit: UInt64) -> Bool {
-        h.pointee.privilege == RVPrivilege.supervisor && h.pointee.mstatus & bit != 0
+    /// S-mode's instructions: not in U-mode; a bit of mstatus makes M-mode intercept them, one of hstatus the hypervisor those of its guest.
+    private func maySupervise(_ bit: UInt64, _ guestBit: UInt64) -> Bool {
+        switch h.pointee.privilege {
+        case RVPrivilege.user: false
+        case RVPrivilege.supervisor: h.pointee.isGuest ? h.pointee.hstatus & guestBit == 0 : h.pointee.mstatus & bit == 0
+        default: true
+        }
     }
+
+    /// The hypervisor wants to hear of guests that wait: their time limit is zero.
+    private var isTimeLimited: Bool { h.pointee.isGuest && h.pointee.hstatus & RVHypervisorStatus.vtw != 0 }
 
     private func returnFromMachine(_ r: DecodedOp) {
         let status = h.pointee.mstatus
         let previous = UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11)
-        let kept = status & ~(RVStatus.mie | RVStatus.mpp | RVStatus.mpelp | RVStatus.mdt)
+        let kept = status & ~(RVStatus.mie | RVStatus.mpp | RVStatus.mpv | RVStatus.mpelp | RVStatus.mdt)
         returned(
-            to: previous, at: h.pointee.mepc, expectsLandingPad: status & RVStatus.mpelp != 0,
-            status: kept | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
+            to: previous, isGuest: status & RVStatus.mpv != 0 && previous != RVPrivilege.machine, at: h.pointee.mepc,
+            expectsLandingPad: status & RVStatus.mpelp != 0, status: kept | (status & RVStatus.mpie != 0 ? RVStatus.mie : 0) | RVStatus.mpie, by: r)
     }
 
     private func returnFromSupervisor(_ r: DecodedOp) {
@@ -84,31 +97,39 @@ extension RVProcessor {
         // M-mode that returns is ready for traps again.
         let cleared = h.pointee.privilege == RVPrivilege.machine ? RVStatus.mdt : 0
         let kept = status & ~(RVStatus.sie | RVStatus.spp | RVStatus.sdt | RVStatus.spelp | cleared)
+        let isGuest = h.pointee.isGuest || h.pointee.hstatus & RVHypervisorStatus.spv != 0
+        if !h.pointee.isGuest { h.pointee.hstatus &= ~RVHypervisorStatus.spv }
         returned(
-            to: previous, at: h.pointee.sepc, expectsLandingPad: status & RVStatus.spelp != 0,
+            to: previous, isGuest: isGuest, at: h.pointee.sepc, expectsLandingPad: status & RVStatus.spelp != 0,
             status: kept | (status & RVStatus.spie != 0 ? RVStatus.sie : 0) | RVStatus.spie, by: r)
     }
 
     /// - Parameters:
+    ///   - isGuest: V after the return.
     ///   - expectsLandingPad: the place returned to must be a landing pad, where its privilege wants them.
     ///   - status: what mstatus becomes, but for the fields that depend on the privilege.
-    func returned(to privilege: UInt8, at pc: UInt64, expectsLandingPad: Bool, status: UInt64, by r: DecodedOp) {
-        if expectsLandingPad && h.pointee.modeRights[Int(privilege)] & RVRights.landingPads != 0 { expectLandingPad(true) }
-        // Whoever returns to U-mode has dealt with S-mode's trap.
-        let status = privilege == RVPrivilege.user ? status & ~RVStatus.sdt : status
+    func returned(to privilege: UInt8, isGuest: Bool, at pc: UInt64, expectsLandingPad: Bool, status: UInt64, by r: DecodedOp) {
+        if expectsLandingPad && modeRights(privilege, isGuest: isGuest) & RVRights.landingPads != 0 { expectLandingPad(true) }
+        let wasGuest = h.pointee.isGuest
+        // Whoever returns to U-mode or to a guest has dealt with S-mode's trap.
+        let status = privilege == RVPrivilege.user || isGuest && !wasGuest ? status & ~RVStatus.sdt : status
         if h.pointee.activeCounters != 0 { synchroniseCounters(including: 1) }
         if h.pointee.countTriggers != 0 { countInstructions(including: 1) }
-        let from = h.pointee.privilege
-        if h.pointee.mctrctl != 0 { recordTrapReturn(pc: h.pointee.blockPC &+ UInt64(r.offset), from: from, to: privilege, target: pc) }
+        if h.pointee.mctrctl != 0 { recordTrapReturn(pc: h.pointee.blockPC &+ UInt64(r.offset), from: h.pointee.privilege, to: privilege, target: pc) }
+        let from = RVPrivilege.mode(h.pointee.privilege, isGuest: wasGuest), to = RVPrivilege.mode(privilege, isGuest: isGuest)
         h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv
+        if isGuest != wasGuest {
+            setVirtualization(isGuest)
+            if isGuest && privilege == RVPrivilege.user { h.pointee.mstatus &= ~RVStatus.sdt }
+        }
         h.pointee.privilege = privilege
         h.pointee.pc = pc
         viewChanged()
         overflowDeadlineChanged()
         triggersChangeMode()
         updateInterruptRequest()
-        if let watch, watch.events.contains(.privilege), from != privilege {
-            report(.privilege(from: from, to: privilege, pc: h.pointee.blockPC &+ UInt64(r.offset)))
+        if let watch, watch.events.contains(.privilege), from != to {
+            report(.privilege(from: from, to: to, pc: h.pointee.blockPC &+ UInt64(r.offset)))
         }
     }
 
@@ -119,11 +140,11 @@ extension RVProcessor {
         let everySpace = r.rs2 == 0
         let wanted = x[Int(r.rs2)] & 0xffff
         views.flush(address: address) { key in
-            key.space != 0 && (everySpace || key.space >> 44 & 0xffff == wanted)
+            key.rights & RVRights.guest == 0 && key.space != 0 && (everySpace || key.space >> 44 & 0xffff == wanted)
         }
     }
 
-    /// Zicbom and Zicboz: menvcfg and senvcfg enable the instructions below M-mode. True when allowed, else the exception is
+    /// Zicbom and Zicboz: menvcfg, henvcfg and senvcfg enable the instructions below M-mode. True when allowed, else the exception is
     /// raised. Without caches, cbo.inval and cbo.flush do the same, so the choice between them in CBIE has no effect.
     package func cboAllowed(_ op: RVOp, _ r: DecodedOp) -> Bool {
         let field: UInt64
@@ -132,12 +153,12 @@ extension RVProcessor {
         case .cbo_zero: field = RVEnvironment.cbze
         default: field = RVEnvironment.cbcfe
         }
-        let allowed: Bool
-        switch h.pointee.privilege {
-        case RVPrivilege.machine: allowed = true
-        case RVPrivilege.supervisor: allowed = h.pointee.menvcfg & field != 0
-        default: allowed = h.pointee.menvcfg & field != 0 && h.pointee.senvcfg & field != 0
+        let privilege = h.pointee.privilege
+        if privilege == RVPrivilege.machine { return true }
+        guard h.pointee.menvcfg & field != 0 else { return illegal(r) }
+        guard !h.pointee.isGuest || h.pointee.henvcfg & field != 0, privilege == RVPrivilege.supervisor || h.pointee.senvcfg & field != 0 else {
+            return refuseHypervisors(r)
         }
-        return allowed || illegal(r)
+        return true
     }
 }

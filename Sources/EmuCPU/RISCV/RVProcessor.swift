@@ -68,6 +68,10 @@ public final class RVProcessor {
     /// The hart's interrupt files, where the board has such; set before the first slice.
     public var machineFile: (any InterruptFile)?
     public var supervisorFile: (any InterruptFile)?
+    /// Those of its guests, of number 1 first; 63 at most.
+    public var guestFiles: [any InterruptFile] = [] {
+        didSet { if !guestFiles.isEmpty { h.pointee.mideleg |= 1 << UInt64(RVInterrupt.supervisorGuestExternal) } }
+    }
     /// Who carries out semihosting calls; nil where they are breakpoints like any other.
     public var semihosting: (any SemihostingHandler)?
     /// The control and status registers this hart has, by number.
@@ -79,6 +83,8 @@ public final class RVProcessor {
     package let v: UnsafeMutableRawPointer
     /// Where loops over elements find a scalar operand.
     let scalarElement: UnsafeMutablePointer<UInt64>
+    /// SAFETY: `RVGuestTable.count` elements; allocated here.
+    let guestTables: UnsafeMutablePointer<RVGuestTable>
     /// Room to decode one block into, and to run the first instructions of one.
     let scratch: UnsafeMutablePointer<DecodedOp>
 
@@ -96,6 +102,8 @@ public final class RVProcessor {
         csrs.initialize(repeating: nil, count: 1 << 12)
         for csr in RVCSR.allCases where csr.exists(in: config.extensions) { csrs[Int(csr.rawValue)] = csr }
         scratch = .allocate(capacity: Self.maximumBlock + 1)
+        guestTables = .allocate(capacity: RVGuestTable.count)
+        guestTables.initialize(repeating: RVGuestTable(), count: RVGuestTable.count)
         scalarElement = .allocate(capacity: 1)
         scalarElement.initialize(to: 0)
         precondition([128, 256, 512, 1024].contains(config.vectorLength), "a VLEN that RVHart has no room for")
@@ -125,6 +133,7 @@ public final class RVProcessor {
         traps.deallocate()
         scratch.deallocate()
         scalarElement.deallocate()
+        guestTables.deallocate()
         csrs.deallocate()
     }
 
@@ -133,9 +142,15 @@ public final class RVProcessor {
         let copy = RVProcessor(index: index, config: config, bus: bus, cache: cache, events: events, readTime: readTime)
         copy.machineFile = machineFile?.detachedCopy()
         copy.supervisorFile = supervisorFile?.detachedCopy()
+        copy.guestFiles = guestFiles.map { $0.detachedCopy() }
         try copy.restoreState(encodedState())
         return copy
     }
+
+    /// The hart can have guests.
+    public var hasHypervisor: Bool { config.extensions.contains(.h) }
+    /// Number of the input for the external interrupts of guest 1, 2, …
+    public static func guestInput(_ guest: Int) -> Int { RVInterrupt.guestFiles + guest }
 
     /// Base of the register file: x0…x31 and the slot that swallows writes to x0.
     @inline(__always)
@@ -152,6 +167,7 @@ public final class RVProcessor {
     func raise(_ cause: UInt64, _ value: UInt64) -> Bool {
         h.pointee.trapCause = cause
         h.pointee.trapValue = reported(cause, value)
+        h.pointee.trapIsGuests = h.pointee.dataView.pointee.key.rights & RVRights.guest != 0
         return false
     }
 

@@ -22,8 +22,8 @@ extension RVProcessor {
         if access == .store { wanted |= PTE.write | PTE.dirty }
         var judged = wanted | PTE.reserved | PTE.memoryType | PTE.napot
         let rights = view.pointee.key.rights
-        // What the walk ended at may not be what the address means without its ignored bits.
-        guard rights & RVRights.pointerMask == 0 else { return nil }
+        // What the walk ended at may not be what the address means without its ignored bits; a guest's is one of two stages.
+        guard rights & (RVRights.pointerMask | RVRights.guest) == 0 else { return nil }
         if rights & RVRights.sum == 0 {
             judged |= PTE.user
             if rights & RVRights.privilegeMask == UInt64(RVPrivilege.user) { wanted |= PTE.user }

@@ -108,7 +108,7 @@ extension RVProcessor {
     }
 
     /// Code at a guest address without executing it; nil when it cannot be fetched.
-    private func fetch(_ address: UInt64) -> UInt32? {
+    func fetch(_ address: UInt64) -> UInt32? {
         func half(_ address: UInt64) -> UInt32? {
             translate(address, 2, .fetch).flatMap { bus.loadCode($0, as: UInt16.self) }.map { UInt32($0) }
         }

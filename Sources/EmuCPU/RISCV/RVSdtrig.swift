@@ -3,7 +3,7 @@ import EmuBus
 /// Sdtrig (debug specification, chapter of that name): four triggers that raise breakpoint exceptions, each of type mcontrol6 (addresses of
 /// instructions, loads and stores), icount, itrigger or etrigger.
 ///
-/// Left out, as the registers tell: actions other than the exception, data and opcode compares, sizes, hit bits, dmode, tcontrol. Of the two
+/// Left out, as the registers tell: guests (vs, vu and hcontext), actions other than the exception, data and opcode compares, sizes, hit bits, dmode, tcontrol. Of the two
 /// ways to keep triggers out of trap handlers it is the first: none fires in M-mode while mstatus.MIE is clear, nor in S-mode while SIE is, where
 /// breakpoints are delegated.
 ///
@@ -33,11 +33,12 @@ enum RVTrigger {
     static let countShift: UInt64 = 10
     static let countMask: UInt64 = 0x3fff << 10
 
-    /// The bit of tdata1 that enables a trigger of `type` for a privilege.
+    /// The bit of tdata1 that enables a trigger of `type` for a mode (`RVPrivilege.mode`); there are none for guests.
     @inline(__always)
-    static func enable(_ type: UInt64, _ privilege: UInt8) -> UInt64 {
+    static func enable(_ type: UInt64, _ mode: UInt8) -> UInt64 {
+        if mode > RVPrivilege.machine { return 0 }
         let machine: UInt64 = type == address ? 6 : 9, supervisor: UInt64 = type == address ? 4 : 7, user: UInt64 = type == address ? 3 : 6
-        return 1 << (privilege == RVPrivilege.machine ? machine : privilege == RVPrivilege.supervisor ? supervisor : user)
+        return 1 << (mode == RVPrivilege.machine ? machine : mode == RVPrivilege.supervisor ? supervisor : user)
     }
 
     /// The same for all.
@@ -69,9 +70,11 @@ enum RVTrigger {
 extension RVProcessor {
     private func type(_ index: Int) -> UInt64 { h.pointee.tdata1[index] >> RVTrigger.typeShift }
 
-    /// The trigger is enabled for a privilege, and the context is the one it wants.
-    private func isEnabled(_ index: Int, _ privilege: UInt8) -> Bool {
-        h.pointee.tdata1[index] & RVTrigger.enable(type(index), privilege) != 0 && contextMatches(h.pointee.tdata3[index])
+    private var mode: UInt8 { RVPrivilege.mode(h.pointee.privilege, isGuest: h.pointee.isGuest) }
+
+    /// The trigger is enabled for a mode, and the context is the one it wants.
+    private func isEnabled(_ index: Int, _ mode: UInt8) -> Bool {
+        h.pointee.tdata1[index] & RVTrigger.enable(type(index), mode) != 0 && contextMatches(h.pointee.tdata3[index])
     }
 
     private func contextMatches(_ extra: UInt64) -> Bool {
@@ -111,11 +114,11 @@ extension RVProcessor {
     @inline(never)
     func triggerFires(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> Bool {
         guard mayFire else { return false }
-        let kinds = kinds(access), privilege = h.pointee.privilege
+        let kinds = kinds(access), mode = mode
         // A chain fires when all of its triggers match; the first without the bit is its last.
         var isChainMatched = true
         for index in 0..<RVTrigger.count {
-            let isMatched = h.pointee.addressTriggers >> UInt32(index) & 1 != 0 && h.pointee.tdata1[index] & kinds != 0 && isEnabled(index, privilege)
+            let isMatched = h.pointee.addressTriggers >> UInt32(index) & 1 != 0 && h.pointee.tdata1[index] & kinds != 0 && isEnabled(index, mode)
                 && matches(index, address, size)
             isChainMatched = isChainMatched && isMatched
             let continues = type(index) == RVTrigger.address && h.pointee.tdata1[index] & RVTrigger.chain != 0
@@ -159,7 +162,7 @@ extension RVProcessor {
 
     private func instructionsUntilTrigger() -> Int? {
         var nearest: UInt64?
-        for index in 0..<RVTrigger.count where h.pointee.countTriggers >> UInt32(index) & 1 != 0 && isEnabled(index, h.pointee.privilege) {
+        for index in 0..<RVTrigger.count where h.pointee.countTriggers >> UInt32(index) & 1 != 0 && isEnabled(index, mode) {
             let left = (h.pointee.tdata1[index] & RVTrigger.countMask) >> RVTrigger.countShift
             if left != 0 { nearest = min(nearest ?? .max, left) }
         }
@@ -176,7 +179,7 @@ extension RVProcessor {
         guard passed > 0 || includingTrap else { return }
         if passed > 0 { h.pointee.triggerCycles = total }
         let count = UInt64(max(0, passed)) &+ (includingTrap ? 1 : 0)
-        for index in 0..<RVTrigger.count where h.pointee.countTriggers >> UInt32(index) & 1 != 0 && isEnabled(index, h.pointee.privilege) {
+        for index in 0..<RVTrigger.count where h.pointee.countTriggers >> UInt32(index) & 1 != 0 && isEnabled(index, mode) {
             let data = h.pointee.tdata1[index]
             let left = (data & RVTrigger.countMask) >> RVTrigger.countShift
             if left == 0 { continue }
@@ -188,7 +191,7 @@ extension RVProcessor {
     /// Before the next instruction: takes the breakpoint trap of a count that has ended, if there is one for the present mode.
     private func firePendingCount() {
         guard mayFire else { return }
-        for index in 0..<RVTrigger.count where h.pointee.countTriggers >> UInt32(index) & 1 != 0 && isEnabled(index, h.pointee.privilege) {
+        for index in 0..<RVTrigger.count where h.pointee.countTriggers >> UInt32(index) & 1 != 0 && isEnabled(index, mode) {
             guard h.pointee.tdata1[index] & RVTrigger.pending != 0 else { continue }
             h.pointee.tdata1[index] &= ~RVTrigger.pending
             findTriggers()
@@ -243,7 +246,7 @@ extension RVProcessor {
         let addresses = h.pointee.addressTriggers
         findTriggers()
         // Pages are asked for, or not any more.
-        if addresses | h.pointee.addressTriggers != 0 { views.flush() }
+        if addresses | h.pointee.addressTriggers != 0 { views.flushAll() }
         // The instruction that writes does not count.
         h.pointee.triggerCycles = h.pointee.totalCycles &+ 1
         triggersChangeMode()

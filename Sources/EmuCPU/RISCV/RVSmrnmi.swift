@@ -11,6 +11,8 @@ extension RVTable {
 enum RVNonMaskable {
     /// NMIE: interrupts are enabled at all.
     static let enabled: UInt64 = 1 << 3
+    /// MNPV: the interrupt came while V was 1.
+    static let previousGuest: UInt64 = 1 << 7
     static let previousLandingPad: UInt64 = 1 << 9
     static let previousPrivilege: UInt64 = 3 << 11
     static let previousPrivilegeShift: UInt64 = 11
@@ -53,9 +55,12 @@ extension RVProcessor {
     }
 
     private func enterNonMaskableHandler(cause: UInt64, pc: UInt64, from: UInt8) {
+        let wasGuest = h.pointee.isGuest
+        let fromMode = RVPrivilege.mode(from, isGuest: wasGuest)
         h.pointee.mnepc = pc & instructionAddressMask
         h.pointee.mncause = cause
-        h.pointee.mnstatus = UInt64(from) << RVNonMaskable.previousPrivilegeShift
+        h.pointee.mnstatus = UInt64(from) << RVNonMaskable.previousPrivilegeShift | (wasGuest ? RVNonMaskable.previousGuest : 0)
+        setVirtualization(false)
         if h.pointee.expectedLandingPad != 0 {
             h.pointee.mnstatus |= RVNonMaskable.previousLandingPad
             expectLandingPad(false)
@@ -68,8 +73,8 @@ extension RVProcessor {
         overflowDeadlineChanged()
         triggersChangeMode()
         updateInterruptRequest()
-        traps.note(cause: cause, value: 0, pc: pc, from: from, to: RVPrivilege.machine, cycle: h.pointee.totalCycles)
-        if let watch { didTrap(watch, cause, 0, pc, from: from, to: RVPrivilege.machine) }
+        traps.note(cause: cause, value: 0, pc: pc, from: fromMode, to: RVPrivilege.machine, cycle: h.pointee.totalCycles)
+        if let watch { didTrap(watch, cause, 0, pc, from: fromMode, to: RVPrivilege.machine) }
     }
 
     /// mnret. `pc` already points past it.
@@ -79,7 +84,8 @@ extension RVProcessor {
         h.pointee.mnstatus |= RVNonMaskable.enabled
         let cleared = privilege == RVPrivilege.machine ? 0 : RVStatus.mdt
         let expects = status & RVNonMaskable.previousLandingPad != 0
-        returned(to: privilege, at: h.pointee.mnepc, expectsLandingPad: expects, status: h.pointee.mstatus & ~cleared, by: r)
+        let isGuest = status & RVNonMaskable.previousGuest != 0 && privilege != RVPrivilege.machine
+        returned(to: privilege, isGuest: isGuest, at: h.pointee.mnepc, expectsLandingPad: expects, status: h.pointee.mstatus & ~cleared, by: r)
     }
 
     // MARK: Double traps
@@ -114,6 +120,7 @@ extension RVProcessor {
         let old = h.pointee.mnstatus
         var new = value & (RVNonMaskable.previousPrivilege | RVNonMaskable.enabled)
         if config.extensions.contains(.zicfilp) { new |= value & RVNonMaskable.previousLandingPad }
+        if config.extensions.contains(.h) { new |= value & RVNonMaskable.previousGuest }
         // Software can set NMIE, not clear it.
         new |= old & RVNonMaskable.enabled
         if new & RVNonMaskable.previousPrivilege == RVStatus.mppReserved { new = new & ~RVNonMaskable.previousPrivilege | old & RVNonMaskable.previousPrivilege }

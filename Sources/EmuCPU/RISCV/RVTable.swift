@@ -103,7 +103,7 @@ package struct RVRequirement: Sendable {
 /// The instruction table: every row of every extension this processor can have.
 package enum RVTable {
     package static let all: [RVInstruction] = [
-        i, zifencei, m, zalrsc, zaamo, zabha, zacas, zawrs, zicsr, privileged, smrnmi, ssctr, zicbom, zicbop, zicboz, zimop, zihint, zicfilp, zicfiss, f, d, zfh,
+        i, zifencei, m, zalrsc, zaamo, zabha, zacas, zawrs, zicsr, privileged, hypervisor, smrnmi, ssctr, zicbom, zicbop, zicboz, zimop, zihint, zicfilp, zicfiss, f, d, zfh,
         zfbfmin, zfa, zba, zbb, zbc, zbs, zbkb, zbkx, zkned, zknh, zksed, zksh, zicond, c, zcd, zcb, zcmop, vectorConfiguration, vectorMemory,
         vectorInteger, vectorWidening, vectorFixedPoint, vectorFloat, vectorConversion, vectorReduction, vectorMask, vectorPermutation, vectorBits, vectorBFloat, zvkg, zvkned, zvknh, zvks,
     ].flatMap { $0 }

@@ -8,39 +8,47 @@ extension RVProcessor {
     /// - Parameters:
     ///   - value: what xtval receives.
     ///   - pc: what xepc receives: the instruction that trapped, or the first one not executed.
-    package func takeTrap(cause: UInt64, value: UInt64, pc: UInt64) {
+    ///   - level: whose handler, where it does not follow from delegation.
+    package func takeTrap(cause: UInt64, value: UInt64, pc: UInt64, level: RVLevel? = nil) {
         if h.pointee.activeCounters != 0 { synchroniseCounters() }
         if h.pointee.countTriggers != 0 { countInstructions(includingTrap: cause & RVCause.interrupt != 0) }
         // What interrupts a sequence of lr and sc may touch memory in between.
         if h.pointee.isShared { h.pointee.reservedLength = 0 }
-        let from = h.pointee.privilege
+        let from = h.pointee.privilege, wasGuest = h.pointee.isGuest
         let isInterrupt = cause & RVCause.interrupt != 0
-        let isDelegated = isInterrupt ? isSupervisors(interrupt: cause & 63) : h.pointee.medeleg >> (cause & 63) & 1 != 0
-        let toSupervisor = from <= RVPrivilege.supervisor && isDelegated
+        let details = isInterrupt ? RVTrapDetails() : details(ofException: cause, value, pc)
+        let level = level ?? handler(cause, from)
+        if level != .guest { setVirtualization(false) }
         // A handler in S-mode that is not ready for another trap.
-        let isDouble = toSupervisor && h.pointee.mstatus & RVStatus.sdt != 0
-        let to = toSupervisor && !isDouble ? RVPrivilege.supervisor : RVPrivilege.machine
+        let isDouble = level != .machine && h.pointee.mstatus & RVStatus.sdt != 0
+        if isDouble { setVirtualization(false) }
+        let to = level != .machine && !isDouble ? RVPrivilege.supervisor : RVPrivilege.machine
         if to == RVPrivilege.machine, isUnexpectedTrap(from: from) { return takeUnexpectedTrap(cause: isDouble ? RVCause.doubleTrap : cause, pc: pc) }
-        Log.write(.interrupts, trapMessage(cause, value, pc, from, to))
+        let isGuest = h.pointee.isGuest
+        let (fromMode, toMode) = (RVPrivilege.mode(from, isGuest: wasGuest), RVPrivilege.mode(to, isGuest: isGuest))
+        Log.write(.interrupts, trapMessage(cause, value, pc, fromMode, toMode))
 
         let vector: UInt64
         if to == RVPrivilege.supervisor {
-            if h.pointee.menvcfg & RVEnvironment.dte != 0 { h.pointee.mstatus |= RVStatus.sdt }
-            h.pointee.scause = cause
+            if (isGuest ? h.pointee.henvcfg : h.pointee.menvcfg) & RVEnvironment.dte != 0 { h.pointee.mstatus |= RVStatus.sdt }
+            h.pointee.scause = isGuest ? guestCause(cause) : cause
             h.pointee.sepc = pc & instructionAddressMask
             h.pointee.stval = value
             pushStatus(enable: RVStatus.sie, previousEnable: RVStatus.spie, previousPrivilege: RVStatus.spp, landingPad: RVStatus.spelp, from)
+            if !isGuest { pushHypervisorStatus(details, from, wasGuest: wasGuest) }
             vector = h.pointee.stvec
         } else {
             h.pointee.mcause = isDouble ? RVCause.doubleTrap : cause
-            if isDouble { h.pointee.mtval2 = cause }
+            h.pointee.mtval2 = isDouble ? cause : config.extensions.contains(.h) ? details.value : h.pointee.mtval2
+            h.pointee.mtinst = details.instruction
             h.pointee.mepc = pc & instructionAddressMask
             h.pointee.mtval = value
             pushStatus(enable: RVStatus.mie, previousEnable: RVStatus.mpie, previousPrivilege: RVStatus.mpp, landingPad: RVStatus.mpelp, from)
+            h.pointee.mstatus = h.pointee.mstatus & ~(RVStatus.mpv | RVStatus.gva) | (wasGuest ? RVStatus.mpv : 0) | (details.isGuests ? RVStatus.gva : 0)
             vector = h.pointee.mtvec
         }
         let isVectored = vector & 1 != 0 && isInterrupt && !isDouble
-        h.pointee.pc = vector & ~3 &+ (isVectored ? (cause & ~RVCause.interrupt) &* 4 : 0)
+        h.pointee.pc = vector & ~3 &+ (isVectored ? ((isGuest ? guestCause(cause) : cause) & ~RVCause.interrupt) &* 4 : 0)
         h.pointee.privilege = to
         h.pointee.waiting = false
         if h.pointee.mctrctl != 0 { recordTrap(cause, pc: pc, from: from, to: to, target: h.pointee.pc) }
@@ -48,10 +56,40 @@ extension RVProcessor {
         overflowDeadlineChanged()
         triggersChangeMode()
         updateInterruptRequest()
-        traps.note(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles)
-        if cause <= RVCause.storeAccess { rememberFault(TrapRecord(cause: cause, value: value, pc: pc, from: from, to: to, cycle: h.pointee.totalCycles)) }
-        if let watch { didTrap(watch, cause, value, pc, from: from, to: to) }
-        if h.pointee.trapTriggers { fireTrapTrigger(cause, from: from) }
+        traps.note(cause: cause, value: value, pc: pc, from: fromMode, to: toMode, cycle: h.pointee.totalCycles)
+        if cause <= RVCause.storeAccess { rememberFault(TrapRecord(cause: cause, value: value, pc: pc, from: fromMode, to: toMode, cycle: h.pointee.totalCycles)) }
+        if let watch { didTrap(watch, cause, value, pc, from: fromMode, to: toMode) }
+        if h.pointee.trapTriggers { fireTrapTrigger(cause, from: fromMode) }
+    }
+
+    /// Whom a trap is delegated to.
+    private func handler(_ cause: UInt64, _ from: UInt8) -> RVLevel {
+        guard from <= RVPrivilege.supervisor else { return .machine }
+        let number = cause & 63
+        if cause & RVCause.interrupt != 0 {
+            guard isSupervisors(interrupt: number) else { return .machine }
+            return h.pointee.isGuest && (h.pointee.mideleg & h.pointee.hideleg) >> number & 1 != 0 ? .guest : .supervisor
+        }
+        guard h.pointee.medeleg >> number & 1 != 0 else { return .machine }
+        return h.pointee.isGuest && h.pointee.hedeleg >> number & 1 != 0 ? .guest : .supervisor
+    }
+
+    /// How a guest sees a cause: VS-level interrupts are its own supervisor interrupts.
+    private func guestCause(_ cause: UInt64) -> UInt64 {
+        guard cause & RVCause.interrupt != 0, RVInterrupt.guests >> (cause & 63) & 1 != 0 else { return cause }
+        return cause &- 1
+    }
+
+    /// What a trap to HS-mode writes beside what one to S-mode does.
+    private func pushHypervisorStatus(_ details: RVTrapDetails, _ from: UInt8, wasGuest: Bool) {
+        var status = h.pointee.hstatus & ~(RVHypervisorStatus.spv | RVHypervisorStatus.gva)
+        if wasGuest {
+            status = status & ~RVHypervisorStatus.spvp | RVHypervisorStatus.spv | (from == RVPrivilege.supervisor ? RVHypervisorStatus.spvp : 0)
+        }
+        if details.isGuests { status |= RVHypervisorStatus.gva }
+        h.pointee.hstatus = status
+        h.pointee.htval = details.value
+        h.pointee.htinst = details.instruction
     }
 
     /// For those who ask later how the hart came to where it is.
@@ -90,28 +128,34 @@ extension RVProcessor {
         // Under mvien, software's SEIP is in mvip only.
         let software = h.pointee.mipSoftware & ~(h.pointee.mvien & 1 << UInt64(RVInterrupt.supervisorExternal))
         // STIP is stimecmp's or software's, never both.
-        return h.pointee.menvcfg & RVEnvironment.stce != 0
-            ? h.pointee.mipLines | software & ~timer
-            : h.pointee.mipLines & ~timer | software
+        let own = h.pointee.menvcfg & RVEnvironment.stce != 0 ? h.pointee.mipLines | software & ~timer : h.pointee.mipLines & ~timer | software
+        return own | h.pointee.hvip & RVInterrupt.guests | guestExternalInterrupts
     }
 
     /// Interrupts in decreasing priority.
     private static let priorities = [
         RVInterrupt.machineExternal, RVInterrupt.machineSoftware, RVInterrupt.machineTimer,
-        RVInterrupt.supervisorExternal, RVInterrupt.supervisorSoftware, RVInterrupt.supervisorTimer, RVInterrupt.counterOverflow,
+        RVInterrupt.supervisorExternal, RVInterrupt.supervisorSoftware, RVInterrupt.supervisorTimer, RVInterrupt.supervisorGuestExternal,
+        RVInterrupt.guestExternal, RVInterrupt.guestSoftware, RVInterrupt.guestTimer, RVInterrupt.counterOverflow,
     ]
 
     /// The interrupt to take now, as a cause; nil when none is pending, enabled and above the present privilege.
-    package func pendingInterrupt() -> UInt64? {
+    package func pendingInterrupt() -> UInt64? { nextInterrupt()?.cause }
+
+    /// The same, and who handles it. A guest's is told by the guest's number.
+    func nextInterrupt() -> (cause: UInt64, level: RVLevel)? {
         if !hasNonMaskableEnabled { return nil }
         let pending = mip & h.pointee.mie
-        if pending == 0 && h.pointee.mvien == 0 { return nil }
+        if pending == 0 && h.pointee.mvien == 0 && !h.pointee.isGuest { return nil }
         let privilege = h.pointee.privilege
         let forMachine = pending & ~h.pointee.mideleg
-        if forMachine != 0 && (privilege < RVPrivilege.machine || h.pointee.mstatus & RVStatus.mie != 0) { return highest(forMachine) }
-        let forSupervisor = pending & h.pointee.mideleg | virtualPending & h.pointee.virtualEnable
-        let supervisorListens = privilege < RVPrivilege.supervisor || privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.sie != 0
-        return forSupervisor != 0 && supervisorListens ? highest(forSupervisor) : nil
+        if forMachine != 0 && (privilege < RVPrivilege.machine || h.pointee.mstatus & RVStatus.mie != 0) { return highest(forMachine).map { ($0, .machine) } }
+        let forSupervisor = pending & h.pointee.mideleg & ~h.pointee.hideleg | virtualPending & h.pointee.virtualEnable
+        // The mstatus of a guest is the guest's.
+        let isEnabled = privilege < RVPrivilege.supervisor || privilege == RVPrivilege.supervisor && h.pointee.mstatus & RVStatus.sie != 0
+        if forSupervisor != 0 && (isEnabled || h.pointee.isGuest) { return highest(forSupervisor).map { ($0, .supervisor) } }
+        guard h.pointee.isGuest, isEnabled, let identity = guestTop?.identity else { return nil }
+        return (RVCause.interrupt | identity, .guest)
     }
 
     func highest(_ pending: UInt64) -> UInt64? {
@@ -121,7 +165,7 @@ extension RVProcessor {
 
     /// Makes the run loop look for an interrupt before the next block, or not.
     func updateInterruptRequest() {
-        if hasNonMaskable || pendingInterrupt() != nil {
+        if hasNonMaskable || nextInterrupt() != nil {
             h.pointee.request |= RVRequest.interrupt
         } else {
             h.pointee.request &= ~RVRequest.interrupt
@@ -129,7 +173,7 @@ extension RVProcessor {
     }
 
     /// Input wires are numbered like bits of mip: MSIP 3, MTIP 7, SEIP 9 and MEIP 11 follow the level; SSIP 1 is set by a rising
-    /// level and cleared by software. Others do not exist.
+    /// level and cleared by software; from `guestFiles` on they are bits of hgeip. Others do not exist.
     public func setInterrupt(_ number: Int, level: Bool) {
         if h.pointee.isShared { return setSharedInterrupt(number, level: level) }
         switch number {
@@ -138,6 +182,9 @@ extension RVProcessor {
             h.pointee.mipLines = level ? h.pointee.mipLines | bit : h.pointee.mipLines & ~bit
         case RVInterrupt.supervisorSoftware:
             if level { h.pointee.mipSoftware |= 1 << UInt64(number) }
+        case RVInterrupt.guestFiles + 1..<2 * RVInterrupt.guestFiles:
+            let bit: UInt64 = 1 << UInt64(number - RVInterrupt.guestFiles)
+            h.pointee.hgeip = level ? h.pointee.hgeip | bit : h.pointee.hgeip & ~bit
         default: return
         }
         updateInterruptRequest()
@@ -148,6 +195,7 @@ extension RVProcessor {
     public var isWaiting: Bool {
         if h.pointee.criticalError != 0 { return true }
         return h.pointee.waiting && mip & h.pointee.mie | virtualPending & h.pointee.virtualEnable | h.pointee.nonMaskablePending == 0
+            && !(h.pointee.isGuest && guestTop != nil)
     }
 
     // MARK: Sstc
@@ -164,23 +212,31 @@ extension RVProcessor {
         }
         supervisorTimer.cancel()
         if h.pointee.menvcfg & RVEnvironment.stce != 0 {
-            let ticksLeft = compareSupervisorTimer()
-            if ticksLeft != 0 { scheduleSupervisorTimer(in: ticksLeft) }
+            let left = compareSupervisorTimer()
+            let ticks = min(left.supervisor == 0 ? .max : left.supervisor, left.guest == 0 ? .max : left.guest)
+            if ticks != .max { scheduleSupervisorTimer(in: ticks) }
+        } else {
+            driveLine(1 << RVInterrupt.guestTimer, false)
         }
         updateInterruptRequest()
     }
 
-    /// Sets STIP to the result of `time` ≥ stimecmp and returns the ticks until that becomes true, 0 when it is.
+    /// Sets STIP to the result of `time` ≥ stimecmp, and VSTIP likewise for the guest's time; returns the ticks until they become true, 0 when they
+    /// are, and `UInt64.max` for the guest's where it has none.
     @discardableResult
-    func compareSupervisorTimer() -> UInt64 {
+    func compareSupervisorTimer() -> (supervisor: UInt64, guest: UInt64) {
         let now = readTime()
-        let bit: UInt64 = 1 << RVInterrupt.supervisorTimer
-        if now >= h.pointee.stimecmp {
-            driveLine(bit, true)
-            return 0
+        let isDue = now >= h.pointee.stimecmp
+        driveLine(1 << RVInterrupt.supervisorTimer, isDue)
+        let left = isDue ? 0 : h.pointee.stimecmp &- now
+        guard h.pointee.henvcfg & RVEnvironment.stce != 0 else {
+            driveLine(1 << RVInterrupt.guestTimer, false)
+            return (left, .max)
         }
-        driveLine(bit, false)
-        return h.pointee.stimecmp &- now
+        let guestNow = now &+ h.pointee.htimedelta
+        let isGuestDue = guestNow >= h.pointee.vstimecmp
+        driveLine(1 << RVInterrupt.guestTimer, isGuestDue)
+        return (left, isGuestDue ? 0 : h.pointee.vstimecmp &- guestNow)
     }
 
     /// Sets or clears a bit of `mipLines`, where devices on other threads drive others.
@@ -224,8 +280,11 @@ extension RVProcessor {
         if config.extensions.contains(.svpbmt) { state.menvcfg |= RVEnvironment.pbmte }
         if config.extensions.contains(.svadu) && !config.extensions.contains(.svade) { state.menvcfg |= RVEnvironment.adue }
         if config.extensions.contains(.zkr) { state.mseccfg = RVSecurity.supervisorSeed }
+        state.mideleg = delegatedForGood
         // Wires stay as their devices drive them.
-        state.mipLines = old.mipLines & ~(1 << UInt64(RVInterrupt.supervisorTimer))
+        state.mipLines = old.mipLines & ~(1 << UInt64(RVInterrupt.supervisorTimer) | 1 << UInt64(RVInterrupt.guestTimer))
+        state.hgeip = old.hgeip
+        if config.extensions.contains(.h) { state.hstatus = RVHypervisorStatus.vsxl }
         // A reset does not rewind the sequence: that would hand out the same values twice.
         state.entropy = old.entropy
         state.totalCycles = old.totalCycles
@@ -240,6 +299,8 @@ extension RVProcessor {
         withUnsafeBytes(of: state) { bytes in
             UnsafeMutableRawBufferPointer(start: h, count: Self.savedSize).copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<Self.savedSize]))
         }
+        // Nobody above the hypervisor is asked, and nobody there could open them.
+        if !config.extensions.contains(.smstateen) { for register in 0..<4 { writeHypervisorStateEnable(register, .max) } }
         rebuildDerivedState()
         traps.clear()
         Log.write(.cpuReset, "hart \(index): reset, pc \(hex(state.pc)), misa \(hex(config.misa))")
@@ -252,7 +313,7 @@ extension RVProcessor {
         rebuildPMPRanges()
         findActiveCounters()
         findTriggers()
-        views.flush()
+        views.flushAll()
         modeRightsChanged()
         expectLandingPad(h.pointee.expectedLandingPad != 0)
         supervisorTimerChanged()
@@ -260,10 +321,13 @@ extension RVProcessor {
 }
 
 extension RVPrivilege {
-    static func name(_ privilege: UInt8) -> String {
-        switch privilege {
+    /// Of a privilege, or of a mode (`mode(_:isGuest:)`).
+    package static func name(_ number: UInt8) -> String {
+        switch number {
         case user: "U"
         case supervisor: "S"
+        case mode(user, isGuest: true): "VU"
+        case mode(supervisor, isGuest: true): "VS"
         default: "M"
         }
     }
@@ -276,6 +340,10 @@ extension RVCause {
             switch cause & ~interrupt {
             case UInt64(RVInterrupt.supervisorSoftware): return "supervisor software interrupt"
             case UInt64(RVInterrupt.machineSoftware): return "machine software interrupt"
+            case UInt64(RVInterrupt.guestSoftware): return "virtual supervisor software interrupt"
+            case UInt64(RVInterrupt.guestTimer): return "virtual supervisor timer interrupt"
+            case UInt64(RVInterrupt.guestExternal): return "virtual supervisor external interrupt"
+            case UInt64(RVInterrupt.supervisorGuestExternal): return "supervisor guest external interrupt"
             case UInt64(RVInterrupt.supervisorTimer): return "supervisor timer interrupt"
             case UInt64(RVInterrupt.machineTimer): return "machine timer interrupt"
             case UInt64(RVInterrupt.supervisorExternal): return "supervisor external interrupt"
@@ -301,6 +369,11 @@ extension RVCause {
         case storePage: return "store page fault"
         case doubleTrap: return "double trap"
         case softwareCheck: return "software check"
+        case guestSupervisorCall: return "environment call from VS-mode"
+        case fetchGuestPage: return "instruction guest-page fault"
+        case loadGuestPage: return "load guest-page fault"
+        case storeGuestPage: return "store guest-page fault"
+        case virtualInstruction: return "virtual instruction"
         default: return "exception \(cause)"
         }
     }

@@ -14,18 +14,23 @@ enum RVRights {
     /// Where those two are: a `BlockMode`.
     static let blockModeShift: UInt64 = 6
     static let blockModes: UInt64 = 3
+    /// V = 1: addresses are translated in two stages. SUM and MXR are then those of the first.
+    static let guest: UInt64 = 1 << 8
+    /// MXR of HS-mode, which makes executable pages readable in the second stage as well.
+    static let secondMXR: UInt64 = 1 << 9
+    /// What loads need is the right to execute (HLVX).
+    static let executeForRead: UInt64 = 1 << 10
 }
 
 extension RVProcessor {
     /// Points `dataView` and `fetchView` at the views for the present privilege, address space and access rights.
-    /// To be called whenever privilege, satp, or mstatus.MPRV, MPP, SUM or MXR change.
+    /// To be called whenever privilege, V, satp, hgatp, or mstatus.MPRV, MPP, MPV, SUM or MXR change.
     func viewChanged() {
         let privilege = h.pointee.privilege
         let status = h.pointee.mstatus
-        let fetch = views.view(viewKey(privilege, status))
+        let fetch = views.view(h.pointee.isGuest ? guestKey(privilege) : viewKey(privilege, status))
         h.pointee.fetchView = fetch
-        let effective = status & RVStatus.mprv != 0 && hasNonMaskableEnabled ? UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11) : privilege
-        h.pointee.dataView = effective == privilege ? fetch : views.view(viewKey(effective, status))
+        h.pointee.dataView = status & RVStatus.mprv != 0 && hasNonMaskableEnabled ? views.view(borrowedKey(status)) : fetch
         csrLevelChanged()
     }
 
@@ -35,18 +40,27 @@ extension RVProcessor {
         h.pointee.csrLevel = isObserved ? 0 : UInt32(h.pointee.privilege)
     }
 
-    /// Brings `modeRights` up to date after a change of menvcfg, senvcfg, mseccfg or mctrctl, or after the state was replaced.
+    /// Where `modeRights` has those of VS-mode.
+    private static let guestSupervisor = 2
+
+    /// Brings `modeRights` up to date after a change of menvcfg, henvcfg, senvcfg, mseccfg or mctrctl, or after the state was replaced.
     func modeRightsChanged() {
-        func setRights(_ privilege: UInt8, _ configuration: UInt64, landingPads: UInt64) {
+        func setRights(_ mode: UInt8, _ configuration: UInt64, landingPads: UInt64) {
             var rights = (configuration >> RVEnvironment.pmmShift & 3) << RVRights.pointerMaskShift
             if configuration & landingPads != 0 { rights |= RVRights.landingPads }
-            if h.pointee.mctrctl & Self.transferBit(privilege) != 0 { rights |= RVRights.recording }
-            h.pointee.modeRights[Int(privilege)] = rights
+            if h.pointee.mctrctl & Self.transferBit(mode) != 0 { rights |= RVRights.recording }
+            h.pointee.modeRights[Int(mode)] = rights
         }
         setRights(RVPrivilege.machine, h.pointee.mseccfg, landingPads: RVSecurity.landingPads)
         setRights(RVPrivilege.supervisor, h.pointee.menvcfg, landingPads: RVEnvironment.lpe)
+        setRights(UInt8(Self.guestSupervisor), h.pointee.henvcfg, landingPads: RVEnvironment.lpe)
         setRights(RVPrivilege.user, h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
         viewChanged()
+    }
+
+    /// What a mode's configuration adds to its rights.
+    func modeRights(_ privilege: UInt8, isGuest: Bool) -> UInt64 {
+        h.pointee.modeRights[isGuest && privilege == RVPrivilege.supervisor ? Self.guestSupervisor : Int(privilege)]
     }
 
     @inline(__always)
@@ -60,6 +74,43 @@ extension RVProcessor {
             if status & RVStatus.mxr != 0 { key.rights |= RVRights.mxr }
             if status & RVStatus.sum != 0 && privilege == RVPrivilege.supervisor { key.rights |= RVRights.sum }
         }
+        return key
+    }
+
+    /// Of data accesses under MPRV: what MPP and MPV say.
+    private func borrowedKey(_ status: UInt64) -> TLBViewKey {
+        let effective = UInt8(truncatingIfNeeded: (status & RVStatus.mpp) >> 11)
+        return effective != RVPrivilege.machine && status & RVStatus.mpv != 0 ? guestKey(effective) : viewKey(effective, status)
+    }
+
+    /// The same with V = 1, whether or not that is so now.
+    private func guestKey(_ privilege: UInt8) -> TLBViewKey {
+        let isGuest = h.pointee.isGuest
+        let own = isGuest ? h.pointee.mstatus : h.pointee.standby.status
+        let host = isGuest ? h.pointee.standby.status : h.pointee.mstatus
+        var key = TLBViewKey(
+            space: isGuest ? h.pointee.satp : h.pointee.standby.satp, rights: UInt64(privilege) | modeRights(privilege, isGuest: true) | RVRights.guest,
+            guestSpace: h.pointee.hgatp)
+        let hasMXR = (own | host) & RVStatus.mxr != 0
+        if hasMXR { key.rights &= ~RVRights.pointerMask }
+        if key.space != 0 {
+            if hasMXR { key.rights |= RVRights.mxr }
+            if own & RVStatus.sum != 0 && privilege == RVPrivilege.supervisor { key.rights |= RVRights.sum }
+        }
+        if key.guestSpace != 0 && host & RVStatus.mxr != 0 { key.rights |= RVRights.secondMXR }
+        return key
+    }
+
+    /// What HLV, HLVX and HSV go by, with V = 0: the privilege in hstatus.SPVP.
+    /// - Parameter isUser: executed in U-mode, where hstatus.HUPMM masks pointers as senvcfg.PMM does for others.
+    func hypervisorsKey(isUser: Bool, isFetch: Bool) -> TLBViewKey {
+        let isSupervisor = h.pointee.hstatus & RVHypervisorStatus.spvp != 0
+        var key = guestKey(isSupervisor ? RVPrivilege.supervisor : RVPrivilege.user)
+        if isUser && !isSupervisor && key.rights & RVRights.mxr == 0 && (h.pointee.mstatus | h.pointee.standby.status) & RVStatus.mxr == 0 {
+            let mask = h.pointee.hstatus >> RVHypervisorStatus.hupmmShift & 3
+            key.rights = key.rights & ~RVRights.pointerMask | mask << RVRights.pointerMaskShift
+        }
+        if isFetch { key.rights = key.rights & ~RVRights.pointerMask | RVRights.executeForRead }
         return key
     }
 }

@@ -19,10 +19,11 @@ extension RVProcessor {
 
     /// xSSE: shadow stacks are on at the present privilege. M-mode has none.
     var usesShadowStack: Bool {
-        switch h.pointee.privilege {
+        let above = h.pointee.isGuest ? h.pointee.menvcfg & h.pointee.henvcfg : h.pointee.menvcfg
+        return switch h.pointee.privilege {
         case RVPrivilege.machine: false
-        case RVPrivilege.supervisor: h.pointee.menvcfg & RVEnvironment.sse != 0
-        default: h.pointee.menvcfg & h.pointee.senvcfg & RVEnvironment.sse != 0
+        case RVPrivilege.supervisor: above & RVEnvironment.sse != 0
+        default: above & h.pointee.senvcfg & RVEnvironment.sse != 0
         }
     }
 
@@ -62,7 +63,9 @@ extension RVProcessor {
     }
 
     private func swapShadowStack<T: AtomicCell>(_ r: DecodedOp, _: T.Type) -> Bool {
-        guard h.pointee.privilege == RVPrivilege.machine || usesShadowStack else { return illegal(r) }
+        guard h.pointee.privilege == RVPrivilege.machine || usesShadowStack else {
+            return h.pointee.menvcfg & RVEnvironment.sse == 0 ? illegal(r) : refuseHypervisors(r)
+        }
         let address = x[Int(r.rs1)], size = MemoryLayout<T>.size
         guard address & UInt64(size - 1) == 0 else { return raise(RVCause.storeMisaligned, address) }
         guard let place = shadowStack(address, UInt64(size), .shadowStore) else { return false }
@@ -105,7 +108,7 @@ extension RVProcessor {
         guard address & (size - 1) == 0, key.space != 0, privilege != RVPrivilege.machine else { return fail(RVCause.storeAccess) }
         let virtual = effectiveAddress(address)
         let page: RVPage
-        switch walk(virtual, access, rights: key.rights, space: key.space) {
+        switch walk(virtual, access, rights: key.rights, space: key.space, guestSpace: key.guestSpace) {
         case .fault(let cause): return fail(cause)
         case .page(let found): page = found
         }
@@ -120,7 +123,7 @@ extension RVProcessor {
     func isShadowStack(_ address: UInt64) -> Bool {
         guard h.pointee.menvcfg & RVEnvironment.sse != 0 else { return false }
         let key = h.pointee.dataView.pointee.key
-        guard key.space != 0, case .page(let page) = walk(effectiveAddress(address), .load, rights: key.rights, space: key.space) else { return false }
+        guard key.space != 0, case .page(let page) = walk(effectiveAddress(address), .load, rights: key.rights, space: key.space, guestSpace: key.guestSpace) else { return false }
         return page.isShadowStack
     }
 }

@@ -14,9 +14,9 @@ extension RVProcessor {
         return Self.success | UInt64(bits)
     }
 
-    /// The present privilege may poll; only instructions that write may.
-    func seedIsAccessible(writing: Bool) -> Bool {
-        switch h.pointee.privilege {
+    /// `privilege` may poll; only instructions that write may.
+    func seedIsAccessible(writing: Bool, from privilege: UInt8) -> Bool {
+        switch privilege {
         case RVPrivilege.machine: writing
         case RVPrivilege.supervisor: writing && h.pointee.mseccfg & RVSecurity.supervisorSeed != 0
         default: writing && h.pointee.mseccfg & RVSecurity.userSeed != 0

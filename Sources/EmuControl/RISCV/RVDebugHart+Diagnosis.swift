@@ -6,7 +6,7 @@ import EmuMachine
 /// What a diagnosis asks of a RISC-V hart.
 extension RVDebugHart {
     private enum Cause {
-        static let fetchMisaligned: UInt64 = 0, fetchAccess: UInt64 = 1, fetchPage: UInt64 = 12
+        static let fetchMisaligned: UInt64 = 0, fetchAccess: UInt64 = 1, fetchPage: UInt64 = 12, fetchGuestPage: UInt64 = 20
     }
 
     private enum Status {
@@ -15,10 +15,14 @@ extension RVDebugHart {
 
     var traps: TrapHistory { cpu.traps }
     var stateDigest: Int { cpu.stateDigest }
-    func isFetchFault(_ cause: UInt64) -> Bool { [Cause.fetchMisaligned, Cause.fetchAccess, Cause.fetchPage].contains(cause) }
+    func isFetchFault(_ cause: UInt64) -> Bool { [Cause.fetchMisaligned, Cause.fetchAccess, Cause.fetchPage, Cause.fetchGuestPage].contains(cause) }
 
     func trapHandler(_ privilege: UInt8) -> (register: String, address: UInt64) {
-        privilege == 3 ? ("mtvec", cpu.inspectCSR(.mtvec) & ~3) : ("stvec", cpu.inspectCSR(.stvec) & ~3)
+        switch privilege {
+        case 3: ("mtvec", cpu.inspectCSR(.mtvec) & ~3)
+        case 4...: ("vstvec", cpu.inspectCSR(.vstvec) & ~3)
+        default: ("stvec", cpu.inspectCSR(.stvec) & ~3)
+        }
     }
 
     func copy(bus: AddressSpace, cache: TranslationCache, events: EventQueue, onTime: @escaping () -> Void) throws -> any DebugHart {
@@ -51,6 +55,11 @@ extension RVDebugHart {
             return (othersRun, "without Sstc only M-mode software raises it")
         case RVInterrupt.machineSoftware, RVInterrupt.supervisorSoftware:
             return (othersRun, othersRun ? "another hart may send it" : "no other hart runs that could send it")
+        case RVInterrupt.guestTimer:
+            if cpu.inspectCSR(.henvcfg) >> 63 != 0 { return timer(["stimecmp\(index)"], machine) }
+            return (false, "only the hypervisor raises it, in hvip")
+        case RVInterrupt.guestExternal, RVInterrupt.supervisorGuestExternal where !cpu.guestFiles.isEmpty:
+            return (true, "messages to a guest's interrupt file may raise it")
         case RVInterrupt.machineExternal, RVInterrupt.supervisorExternal: return external(number == RVInterrupt.machineExternal ? 0 : 1, machine)
         default: return (false, "nothing raises it while the hart waits")
         }
@@ -88,6 +97,7 @@ extension RVDebugHart {
     private func isTaken(_ number: Int) -> Bool {
         let status = cpu.inspectCSR(.mstatus)
         let isSupervisors = (cpu.inspectCSR(.mideleg) | cpu.inspectCSR(.sie)) >> UInt64(number) & 1 != 0
+        if cpu.isGuest { return true }
         if isSupervisors { return cpu.privilege == 0 || cpu.privilege == 1 && status & Status.sie != 0 }
         return cpu.privilege < 3 || status & Status.mie != 0
     }

@@ -19,7 +19,7 @@ extension RVDebugHart: LinuxHart {
     /// tp. User programs have that for themselves; from their return to the first instructions of a trap it waits in sscratch, which the kernel
     /// clears for the time it executes.
     var currentTask: UInt64? {
-        guard cpu.privilege < 3 else { return nil }
+        guard cpu.privilege < 3, !cpu.isGuest else { return nil }
         let scratch = cpu.inspectCSR(.sscratch)
         return cpu.privilege == 0 || isKernelAddress(scratch) ? scratch : cpu.x[4]
     }

@@ -55,7 +55,7 @@ final class RVDebugHart: DebugHart {
         case .float: cpu.f[register.number]
         case .vector: vectorBytes(of: register).prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
         case .system:
-            if let csr = csr(register) { cpu.inspectCSR(csr) } else { UInt64(cpu.privilege) }
+            if let csr = csr(register) { cpu.inspectCSR(csr) } else { UInt64(cpu.mode) }
         }
     }
 
@@ -68,8 +68,9 @@ final class RVDebugHart: DebugHart {
         case .system:
             if let csr = csr(register) {
                 cpu.writeCSR(csr, value)
-            } else if [0, 1, 3].contains(value) {
-                cpu.privilege = UInt8(value)
+            } else if modes.contains(value) {
+                cpu.privilege = UInt8(value & 3)
+                cpu.isGuest = value & 4 != 0
             }
         }
     }
@@ -118,16 +119,21 @@ final class RVDebugHart: DebugHart {
         set { cpu.watch = newValue }
     }
     var isWaiting: Bool { cpu.isWaiting }
-    var space: UInt64 { cpu.privilege == 3 ? cpu.presentRights(.load).space : cpu.inspectCSR(.satp) }
-    var privilege: UInt8 { cpu.privilege }
-    var privilegeName: String { privilegeName(cpu.privilege) }
-    func privilegeName(_ privilege: UInt8) -> String { ["U", "S", "2", "M"][Int(privilege & 3)] }
+    var space: UInt64 { cpu.privilege == 3 || cpu.isGuest ? cpu.presentRights(.load).space : cpu.inspectCSR(.satp) }
+    var privilege: UInt8 { cpu.mode }
+    var privilegeName: String { privilegeName(cpu.mode) }
+    func privilegeName(_ privilege: UInt8) -> String { RVPrivilege.name(privilege) }
+
+    /// What `priv` can be set to: U, S and M, and with the hypervisor extension VU and VS.
+    private var modes: [UInt64] { cpu.config.extensions.contains(.h) ? [0, 1, 3, 4, 5] : [0, 1, 3] }
 
     func privilege(named text: String) -> UInt8? {
         switch text.lowercased() {
         case "u", "user", "0": 0
         case "s", "supervisor", "1": 1
         case "m", "machine", "3": 3
+        case "vu" where modes.contains(4): 4
+        case "vs" where modes.contains(5): 5
         default: nil
         }
     }
@@ -146,11 +152,20 @@ final class RVDebugHart: DebugHart {
         }
         let report = cpu.explain(address, kind)
         return TranslationStory(
-            address: address, access: access, scheme: Self.scheme(report.space), privilege: privilegeName(report.privilege),
+            address: address, access: access, scheme: Self.scheme(report), privilege: privilegeName(RVPrivilege.mode(report.privilege, isGuest: report.isGuest)),
             steps: report.steps.map {
-                TranslationStory.Step(level: $0.level, position: $0.position, entry: $0.entry, text: $0.entry.map(Self.entryText) ?? "no memory answers")
+                TranslationStory.Step(level: $0.level, position: $0.position, entry: $0.entry, text: ($0.isSecondStage ? "second stage: " : "") + ($0.entry.map(Self.entryText) ?? "no memory answers"))
             },
             physical: report.physical, pageSize: report.pageSize, fault: report.fault.map(causeName), reason: report.reason)
+    }
+
+    /// What the registers that a report goes by say.
+    private static func scheme(_ report: RVWalkReport) -> String {
+        guard report.isGuest else { return scheme(report.space) }
+        let second = report.guestSpace == 0
+            ? "no second stage: guest physical addresses are physical"
+            : "then Sv\([8: 39, 9: 48, 10: 57][report.guestSpace >> 60] ?? 0)x4, VMID \(report.guestSpace >> 44 & 0x3fff), root table at \(hexText((report.guestSpace & (1 << 44 - 1)) << 12))"
+        return (report.space == 0 ? "no first stage: addresses are guest physical" : scheme(report.space)) + "; " + second
     }
 
     /// What a satp value says.
@@ -171,8 +186,8 @@ final class RVDebugHart: DebugHart {
     }
 
     func mappings(limit: Int) -> [MappedRange] {
-        let satp = cpu.inspectCSR(.satp)
-        return cpu.mappings(space: satp, limit: limit).map {
+        let (space, guestSpace) = cpu.isGuest ? (self.space, cpu.inspectCSR(.hgatp)) : (cpu.inspectCSR(.satp), 0)
+        return cpu.mappings(space: space, guestSpace: guestSpace, limit: limit).map {
             MappedRange(address: $0.address, physical: $0.physical, size: $0.size, rights: Self.rights($0.flags))
         }
     }
@@ -180,7 +195,7 @@ final class RVDebugHart: DebugHart {
     var tlb: [TLBPage] {
         cpu.tlbLines.map {
             TLBPage(
-                space: $0.space, privilege: privilegeName($0.privilege), address: $0.address, physical: $0.physical,
+                space: $0.space, privilege: privilegeName(RVPrivilege.mode($0.privilege, isGuest: $0.isGuest)), address: $0.address, physical: $0.physical,
                 rights: "\($0.readable ? "r" : "-")\($0.writable ? "w" : "-")\($0.executable ? "x" : "-")", isSlow: $0.isSlow, isCurrent: $0.isCurrent)
         }
     }
@@ -216,7 +231,7 @@ final class RVDebugHart: DebugHart {
 
     func causeName(_ cause: UInt64) -> String { RVCause.name(cause) }
     func isInterrupt(_ cause: UInt64) -> Bool { cause >> 63 != 0 }
-    func isSystemCall(_ cause: UInt64) -> Bool { [8, 9, 11].contains(cause) }
+    func isSystemCall(_ cause: UInt64) -> Bool { (8...11).contains(cause) }
 
     func causes(named text: String, interrupts: Bool) -> [UInt64] {
         let base: UInt64 = interrupts ? 1 << 63 : 0
@@ -246,5 +261,5 @@ final class RVDebugHart: DebugHart {
 
 extension RVCSR {
     /// Registers that hold an address.
-    fileprivate var holdsAddress: Bool { [.stvec, .sepc, .mtvec, .mepc, .stval, .mtval].contains(self) }
+    fileprivate var holdsAddress: Bool { [.stvec, .sepc, .mtvec, .mepc, .stval, .mtval, .vstvec, .vsepc, .vstval].contains(self) }
 }

@@ -105,6 +105,11 @@ final class RVCores {
     /// The inputs with a number, of hart 0, 1, …
     func lines(_ interrupt: Int) -> [InterruptLine] { processors.map { InterruptLine($0, interrupt) } }
 
+    /// The input for the external interrupts of a hart's guest 1, 2, …; nil where harts have no guests.
+    func guestLine(hart: Int, guest: Int) -> InterruptLine? {
+        processors[hart].hasHypervisor ? InterruptLine(processors[hart], RVProcessor.guestInput(guest)) : nil
+    }
+
     /// PLIC contexts in the board's order: machine, then supervisor external interrupt of each hart.
     var plicContexts: [InterruptLine] {
         processors.flatMap { [InterruptLine($0, RVInterruptNumber.machineExternal), InterruptLine($0, RVInterruptNumber.supervisorExternal)] }

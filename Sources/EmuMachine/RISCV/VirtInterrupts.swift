@@ -31,11 +31,12 @@ final class VirtInterrupts {
         case .aplic: domains = Self.domains(config, machine, supervisor, nil)
         case .imsic:
             let made = (
-                machine: IMSIC(name: "imsic-m", guests: 0, lines: machine), supervisor: IMSIC(name: "imsic-s", guests: config.guestFiles, lines: supervisor)
+                machine: IMSIC(name: "imsic-m", guests: 0, lines: machine), supervisor: IMSIC(name: "imsic-s", guests: config.guestFiles, lines: supervisor) { cores.guestLine(hart: $0, guest: $1) }
             )
             for (index, processor) in cores.processors.enumerated() {
                 processor.machineFile = made.machine.file(hart: index)
                 processor.supervisorFile = made.supervisor.file(hart: index)
+                if processor.hasHypervisor { processor.guestFiles = made.supervisor.guestFiles(hart: index) }
             }
             files = made
             domains = Self.domains(config, [], []) { address, data in

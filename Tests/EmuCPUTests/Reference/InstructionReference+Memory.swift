@@ -28,6 +28,15 @@ extension InstructionReference {
             }
         case "lbu", "lhu", "lwu":
             return loaded(target, i.name == "lbu" ? 1 : i.name == "lhu" ? 2 : 4) { reference, value, _ in reference.write(i.rd, value) }
+        // Neither stage translates.
+        case "hlv.b", "hlv.h", "hlv.w", "hlv.d":
+            return loaded(x[i.rs1], i.name == "hlv.b" ? 1 : i.name == "hlv.h" ? 2 : i.name == "hlv.w" ? 4 : 8) { reference, value, size in
+                reference.write(i.rd, Self.wrapped(Self.signed(value, 8 * size)))
+            }
+        case "hlv.bu", "hlv.hu", "hlv.wu", "hlvx.hu", "hlvx.wu":
+            return loaded(x[i.rs1], i.name.hasSuffix("bu") ? 1 : i.name.hasSuffix("hu") ? 2 : 4) { reference, value, _ in reference.write(i.rd, value) }
+        case "hsv.b", "hsv.h", "hsv.w", "hsv.d":
+            return stored(x[i.rs1], i.name == "hsv.b" ? 1 : i.name == "hsv.h" ? 2 : i.name == "hsv.w" ? 4 : 8, x[i.rs2])
         case "flh", "flw", "fld":
             return loaded(target, i.name == "flh" ? 2 : i.name == "flw" ? 4 : 8) { reference, value, size in
                 // Narrower values are boxed: all bits above are ones.

@@ -24,7 +24,8 @@ extension InstructionReference {
             jump(mnepc)
         case "sctrclr": break
         // Nothing is pending that could be waited for, and translations are never kept too long.
-        case "wfi", "wrs.nto", "wrs.sto", "sfence.vma", "sinval.vma", "sfence.w.inval", "sfence.inval.ir": break
+        case "wfi", "wrs.nto", "wrs.sto", "sfence.vma", "sinval.vma", "sfence.w.inval", "sfence.inval.ir",
+            "hfence.vvma", "hfence.gvma", "hinval.vvma", "hinval.gvma": break
         case "csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci":
             // The tests name mscratch, all of which can be written.
             guard i.field(20, 12) == 0x340 else { return nil }
