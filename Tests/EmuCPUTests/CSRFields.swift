@@ -106,7 +106,7 @@ enum CSRFields {
         .tselect: "index 2:0 {0,1,2,3}", .tdata1: "type 63:60 {3,4,5,6,15}; data 59:0 ~dataFollowsTheType", .tdata2: "data 63:0",
         .tdata3: "sselect 1:0 {0,1,2}; svalue 33:2; sbytemask 39:36; mhselect 50:48 {0,4}; mhvalue 63:51",
         .tinfo: "info 15:0 =0x8078; version 31:24 =1", .scontext: "data 31:0", .mcontext: "hcontext 12:0",
-        .mnscratch: "mnscratch 63:0", .mnepc: "mnepc 63:1", .mncause: "code 5:0; interrupt 63", .mnstatus: "NMIE 3 ~nothingInterruptsUntilNMIEIsSet; MNPELP 9; MNPP 12:11 {0,1,3}",
+        .mnscratch: "mnscratch 63:0", .mnepc: "mnepc 63:1", .mncause: "code 5:0; interrupt 63", .mnstatus: "NMIE 3 ~nothingInterruptsUntilNMIEIsSet; MNPV 7; MNPELP 9; MNPP 12:11 {0,1,3}",
         .pmpcfg0: entries(from: 0), .pmpcfg2: entries(from: 8),
         .mvendorid: "vendor 63:0 =0", .marchid: "architecture 63:0 =0", .mimpid: "implementation 63:0 =0", .mconfigptr: "pointer 63:0 =0", .mhartid: "hart 63:0 =5",
         .hstatus: "VSBE 5 =0; GVA 6; SPV 7; SPVP 8; HU 9; VGEIN 17:12 ~guestExternal; VTVM 20; VTW 21; VTSR 22; VSXL 33:32 =2; HUPMM 49:48 {0,2,3}",

@@ -65,7 +65,8 @@ final class FuzzMachine {
     private(set) var mismatch: String?
 
     /// - Parameter codeSize: bytes of the buffer for translated code.
-    init(_ engine: FuzzEngine, cpu option: String = "rv64", codeSize: Int = 4 << 20, threshold: Int32 = 0) throws {
+    /// - Parameter adding: extensions `option` has not, even where they exclude each other there.
+    init(_ engine: FuzzEngine, cpu option: String = "rv64", adding: [RVExtension] = [], codeSize: Int = 4 << 20, threshold: Int32 = 0) throws {
         ram = try GuestRAM(base: FuzzMap.ram, size: FuzzMap.ramSize)
         try bus.map(ram, name: "ram")
         try bus.map(GuestRAM(base: FuzzMap.rom, size: 4096, isReadOnly: true), name: "rom")
@@ -75,9 +76,11 @@ final class FuzzMachine {
             let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: codeSize)
             cache.hostCode = HostCodeCache(cache: cache, backend: backend, threshold: threshold, samplesForLoop: 1)
         }
+        var config = try RVConfig.parse(option)
+        for each in adding { config.extensions.insert(each) }
         let events = events
         cpu = RVProcessor(
-            index: 0, config: try RVConfig.parse(option), bus: bus, cache: cache, events: events, readTime: { events.now / 100 })
+            index: 0, config: config, bus: bus, cache: cache, events: events, readTime: { events.now / 100 })
         device.hart = cpu
         if engine == .lockstep { cpu.lockstep = RVLockstep { [unowned self] in mismatch = $0 } }
     }

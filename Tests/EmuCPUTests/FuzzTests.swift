@@ -64,7 +64,7 @@ import Testing
 
     /// An instruction nobody generates is one nobody compares.
     @Test func everyRowOfTheTableIsGenerated() throws {
-        let decoder = RVDecoder(extensions: try RVConfig.parse(FuzzGenerator.cpu(seed: 0)).extensions)
+        let decoder = RVDecoder(extensions: FuzzGenerator.present)
         // Rows that always give way to others are not instructions of this processor.
         let hidden = RVTable.all.filter { row in RVTable.all.contains { $0.refines.contains(row.name) && $0.mask == row.mask } }.map(\.name)
         var missing = Set(RVTable.all.map(\.name)).subtracting(hidden)

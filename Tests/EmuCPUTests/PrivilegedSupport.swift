@@ -12,13 +12,16 @@ final class TestHart {
     let events = EventQueue(mode: .virtual)
     let cpu: RVProcessor
 
-    init(_ option: String = "rv64", openPMP: Bool = true) throws {
+    /// - Parameter adding: extensions `option` has not, even where they exclude each other there.
+    init(_ option: String = "rv64", adding: [RVExtension] = [], openPMP: Bool = true) throws {
+        var config = try RVConfig.parse(option)
+        for each in adding { config.extensions.insert(each) }
         try bus.map(GuestRAM(base: Self.ram, size: 1 << 20), name: "ram")
         try bus.map(GuestRAM(base: Self.rom, size: 4096, isReadOnly: true), name: "rom")
         cache = TranslationCache(bus: bus)
         let events = events
         cpu = RVProcessor(
-            index: 5, config: try RVConfig.parse(option), bus: bus, cache: cache, events: events, readTime: { events.now / 100 })
+            index: 5, config: config, bus: bus, cache: cache, events: events, readTime: { events.now / 100 })
         // One NAPOT entry over everything, so that S and U modes reach memory at all.
         if openPMP {
             self[.pmpaddr0] = .max

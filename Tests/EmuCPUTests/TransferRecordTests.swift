@@ -15,7 +15,7 @@ import Testing
         var description: String { "\(String(source, radix: 16)) -> \(String(target, radix: 16)) type \(type)" }
     }
 
-    private static func makeHart(_ control: UInt64, _ option: String = "max") throws -> TestHart {
+    private static func makeHart(_ control: UInt64, _ option: String = "max,h=off") throws -> TestHart {
         let hart = try TestHart(option)
         hart[.mtvec] = handler
         hart[.mctrctl] = control

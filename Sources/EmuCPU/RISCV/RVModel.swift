@@ -21,9 +21,9 @@ struct RVModel {
         self.extensions = extensions
     }
 
-    /// Everything but Svade, with which Svadu would start switched off, what only M-mode software that knows it survives (interrupts or traps
-    /// that start disabled), and what knows no guests.
-    private static let maximum = RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) && !RVConfig.withoutGuests.contains($0) }
+    /// Everything but Svade, with which Svadu would start switched off, and what only M-mode software that knows it survives: interrupts or
+    /// traps that start disabled.
+    private static let maximum = RVExtension.allCases.filter { ![.svade, .smrnmi, .smdbltrp].contains($0) }
     /// What `rv64` lacks: vectors, the hypervisor, and what boards with interrupt files bring along.
     private static let optional: [RVExtension] = [.v, .smaia, .ssaia, .h] + RVConfig.hypervisorParts + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
 
@@ -46,8 +46,8 @@ struct RVModel {
     static let all = [
         RVModel(
             "rv64", "64-bit RISC-V with the extensions below that are not marked off; pages are marked accessed and dirty by hardware",
-            (maximum + RVConfig.withoutGuests).filter { !optional.contains($0) }.map(\.name)),
-        RVModel("max", "every extension this version has but svade, smrnmi, smdbltrp, smctr and ssctr", maximum.map(\.name)),
+            maximum.filter { !optional.contains($0) }.map(\.name)),
+        RVModel("max", "every extension this version has but svade, smrnmi, smdbltrp and, unless h is off, smctr and ssctr", maximum.map(\.name)),
         RVModel("rva22s64", "exactly what the RVA22S64 profile makes mandatory", rva22),
         RVModel("rva23s64", "exactly what the RVA23S64 profile makes mandatory", rva23),
     ]

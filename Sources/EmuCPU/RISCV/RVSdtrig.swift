@@ -70,8 +70,6 @@ enum RVTrigger {
 extension RVProcessor {
     private func type(_ index: Int) -> UInt64 { h.pointee.tdata1[index] >> RVTrigger.typeShift }
 
-    private var mode: UInt8 { RVPrivilege.mode(h.pointee.privilege, isGuest: h.pointee.isGuest) }
-
     /// The trigger is enabled for a mode, and the context is the one it wants.
     private func isEnabled(_ index: Int, _ mode: UInt8) -> Bool {
         h.pointee.tdata1[index] & RVTrigger.enable(type(index), mode) != 0 && contextMatches(h.pointee.tdata3[index])
@@ -114,7 +112,7 @@ extension RVProcessor {
     @inline(never)
     func triggerFires(_ address: UInt64, _ size: UInt64, _ access: RVAccess) -> Bool {
         guard mayFire else { return false }
-        let kinds = kinds(access), mode = mode
+        let kinds = kinds(access), mode = self.mode
         // A chain fires when all of its triggers match; the first without the bit is its last.
         var isChainMatched = true
         for index in 0..<RVTrigger.count {

@@ -12,8 +12,8 @@ final class GuestTables {
     static let all: UInt64 = 0xdf, supervisors: UInt64 = 0xcf
     /// `rights` of `RVProcessor.walk`.
     enum Rights {
-        static let user: UInt64 = 0, supervisor: UInt64 = 1, sum: UInt64 = 4, mxr: UInt64 = 8, guest: UInt64 = 0x80, secondMXR: UInt64 = 0x100
-        static let executeForRead: UInt64 = 0x200
+        static let user: UInt64 = 0, supervisor: UInt64 = 1, sum: UInt64 = 4, mxr: UInt64 = 8, guest: UInt64 = 0x100, secondMXR: UInt64 = 0x200
+        static let executeForRead: UInt64 = 0x400
     }
 
     let hart: TestHart
