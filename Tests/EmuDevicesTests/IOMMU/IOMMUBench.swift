@@ -43,7 +43,8 @@ final class IOMMUBench {
 
     func get(_ offset: UInt64, size: Int = 8) -> UInt64 { pci.read(Self.registers + offset, size: size) }
     func put(_ offset: UInt64, _ value: UInt64, size: Int = 8) { pci.write(Self.registers + offset, value, size: size) }
-    func word(_ address: UInt64) -> UInt64 { pci.space.loadMemory(address, as: UInt64.self)! }
+    /// Zero where there is no memory.
+    func word(_ address: UInt64) -> UInt64 { pci.space.loadMemory(address, as: UInt64.self) ?? 0 }
     func store(_ address: UInt64, _ values: UInt64...) {
         for (index, value) in values.enumerated() { _ = pci.space.storeMemory(address + 8 * UInt64(index), value) }
     }
