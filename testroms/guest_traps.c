@@ -44,7 +44,8 @@ static u64 wait_for_interrupt(u64 bits, u64 unused) {
     guest_saved[1] = 0;
     csr_write(sie, bits);
     csr_set(sstatus, MSTATUS_SIE);
-    for (int i = 0; i < 100000 && !guest_saved[1]; i++) ;
+    // Volatile: the handler writes it, and no compiler must count the rounds instead of going them.
+    for (int i = 0; i < 100000 && !*(volatile u64 *)&guest_saved[1]; i++) ;
     csr_clear(sstatus, MSTATUS_SIE);
     return guest_saved[1];
 }
