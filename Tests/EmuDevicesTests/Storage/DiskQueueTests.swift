@@ -86,7 +86,8 @@ private final class Releases: Sendable {
         // The wake-up ends a wait that would be for ever.
         while completed.count < 3 { pollers.wait(timeout: .max) }
         #expect(completed == ["0 ok", "1 failed", "2 ok"])
-        #expect(!pollers.isWoken)
+        // A worker may raise it once more when what it announces was found already.
+        while pollers.isWoken { pollers.wait(timeout: 0) }
         #expect(!disk.ranOn(thread))
     }
 
