@@ -27,6 +27,7 @@ public final class DMASpace {
     /// `translator`, when it is in use.
     private var active: (any DMATranslator)?
 
+    /// Accesses go to `bus`, untranslated until there is a translator.
     public init(_ bus: AddressSpace) { self.bus = bus }
 
     private func choose() { active = usesPhysicalAddresses ? nil : translator }

@@ -10,13 +10,16 @@ public final class RISCVIOMMU: PCIDevice {
     public struct Configuration: Sendable {
         /// MSI page tables, and with them the extended format of device contexts.
         public var hasMessageTables = true
+        /// Sv39, Sv48 and Sv57 in the first stage, and process directories.
         public var hasFirstStage = true
+        /// Sv39x4, Sv48x4 and Sv57x4 in the second stage.
         public var hasSecondStage = true
         /// After a reset nothing passes, instead of everything.
         public var isOffAfterReset = false
         /// Translations kept, at most; rounded down to a power of two.
         public var cacheSize = 2048
 
+        /// Everything, 2048 translations.
         public init() {}
     }
 
