@@ -4,22 +4,23 @@ import Synchronization
 /// The categories of `-d`, in QEMU's words. `LogCategory.help` feeds `-d help`.
 public struct LogCategory: OptionSet, Sendable, Hashable {
     public let rawValue: UInt32
+    @inlinable
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    public static let guestErrors = LogCategory(rawValue: 1 << 0)
-    public static let unimplemented = LogCategory(rawValue: 1 << 1)
-    public static let interrupts = LogCategory(rawValue: 1 << 2)
-    public static let guestCode = LogCategory(rawValue: 1 << 3)
-    public static let execution = LogCategory(rawValue: 1 << 4)
-    public static let mmu = LogCategory(rawValue: 1 << 5)
-    public static let cpuReset = LogCategory(rawValue: 1 << 6)
-    public static let ir = LogCategory(rawValue: 1 << 7)
-    public static let optimisedIR = LogCategory(rawValue: 1 << 8)
-    public static let hostCode = LogCategory(rawValue: 1 << 9)
+    @inlinable public static var guestErrors: LogCategory { LogCategory(rawValue: 1 << 0) }
+    @inlinable public static var unimplemented: LogCategory { LogCategory(rawValue: 1 << 1) }
+    @inlinable public static var interrupts: LogCategory { LogCategory(rawValue: 1 << 2) }
+    @inlinable public static var guestCode: LogCategory { LogCategory(rawValue: 1 << 3) }
+    @inlinable public static var execution: LogCategory { LogCategory(rawValue: 1 << 4) }
+    @inlinable public static var mmu: LogCategory { LogCategory(rawValue: 1 << 5) }
+    @inlinable public static var cpuReset: LogCategory { LogCategory(rawValue: 1 << 6) }
+    @inlinable public static var ir: LogCategory { LogCategory(rawValue: 1 << 7) }
+    @inlinable public static var optimisedIR: LogCategory { LogCategory(rawValue: 1 << 8) }
+    @inlinable public static var hostCode: LogCategory { LogCategory(rawValue: 1 << 9) }
     /// Logs nothing: every translated block returns to the dispatcher.
-    public static let noChaining = LogCategory(rawValue: 1 << 10)
+    @inlinable public static var noChaining: LogCategory { LogCategory(rawValue: 1 << 10) }
     /// What is logged of each piece of translated code.
-    public static let translation: LogCategory = [.ir, .optimisedIR, .hostCode]
+    public static var translation: LogCategory { [.ir, .optimisedIR, .hostCode] }
 
     /// (category, name on the command line, help text)
     public static let all: [(category: LogCategory, name: String, help: String)] = [
@@ -39,7 +40,7 @@ public struct LogCategory: OptionSet, Sendable, Hashable {
 
 /// Diagnostic output selected by `-d`, written to standard error or to the file of `-D`.
 public enum Log {
-    private static let mask = Atomic<UInt32>(0)
+    @usableFromInline static let mask = Atomic<UInt32>(0)
     private static let descriptor = Atomic<Int32>(2)
     private static let firstError = Atomic<Int32>(0)
 
@@ -69,19 +70,19 @@ public enum Log {
     /// Why the first lost line could not be written (`errno`); 0 while the log is complete.
     public static var writeError: Int32 { firstError.load(ordering: .relaxed) }
 
-    @inline(__always)
+    @inlinable @inline(__always)
     public static func isEnabled(_ category: LogCategory) -> Bool {
         mask.load(ordering: .relaxed) & category.rawValue != 0
     }
 
     /// Writes one line when `category` is enabled; the message is not built otherwise.
-    @inline(__always)
+    @inlinable @inline(__always)
     public static func write(_ category: LogCategory, _ message: @autoclosure () -> String) {
         if isEnabled(category) { emit(message()) }
     }
 
-    @inline(never)
-    private static func emit(_ line: String) {
+    @usableFromInline @inline(never)
+    static func emit(_ line: String) {
         var text = line + "\n"
         text.withUTF8 { bytes in
             var rest = UnsafeRawBufferPointer(bytes)

@@ -175,6 +175,8 @@ package final class TLBViews {
     private let hints: UnsafeMutablePointer<UnsafeMutablePointer<TLBView>>
     private static let hintCount = 64
     private var useClock: UInt64 = 0
+    /// Counts the views that were given to another key; from 1.
+    private(set) var assignments: UInt64 = 1
     /// Counts what makes a page remembered outside the tables untrue: forgetting pages, and protecting some from writes.
     private(set) var changes: UInt64 = 1
     /// Counts what makes untrue what was remembered of second stages outside the tables.
@@ -209,14 +211,16 @@ package final class TLBViews {
     @inline(__always)
     func view(_ key: TLBViewKey) -> UnsafeMutablePointer<TLBView> {
         let hint = hints + Int(truncatingIfNeeded: (key.space ^ key.space >> 44 ^ key.rights << 2 ^ key.guestSpace ^ key.guestSpace >> 44) & UInt64(Self.hintCount - 1))
-        let view = hint.pointee
-        useClock &+= 1
-        if view.pointee.key == key {
-            view.pointee.lastUse = useClock
-            return view
-        }
-        hint.pointee = searchView(key)
+        if hint.pointee.pointee.key != key { hint.pointee = searchView(key) }
+        use(hint.pointee)
         return hint.pointee
+    }
+
+    /// Makes `view` the last to be given away.
+    @inline(__always)
+    func use(_ view: UnsafeMutablePointer<TLBView>) {
+        useClock &+= 1
+        view.pointee.lastUse = useClock
     }
 
     @inline(never)
@@ -224,23 +228,14 @@ package final class TLBViews {
         var oldest = views
         for index in 0..<Self.count {
             let view = views + index
-            if view.pointee.key == key {
-                view.pointee.lastUse = useClock
-                return view
-            }
+            if view.pointee.key == key { return view }
             if view.pointee.lastUse < oldest.pointee.lastUse { oldest = view }
         }
         oldest.pointee.flush()
         changes &+= 1
+        assignments &+= 1
         oldest.pointee.key = key
-        oldest.pointee.lastUse = useClock
         return oldest
-    }
-
-    /// Makes `view` the last to be given away.
-    func keep(_ view: UnsafeMutablePointer<TLBView>) {
-        useClock &+= 1
-        view.pointee.lastUse = useClock
     }
 
     /// Forgets every page, and what was remembered of second stages.
@@ -255,7 +250,7 @@ package final class TLBViews {
     /// Flushes the views whose key satisfies `matches`; one address of them, or everything.
     package func flush(address: UInt64? = nil, where matches: (TLBViewKey) -> Bool = { _ in true }) {
         changes &+= 1
-        for index in 0..<Self.count where matches(views[index].key) {
+        for index in 0..<Self.count where views[index].isTouched && matches(views[index].key) {
             if let address { views[index].flush(address: address) } else { views[index].flush() }
         }
     }

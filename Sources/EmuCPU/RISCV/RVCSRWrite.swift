@@ -102,6 +102,7 @@ extension RVProcessor {
     // MARK: Legal values
 
     /// Instruction addresses are even, and multiples of 4 without compressed instructions (IALIGN).
+    @inline(__always)
     var instructionAddressMask: UInt64 { config.extensions.contains(.zca) ? ~1 : ~3 }
 
     /// Writable fields of mstatus; endianness and XS are fixed at zero, UXL and SXL at 64 bits.

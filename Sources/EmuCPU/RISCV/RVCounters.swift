@@ -177,8 +177,9 @@ extension RVProcessor {
     }
 
     /// A counter can begin to run, or be moved, in the middle of a slice: ends the slice early when one can now wrap inside it.
+    @inline(__always)
     func overflowDeadlineChanged() {
-        if let left = cyclesUntilOverflow(), left < h.pointee.sliceBudget { h.pointee.request |= RVRequest.exit }
+        if h.pointee.activeCounters != 0, let left = cyclesUntilOverflow(), left < h.pointee.sliceBudget { h.pointee.request |= RVRequest.exit }
     }
 
     /// scountovf: the overflow bits of the counters mcounteren shows to S-mode, and hcounteren to a guest; all of them in M-mode.

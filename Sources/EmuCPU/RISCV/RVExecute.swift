@@ -167,7 +167,8 @@ extension RVProcessor: Hart {
             return ip + 1 == h.pointee.blockEnd || h.isRequested ? .leave : .next
         case .ecall, .mret, .sret, .mnret, .sctrclr, .sfence_vma, .sinval_vma, .sfence_w_inval, .sfence_inval_ir,
             .hfence_vvma, .hfence_gvma, .hinval_vvma, .hinval_gvma:
-            synchronise(ip)
+            // None of them asks what time it is.
+            countCycles(h.pointee.remaining &+ (h.pointee.blockEnd - ip))
             return executePrivileged(r.rv, r) ? .leave : .trap
         case .wfi, .ebreak:
             synchronise(ip)

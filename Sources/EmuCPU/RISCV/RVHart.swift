@@ -175,6 +175,8 @@ package struct RVHart {
     var blockEnd: UnsafeMutablePointer<DecodedOp>
     /// What a privilege's configuration adds to the rights of its views: see `RVRights`. At 2: VS-mode's; VU-mode shares U-mode's.
     var modeRights = InlineArray<4, UInt64>(repeating: 0)
+    /// The views traps and returns mostly change between: see `modeView`.
+    var modeViews = InlineArray<32, RVModeView>(repeating: RVModeView())
     /// `AddressSpace.foreignWrites` when the reservation was made.
     var reservedWrites: UInt64 = 0
     /// Bit for each trigger that matches addresses in some mode, and for each that counts instructions or waits to fire.

@@ -86,27 +86,24 @@ extension RVProcessor {
 
     /// True for what the interpreter alone must do, once.
     func isUnrepeatable(_ r: DecodedOp) -> Bool {
-        guard let (bytes, element) = plainVectorBytes(r) else { return RVLockstep.isUnrepeatable(r) }
-        // In one piece: where both ends are memory, all of it is. Where the first one traps the last one must not be asked for, which marks its
-        // page accessed.
+        guard let bytes = plainVectorBytes(r) else { return RVLockstep.isUnrepeatable(r) }
+        // In one piece: where both ends are memory, all of it is.
         let first = x[Int(r.rs1)], access: RVAccess = r.rv == .vse || r.rv == .vsr ? .store : .load
-        guard bytes > 0, let physical = translate(first, UInt64(element), access) else { return false }
-        return bus.memory(at: physical) == nil || accessIsUnrepeatable(first &+ UInt64(bytes - 1), access)
+        return bytes > 0 && (accessIsUnrepeatable(first, access) || accessIsUnrepeatable(first &+ UInt64(bytes - 1), access))
     }
 
-    /// Bytes of a vector access that is certain to be legal and to start with its first byte, and of one of its elements; nil for others, whose
-    /// pages must not be asked for.
-    private func plainVectorBytes(_ r: DecodedOp) -> (bytes: Int, element: Int)? {
+    /// Bytes of a vector access that is certain to be legal and to start with its first byte; nil for others.
+    private func plainVectorBytes(_ r: DecodedOp) -> Int? {
         guard h.pointee.mstatus & RVStatus.vs != 0, h.pointee.vstart == 0, h.pointee.addressTriggers == 0 else { return nil }
         let fields = Int(r.raw >> 29) + 1, register = Int(r.raw >> 7 & 31)
         switch r.rv {
         case .vlr, .vsr:
-            return register % fields == 0 ? (fields * vlenb, r.vectorForm == 0 ? 1 : 1 << (Int(r.vectorForm) - 4)) : nil
+            return register % fields == 0 ? fields * vlenb : nil
         case .vle, .vse, .vleff:
             let width = r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4, multiplier = Int(h.pointee.vtype & 7)
             let isMasked = r.raw >> 25 & 1 == 0, registers = multiplier < 4 ? 1 << multiplier : 1
             guard h.pointee.vtype >> 63 == 0, fields == 1, !isMasked, Int(h.pointee.vtype >> 3 & 7) == width, register % registers == 0 else { return nil }
-            return (Int(h.pointee.vl) << width, 1 << width)
+            return Int(h.pointee.vl) << width
         default:
             return nil
         }
@@ -114,7 +111,7 @@ extension RVProcessor {
 
     /// True when the access reaches a device.
     func accessIsUnrepeatable(_ address: UInt64, _ access: RVAccess) -> Bool {
-        guard let physical = translate(address, 1, access) else { return false }
+        guard let physical = look(address, access) else { return false }
         return bus.memory(at: physical) == nil
     }
 
@@ -238,7 +235,7 @@ extension RVProcessor {
         let site = Site(rawValue: h.pointee.exitSite)
         let position = site.guest
         if site.op == .probe {
-            // Asking for the page has marked it accessed.
+            // The interpreter must ask for the page as the probe did, which marks it accessed.
             let ip = block.pointee.ops + position
             let access: RVAccess =
                 switch ip.pointee.rv {

@@ -71,7 +71,8 @@ extension RVProcessor {
         let view = access == .fetch ? h.pointee.fetchView : h.pointee.dataView
         var tag = entry(view, access, address).pointee.tag
         if tag & TLBEntry.pageMask != address & TLBEntry.pageMask || tag == .max {
-            guard fill(view, address, access) else { return nil }
+            let isRefilled = (access == .load || access == .store) && refill(view, address, access) != nil
+            guard isRefilled || fill(view, address, access) else { return nil }
             tag = entry(view, access, address).pointee.tag
         }
         let physical = physicalPage(view, access, address) | address & 0xfff
@@ -83,6 +84,17 @@ extension RVProcessor {
             }
         }
         return physical
+    }
+
+    /// The same for one byte, without the access: nothing is marked or remembered, no trap noted.
+    func look(_ address: UInt64, _ access: RVAccess) -> UInt64? {
+        let view = h.pointee.dataView, key = view.pointee.key
+        let tag = entry(view, access, address).pointee.tag
+        if tag & TLBEntry.pageMask == address & TLBEntry.pageMask, tag != .max { return physicalPage(view, access, address) | address & 0xfff }
+        guard case .page(let page) = walk(
+            withoutIgnoredBits(address, key), access, rights: key.rights, space: key.space, guestSpace: key.guestSpace, isLook: true) else { return nil }
+        let physical = page.physicalPage | address & 0xfff
+        return pmpAllows(physical, size: 1, access, privilege: UInt8(truncatingIfNeeded: key.rights & RVRights.privilegeMask)) ? physical : nil
     }
 
     @inline(__always)

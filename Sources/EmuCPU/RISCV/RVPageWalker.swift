@@ -77,11 +77,14 @@ struct RVWalk {
     var guestSpace: UInt64 = 0
     /// What faults tell the access to be.
     var reported: RVAccess
+    /// Nothing is marked accessed or dirty: the access may not happen.
+    var isLook: Bool
 
-    init(address: UInt64, access: RVAccess, rights: UInt64) {
+    init(address: UInt64, access: RVAccess, rights: UInt64, isLook: Bool = false) {
         self.address = address
         self.access = access
         self.rights = rights
+        self.isLook = isLook
         reported = access
     }
 
@@ -112,11 +115,16 @@ extension RVProcessor {
     /// Translates `address` under address space `space` (satp; 0 for none) and `rights` (`RVRights`): the algorithm of
     /// "Virtual Address Translation Process" for Sv39, Sv48 and Sv57. Sets the accessed and dirty bits the access needs, or
     /// faults, as Svade and Svadu have it.
-    /// - Parameter guestSpace: hgatp, by which a guest's addresses go on to be translated; 0 for none.
-    package func walk(_ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64, guestSpace: UInt64 = 0) -> RVTranslation {
-        if rights & RVRights.guest != 0 { return walkTwoStages(address, access, rights: rights, space: space, guestSpace: guestSpace) }
+    /// - Parameters:
+    ///   - guestSpace: hgatp, by which a guest's addresses go on to be translated; 0 for none.
+    ///   - isLook: see `RVWalk`.
+    package func walk(
+        _ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64, guestSpace: UInt64 = 0, isLook: Bool = false
+    ) -> RVTranslation {
+        let walk = RVWalk(address: address, access: access, rights: rights, isLook: isLook)
+        if rights & RVRights.guest != 0 { return walkTwoStages(walk, space: space, guestSpace: guestSpace) }
         guard space != 0 else { return .page(RVPage(physicalPage: address & ~0xfff)) }
-        let walk = RVWalk(address: address, access: access, rights: rights)
+        if isLook { return self.walk(walk, space: space) }
         let region = address >> 21
         if region == h.pointee.walkRegion && space == h.pointee.walkSpace && views.changes == h.pointee.walkChanges {
             // The entries above were read since the last fence, as the TLB's were.
@@ -176,8 +184,9 @@ extension RVProcessor {
     }
 
     /// Reads a page-table entry as S-mode; nil where PMP forbids it or no memory answers.
+    @inline(__always)
     private func pageTableEntry(_ position: UInt64) -> UInt64? {
-        guard pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor) else { return nil }
+        guard pmpLeavesOpen(position & ~0xfff) || pmpAllows(position, size: 8, .load, privilege: RVPrivilege.supervisor) else { return nil }
         return bus.loadMemory(position, as: UInt64.self)
     }
 
@@ -232,8 +241,8 @@ extension RVProcessor {
 
         var marked = entry | PTE.accessed
         if access == .store || access == .shadowStore { marked |= PTE.dirty }
-        if marked != entry {
-            guard updatesAccessedBits(walk.stage) else { return fault }
+        if marked != entry, !updatesAccessedBits(walk.stage) { return fault }
+        if marked != entry, !walk.isLook {
             if walk.stage == .guestVirtual, case .failure(let fault) = tablePosition(guestPosition, walk, forStore: true) { return .fault(fault.cause) }
             guard pmpAllows(position, size: 8, .store, privilege: RVPrivilege.supervisor),
                 let host = bus.writableMemoryPointer(position, 8) else { return .fault(walk.accessFault) }

@@ -198,6 +198,7 @@ extension RVProcessor {
     }
 
     /// The mode has changed: another number of instructions may be left, so the slice ends here.
+    @inline(__always)
     func triggersChangeMode() { if h.pointee.countTriggers != 0 { h.pointee.request |= RVRequest.exit } }
 
     // MARK: Traps

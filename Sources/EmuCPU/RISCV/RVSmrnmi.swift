@@ -91,6 +91,7 @@ extension RVProcessor {
     // MARK: Double traps
 
     /// Whether a trap into M-mode must not be taken as usual; sets mstatus.MDT otherwise.
+    @inline(__always)
     func isUnexpectedTrap(from: UInt8) -> Bool {
         guard config.extensions.contains(.smdbltrp) else { return false }
         if h.pointee.mstatus & RVStatus.mdt != 0 || from == RVPrivilege.machine && !hasNonMaskableEnabled { return true }

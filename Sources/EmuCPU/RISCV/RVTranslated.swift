@@ -320,8 +320,10 @@ extension RVProcessor {
     /// the first of them, which is certain to happen: no page must be marked accessed or dirty for an access that may not be reached.
     private func translatedProbe(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
-        guard (accessAddress(note(site, block)) ^ address) & TLBEntry.pageMask == 0,
-            translate(address, 1, op.info.shape.syntax == .store ? .store : .load) != nil else { return 0 }
+        let access: RVAccess = op.info.shape.syntax == .store ? .store : .load
+        guard (accessAddress(note(site, block)) ^ address) & TLBEntry.pageMask == 0 else { return 0 }
+        if comparison != nil, accessIsUnrepeatable(address, access) { return 0 }
+        guard translate(address, 1, access) != nil else { return 0 }
         if comparison != nil { openForProbe(address) }
         return 1
     }

@@ -165,11 +165,20 @@ extension RVProcessor {
 
     /// Makes the run loop look for an interrupt before the next block, or not.
     func updateInterruptRequest() {
-        if hasNonMaskable || nextInterrupt() != nil {
+        if !mayBeInterrupted {
+            h.pointee.request &= ~RVRequest.interrupt
+        } else if hasNonMaskable || nextInterrupt() != nil {
             h.pointee.request |= RVRequest.interrupt
         } else {
             h.pointee.request &= ~RVRequest.interrupt
         }
+    }
+
+    /// False only when nothing at all is pending, which is what traps and returns mostly find.
+    @inline(__always)
+    private var mayBeInterrupted: Bool {
+        h.pointee.mipLines | h.pointee.mipSoftware | h.pointee.hvip | h.pointee.hgeip | h.pointee.mvien | h.pointee.nonMaskablePending != 0
+            || h.pointee.isGuest
     }
 
     /// Input wires are numbered like bits of mip: MSIP 3, MTIP 7, SEIP 9 and MEIP 11 follow the level; SSIP 1 is set by a rising

@@ -22,16 +22,40 @@ enum RVRights {
     static let executeForRead: UInt64 = 1 << 10
 }
 
+/// The view a privilege had when it was last in force with V = 0, and what for: traps and returns find it here without its key.
+struct RVModeView {
+    var view: UnsafeMutablePointer<TLBView>?
+    var satp: UInt64 = 0
+    /// mstatus.MXR; the privilege, SUM and some bits of satp make the position in `RVHart.modeViews`.
+    var status: UInt64 = 0
+    /// `TLBViews.assignments` then.
+    var assignments: UInt64 = 0
+}
+
 extension RVProcessor {
     /// Points `dataView` and `fetchView` at the views for the present privilege, address space and access rights.
     /// To be called whenever privilege, V, satp, hgatp, or mstatus.MPRV, MPP, MPV, SUM or MXR change.
     func viewChanged() {
         let privilege = h.pointee.privilege
         let status = h.pointee.mstatus
-        let fetch = views.view(h.pointee.isGuest ? guestKey(privilege) : viewKey(privilege, status))
+        let fetch = h.pointee.isGuest ? views.view(guestKey(privilege)) : modeView(privilege, status)
         h.pointee.fetchView = fetch
         h.pointee.dataView = status & RVStatus.mprv != 0 && hasNonMaskableEnabled ? views.view(borrowedKey(status)) : fetch
         csrLevelChanged()
+    }
+
+    @inline(__always)
+    private func modeView(_ privilege: UInt8, _ status: UInt64) -> UnsafeMutablePointer<TLBView> {
+        let space = h.pointee.satp ^ h.pointee.satp >> 44, mxr = status & RVStatus.mxr
+        let position = Int(truncatingIfNeeded: UInt64(privilege & 3) | (status & RVStatus.sum) >> 16 | (space & 3) << 3)
+        if h.pointee.modeViews[position].satp == h.pointee.satp, h.pointee.modeViews[position].status == mxr,
+            h.pointee.modeViews[position].assignments == views.assignments, let view = h.pointee.modeViews[position].view {
+            views.use(view)
+            return view
+        }
+        let view = views.view(viewKey(privilege, status))
+        h.pointee.modeViews[position] = RVModeView(view: view, satp: h.pointee.satp, status: mxr, assignments: views.assignments)
+        return view
     }
 
     /// Brings `csrLevel` up to date after a change of privilege, or of what a debugger wants to hear of.
@@ -55,6 +79,7 @@ extension RVProcessor {
         setRights(RVPrivilege.supervisor, h.pointee.menvcfg, landingPads: RVEnvironment.lpe)
         setRights(UInt8(Self.guestSupervisor), h.pointee.henvcfg, landingPads: RVEnvironment.lpe)
         setRights(RVPrivilege.user, h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
+        h.pointee.modeViews = InlineArray(repeating: RVModeView())
         viewChanged()
     }
 

@@ -41,8 +41,8 @@ extension RVProcessor {
         let isFetch = r.rv == .hlvx_hu || r.rv == .hlvx_wu
         let own = h.pointee.dataView, changes = views.changes
         // The views in use must not be given away.
-        views.keep(own)
-        views.keep(h.pointee.fetchView)
+        views.use(own)
+        views.use(h.pointee.fetchView)
         h.pointee.dataView = views.view(hypervisorsKey(isUser: isUser, isFetch: isFetch))
         let done = isFetch ? loadCode(ip) : accessGuest(ip)
         h.pointee.dataView = own

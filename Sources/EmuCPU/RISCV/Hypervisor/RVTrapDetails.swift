@@ -14,8 +14,13 @@ struct RVTrapDetails {
 
 extension RVProcessor {
     /// The details of the exception being taken; the hart is still where it was raised.
+    @inline(__always)
     func details(ofException cause: UInt64, _ value: UInt64, _ pc: UInt64) -> RVTrapDetails {
-        guard config.extensions.contains(.h) else { return RVTrapDetails() }
+        // Zeros are always allowed; what concerns no guest tells no more.
+        h.pointee.isGuest || h.pointee.trapIsGuests ? details(ofGuests: cause, value, pc) : RVTrapDetails()
+    }
+
+    private func details(ofGuests cause: UInt64, _ value: UInt64, _ pc: UInt64) -> RVTrapDetails {
         var details = RVTrapDetails()
         switch cause {
         case RVCause.fetchMisaligned, RVCause.fetchAccess, RVCause.breakpoint, RVCause.fetchPage, RVCause.fetchGuestPage:

@@ -23,10 +23,11 @@ struct RVFault: Error {
 /// hgatp's from there to the machine's. The TLB keeps the result of both.
 extension RVProcessor {
     /// `walk` with V = 1; `space` is vsatp.
-    func walkTwoStages(_ address: UInt64, _ access: RVAccess, rights: UInt64, space: UInt64, guestSpace: UInt64) -> RVTranslation {
+    func walkTwoStages(_ walk: RVWalk, space: UInt64, guestSpace: UInt64) -> RVTranslation {
+        let address = walk.address
         var page = RVPage(physicalPage: address & ~0xfff)
         if space != 0 {
-            var walk = RVWalk(address: address, access: access, rights: rights)
+            var walk = walk
             walk.stage = .guestVirtual
             walk.guestSpace = guestSpace
             switch self.walk(walk, space: space) {
@@ -35,7 +36,8 @@ extension RVProcessor {
             }
         }
         guard guestSpace != 0 else { return .page(page) }
-        var second = RVWalk(address: page.physicalPage | address & 0xfff, access: access, rights: Self.secondRights(rights))
+        var second = RVWalk(
+            address: page.physicalPage | address & 0xfff, access: walk.access, rights: Self.secondRights(walk.rights), isLook: walk.isLook)
         second.stage = .guestPhysical
         switch walkGuestPhysical(second, guestSpace) {
         case .fault(let cause):
@@ -70,7 +72,7 @@ extension RVProcessor {
         if !forStore, known.pointee.page == position & ~0xfff, known.pointee.space == walk.guestSpace, known.pointee.changes == views.secondStageChanges {
             return .success(known.pointee.physicalPage | position & 0xfff)
         }
-        var implicit = RVWalk(address: position, access: forStore ? .store : .load, rights: UInt64(RVPrivilege.user))
+        var implicit = RVWalk(address: position, access: forStore ? .store : .load, rights: UInt64(RVPrivilege.user), isLook: walk.isLook)
         implicit.stage = .guestPhysical
         implicit.reported = walk.reported
         switch walkGuestPhysical(implicit, walk.guestSpace) {
