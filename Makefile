@@ -16,6 +16,7 @@ BUILD_PACKAGES := libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev
 GUEST_PACKAGES := kmod cpio xz-utils gzip debian-archive-keyring
 TEST_PACKAGES := binutils-riscv64-linux-gnu device-tree-compiler e2fsprogs gdb-multiarch acpica-tools qemu-utils
 UEFI_PACKAGES := fdisk mtools
+VECTOR_PACKAGES := binutils aom-tools
 BENCH_PACKAGES := qemu-system-misc e2fsprogs
 
 define install
@@ -71,6 +72,11 @@ guest-iommu: deps ## fetch the kernel of Debian's next release, which drives the
 .PHONY: guest-kvm
 guest-kvm: deps ## fetch what a nested Linux guest needs: Debian's kernel with kvm, and QEMU
 	@Tests/Guests/kvm.sh >/dev/null
+
+.PHONY: guest-vectors
+guest-vectors: deps ## fetch programs of Debian's whose libraries use vectors
+	$(call install,$(VECTOR_PACKAGES))
+	@Tests/Guests/vectors.sh >/dev/null
 
 .PHONY: run
 run: build guest ## boot Debian 13 to a shell; Ctrl-A x quits

@@ -79,6 +79,7 @@ func enterNextStage(_ hart: HartPointer, address: UInt64, argument: UInt64, mode
         | MachineStatus.supervisorInterruptEnable | MachineStatus.machinePreviousVirtualization
     write_mstatus(read_mstatus() & ~cleared | mode << MachineStatus.machinePreviousPrivilegeShift)
     sfence_vma_all()
+    if hart.pointee.features.hasHypervisor { hfence_gvma_all() }
     fence_i()
     enter_next_mode(hart.pointee.id, argument, address)
 }

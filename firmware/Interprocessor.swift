@@ -47,16 +47,29 @@ func sendIPI(_ targets: HartMask, from hart: HartPointer) {
 
 /// A fence one hart asks of others.
 struct FenceRequest {
+    /// By the numbers of RFENCE's functions.
     enum Kind: UInt8 {
         case instruction
         case addressSpace
         case addressSpaceASID
+        case guestPhysicalVMID
+        case guestPhysical
+        case guestVirtualASID
+        case guestVirtual
+
+        /// Of translations in two stages.
+        var isHypervisors: Bool { rawValue >= Kind.guestPhysicalVMID.rawValue }
+        /// Only one ASID or VMID is meant.
+        var hasSpace: Bool { self == .addressSpaceASID || self == .guestPhysicalVMID || self == .guestVirtualASID }
     }
 
     var kind = Kind.instruction
     var start: UInt64 = 0
     var size: UInt64 = 0
-    var asid: UInt64 = 0
+    /// ASID or VMID.
+    var space: UInt64 = 0
+    /// hgatp of the hart that asks, whose VMID fences of guest virtual addresses are for.
+    var guestTranslation: UInt64 = 0
 
     private static let pageSize: UInt64 = 4096
     /// Larger ranges flush everything: quicker than page by page.
@@ -71,6 +84,10 @@ struct FenceRequest {
         case .instruction: .fenceISent
         case .addressSpace: .sfenceSent
         case .addressSpaceASID: .sfenceASIDSent
+        case .guestPhysicalVMID: .hfenceGVMAVMIDSent
+        case .guestPhysical: .hfenceGVMASent
+        case .guestVirtualASID: .hfenceVVMAASIDSent
+        case .guestVirtual: .hfenceVVMASent
         }
     }
 
@@ -79,6 +96,10 @@ struct FenceRequest {
         case .instruction: .fenceIReceived
         case .addressSpace: .sfenceReceived
         case .addressSpaceASID: .sfenceASIDReceived
+        case .guestPhysicalVMID: .hfenceGVMAVMIDReceived
+        case .guestPhysical: .hfenceGVMAReceived
+        case .guestVirtualASID: .hfenceVVMAASIDReceived
+        case .guestVirtual: .hfenceVVMAReceived
         }
     }
 
@@ -94,11 +115,49 @@ struct FenceRequest {
             }
         case .addressSpaceASID:
             if coversEverything {
-                sfence_vma_asid(asid)
+                sfence_vma_asid(space)
             } else {
-                forEachPage { sfence_vma_address_asid($0, asid) }
+                forEachPage { sfence_vma_address_asid($0, space) }
+            }
+        case .guestPhysicalVMID:
+            // Guest physical addresses are given without their two lowest bits.
+            if coversEverything {
+                hfence_gvma_vmid(space)
+            } else {
+                forEachPage { hfence_gvma_address_vmid($0 >> 2, space) }
+            }
+        case .guestPhysical:
+            if coversEverything {
+                hfence_gvma_all()
+            } else {
+                forEachPage { hfence_gvma_address($0 >> 2) }
+            }
+        case .guestVirtualASID:
+            asAskersGuest {
+                if coversEverything {
+                    hfence_vvma_asid(space)
+                } else {
+                    forEachPage { hfence_vvma_address_asid($0, space) }
+                }
+            }
+        case .guestVirtual:
+            asAskersGuest {
+                if coversEverything {
+                    hfence_vvma_all()
+                } else {
+                    forEachPage { hfence_vvma_address($0) }
+                }
             }
         }
+    }
+
+    /// These fences go by the VMID in the executing hart's hgatp, which may be another guest's at the moment.
+    @inline(__always)
+    private func asAskersGuest(_ body: () -> Void) {
+        let own = read_hgatp()
+        write_hgatp(guestTranslation)
+        body()
+        write_hgatp(own)
     }
 
     @inline(__always)

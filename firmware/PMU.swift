@@ -35,6 +35,14 @@ enum FirmwareEvent: UInt16 {
     case sfenceReceived = 11
     case sfenceASIDSent = 12
     case sfenceASIDReceived = 13
+    case hfenceGVMASent = 14
+    case hfenceGVMAReceived = 15
+    case hfenceGVMAVMIDSent = 16
+    case hfenceGVMAVMIDReceived = 17
+    case hfenceVVMASent = 18
+    case hfenceVVMAReceived = 19
+    case hfenceVVMAASIDSent = 20
+    case hfenceVVMAASIDReceived = 21
 
     static let lastStandard: UInt64 = 21
 }

@@ -36,7 +36,7 @@ private func handleLegacyMasked(_ id: UInt64, _ call: SBICall) {
         request.kind = id == 0x06 ? .addressSpace : .addressSpaceASID
         request.start = call.argument(1)
         request.size = call.argument(2)
-        request.asid = call.argument(3)
+        request.space = call.argument(3)
     }
     // A null pointer means every hart.
     let words: UInt64 = vector == 0 ? 1 : (hart_ids()[HartTable.count - 1] >> 6) &+ 1

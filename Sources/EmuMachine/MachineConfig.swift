@@ -262,8 +262,8 @@ public struct MachineConfig: Sendable {
     /// `-global virtio-mmio.force-legacy=`: the virtio-mmio transports speak version 1.
     public var forcesLegacyVirtio = true
 
-    /// `-cpu`: the model and its options, as written ("rv64,sv57=off").
-    public var cpu = "rv64"
+    /// `-cpu`: the model and its options, as written ("max,sv57=off").
+    public var cpu = MachineConfig.standardProcessor
     /// `-smp`: number of harts.
     public var harts = 1
     /// `-m`: bytes of RAM.

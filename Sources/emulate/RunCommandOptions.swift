@@ -33,7 +33,7 @@ extension RunCommand {
             try setMachine(&options, use)
         },
         Row(["cpu"], "MODEL[,EXTENSION=on|off…]",
-            help: "the processor and its extensions ('-cpu help' lists them; default: rv64)") { options, use throws(CommandEnd) in
+            help: "the processor and its extensions ('-cpu help' lists them; default: \(MachineConfig().cpu))") { options, use throws(CommandEnd) in
             if use.value == "help" || use.value == "?" { throw .answered(options.config.board.processorHelp) }
             options.config.cpu = use.value
         },

@@ -65,8 +65,7 @@ final class FuzzMachine {
     private(set) var mismatch: String?
 
     /// - Parameter codeSize: bytes of the buffer for translated code.
-    /// - Parameter adding: extensions `option` has not, even where they exclude each other there.
-    init(_ engine: FuzzEngine, cpu option: String = "rv64", adding: [RVExtension] = [], codeSize: Int = 4 << 20, threshold: Int32 = 0) throws {
+    init(_ engine: FuzzEngine, cpu option: String = "rv64", codeSize: Int = 4 << 20, threshold: Int32 = 0) throws {
         ram = try GuestRAM(base: FuzzMap.ram, size: FuzzMap.ramSize)
         try bus.map(ram, name: "ram")
         try bus.map(GuestRAM(base: FuzzMap.rom, size: 4096, isReadOnly: true), name: "rom")
@@ -76,8 +75,7 @@ final class FuzzMachine {
             let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: codeSize)
             cache.hostCode = HostCodeCache(cache: cache, backend: backend, threshold: threshold, samplesForLoop: 1)
         }
-        var config = try RVConfig.parse(option)
-        for each in adding { config.extensions.insert(each) }
+        let config = try RVConfig.parse(option)
         let events = events
         cpu = RVProcessor(
             index: 0, config: config, bus: bus, cache: cache, events: events, readTime: { events.now / 100 })

@@ -40,10 +40,10 @@ import Testing
         Rule(.mcyclecfg, .minstretcfg, ones: 0x7c00_0000_0000_0000),
         Rule(.siselect, .miselect, ones: 0xfff), Rule(.srmcfg, ones: 0x0fff_0fff), Rule(.mtval2, ones: .max),
         // Depths but 16 and 32 leave the field alone.
-        Rule(.mctrctl, ones: 0xff3e_0000_1b07), Rule(.sctrctl, ones: 0xff3e_0000_1903), Rule(.sctrdepth, ones: 0), Rule(.sctrstatus, ones: 0x8000_000f),
+        Rule(.mctrctl, ones: 0xff3e_0000_1b07), Rule(.sctrctl, .vsctrctl, ones: 0xff3e_0000_1903), Rule(.sctrdepth, ones: 0), Rule(.sctrstatus, ones: 0x8000_000f),
         // Neither all ones nor zeros are a type: the trigger is off. There are four.
-        Rule(.tselect, ones: 0), Rule(.tdata1, ones: 0xf << 60, zeros: 0xf << 60), Rule(.tdata2, ones: .max), Rule(.tdata3, ones: 0xfffc_00f3_ffff_fffc),
-        Rule(.tinfo, ones: 0x100_8078, zeros: 0x100_8078), Rule(.scontext, ones: 0xffff_ffff), Rule(.mcontext, ones: 0x1fff),
+        Rule(.tselect, ones: 0), Rule(.tdata1, ones: 0xf << 60, zeros: 0xf << 60), Rule(.tdata2, ones: .max), Rule(.tdata3, ones: 0xfff8_00f3_ffff_fffc),
+        Rule(.tinfo, ones: 0x100_8078, zeros: 0x100_8078), Rule(.scontext, ones: 0xffff_ffff), Rule(.mcontext, .hcontext, ones: 0x3fff),
         // NMIE cannot be cleared.
         Rule(.mnscratch, ones: .max), Rule(.mnepc, ones: .max - 1), Rule(.mncause, ones: 1 << 63 | 0x3f), Rule(.mnstatus, ones: 0x1a88, zeros: 8),
         Rule(.mcycle, .minstret, ones: .max),
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func everyWritableCSRHoldsItsLegalBits() throws {
-        let hart = try TestHart("max,smrnmi=on", adding: [.smctr, .ssctr], openPMP: false)
+        let hart = try TestHart("max,smrnmi=on", openPMP: false)
         // Counters must hold still while they are compared; mcountinhibit itself is written along the way.
         hart[.mcountinhibit] = .max
         var covered = Set(Self.elsewhere)
@@ -131,7 +131,7 @@ import Testing
     }
 
     @Test func onlyListedNumbersExistAndTheirPrivilegeIsInTheNumber() throws {
-        let hart = try TestHart("max,smrnmi=on", adding: [.smctr, .ssctr])
+        let hart = try TestHart("max,smrnmi=on")
         hart[.mstatus] = 0x2200  // FS and VS on
         hart[.mcounteren] = .max
         hart[.scounteren] = .max

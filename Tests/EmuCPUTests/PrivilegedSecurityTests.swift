@@ -137,7 +137,7 @@ import Testing
 
     @Test func seededHartsRepeatAndDiffer() throws {
         func values(index: Int, seed: UInt64?) throws -> [UInt64?] {
-            var config = RVConfig.standard
+            var config = try RVConfig.parse("rv64")
             config.entropySeed = seed
             let base = try TestHart()
             let cpu = RVProcessor(index: index, config: config, bus: base.bus, cache: base.cache, events: base.events, readTime: { 0 })

@@ -12,10 +12,8 @@ final class TestHart {
     let events = EventQueue(mode: .virtual)
     let cpu: RVProcessor
 
-    /// - Parameter adding: extensions `option` has not, even where they exclude each other there.
-    init(_ option: String = "rv64", adding: [RVExtension] = [], openPMP: Bool = true) throws {
-        var config = try RVConfig.parse(option)
-        for each in adding { config.extensions.insert(each) }
+    init(_ option: String = "rv64", openPMP: Bool = true) throws {
+        let config = try RVConfig.parse(option)
         try bus.map(GuestRAM(base: Self.ram, size: 1 << 20), name: "ram")
         try bus.map(GuestRAM(base: Self.rom, size: 4096, isReadOnly: true), name: "rom")
         cache = TranslationCache(bus: bus)

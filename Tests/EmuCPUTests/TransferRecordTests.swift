@@ -15,7 +15,7 @@ import Testing
         var description: String { "\(String(source, radix: 16)) -> \(String(target, radix: 16)) type \(type)" }
     }
 
-    private static func makeHart(_ control: UInt64, _ option: String = "max,h=off") throws -> TestHart {
+    private static func makeHart(_ control: UInt64, _ option: String = "max") throws -> TestHart {
         let hart = try TestHart(option)
         hart[.mtvec] = handler
         hart[.mctrctl] = control
@@ -27,14 +27,16 @@ import Testing
         for (index, word) in words.enumerated() { #expect(hart.bus.storeMemory(address + 4 * UInt64(index), word)) }
     }
 
-    private static func run(_ hart: TestHart, cycles: Int, at pc: UInt64 = code, mode: UInt8 = Mode.machine) {
+    private static func run(_ hart: TestHart, cycles: Int, at pc: UInt64 = code, mode: UInt8 = Mode.machine, guest: Bool = false) {
         hart.cpu.privilege = mode
+        hart.cpu.isGuest = guest
         hart.cpu.pc = pc
         _ = hart.cpu.run(budget: cycles, clockBase: hart.events.now)
     }
 
     /// Valid entries, the youngest first, through the selector.
     private static func records(_ hart: TestHart) -> [Record] {
+        hart.cpu.isGuest = false
         hart.cpu.privilege = Mode.machine
         return (0..<256 as Range<UInt64>).compactMap { entry in
             hart[.siselect] = 0x200 + entry
@@ -177,6 +179,133 @@ import Testing
         }
         hart.cpu.privilege = Mode.user
         #expect(!hart.execute(.sctrclr))
+    }
+
+    // MARK: Guests
+
+    @Test func guestsModesAreRecordedAsTheirOwnRegisterSays() throws {
+        for (own, guests, mode, isRecorded) in [
+            (Self.user | Self.supervisor, 0, Mode.user, false), (Self.user | Self.supervisor, 0, Mode.supervisor, false), (0, Self.user, Mode.user, true),
+            (0, Self.user, Mode.supervisor, false), (0, Self.supervisor, Mode.supervisor, true), (0, Self.supervisor, Mode.user, false),
+        ] {
+            let hart = try Self.makeHart(own)
+            hart[.vsctrctl] = guests
+            Self.place(hart, [RVAssembly.jump(8)])
+            Self.run(hart, cycles: 1, mode: mode, guest: true)
+            #expect(hart.cpu.pc == Self.code + 8)
+            #expect(Self.records(hart) == (isRecorded ? [Record(source: Self.code, target: Self.code + 8, type: 11)] : []), "\(own), \(guests), \(mode)")
+        }
+        // The filters are the guest's, too.
+        let hart = try Self.makeHart(1 << 43)
+        hart[.vsctrctl] = Self.user
+        Self.place(hart, [RVAssembly.jump(8)])
+        Self.run(hart, cycles: 1, mode: Mode.user, guest: true)
+        #expect(Self.records(hart).count == 1)
+        hart[.vsctrctl] = Self.user | 1 << 43
+        Self.run(hart, cycles: 1, mode: Mode.user, guest: true)
+        #expect(Self.records(hart).count == 1)
+        // And the host is not recorded for the guest's sake.
+        Self.run(hart, cycles: 1, mode: Mode.user)
+        #expect(Self.records(hart).count == 1)
+    }
+
+    /// A trap out of a guest: its privilege, whom it goes to (0: M, 1: HS, 2: VS), and the enables it takes where that one is not recorded.
+    private static let externalTraps: [(from: UInt8, to: Int, needs: [(RVCSR, UInt64)])] = [
+        (Mode.user, 2, [(.vsctrctl, 1 << 8)]), (Mode.user, 1, [(.mctrctl, 1 << 8), (.vsctrctl, 1 << 8)]),
+        (Mode.user, 0, [(.mctrctl, 1 << 9), (.mctrctl, 1 << 8), (.vsctrctl, 1 << 8)]), (Mode.supervisor, 1, [(.mctrctl, 1 << 8)]),
+        (Mode.supervisor, 0, [(.mctrctl, 1 << 9), (.mctrctl, 1 << 8)]),
+    ]
+
+    private static func trap(_ hart: TestHart, from: UInt8, to level: Int, cause: UInt64 = 2) {
+        (hart[.stvec], hart[.vstvec]) = (handler, handler)
+        (hart[.medeleg], hart[.hedeleg]) = (level > 0 ? .max : 0, level > 1 ? .max : 0)
+        hart.cpu.privilege = from
+        hart.cpu.isGuest = true
+        hart.cpu.takeTrap(cause: cause, value: 0, pc: code)
+    }
+
+    @Test func externalTrapsOfGuestsNeedEveryModeOnTheWay() throws {
+        for (from, level, needs) in Self.externalTraps {
+            let all: [(RVCSR, UInt64)] = [(.mctrctl, 1 << 9), (.mctrctl, 1 << 8), (.vsctrctl, 1 << 8)]
+            for missing in all {
+                let hart = try Self.makeHart(0)
+                hart[.vsctrctl] = from == Mode.user ? Self.user : Self.supervisor
+                for (csr, bit) in all where (csr, bit) != missing { hart.set(csr, bit) }
+                Self.trap(hart, from: from, to: level)
+                let isNeeded = needs.contains { $0 == missing }
+                #expect(Self.records(hart) == (isNeeded ? [] : [Record(source: Self.code, target: 0, type: 1)]), "\(from) to \(level) without \(missing)")
+            }
+        }
+    }
+
+    @Test func whereVChangesTheGuestsFiltersDecide() throws {
+        for (own, guests, isRecorded) in [(0, 0, true), (1 << 33, 0, true), (0, 1 << 33, false)] as [(UInt64, UInt64, Bool)] {
+            let hart = try Self.makeHart(Self.supervisor | own)
+            hart[.vsctrctl] = Self.user | guests
+            Self.trap(hart, from: Mode.user, to: 1)
+            #expect(Self.records(hart) == (isRecorded ? [Record(source: Self.code, target: Self.handler, type: 1)] : []))
+        }
+        // The way back: HS-mode, then VS-mode is recorded or not.
+        for (guests, expected) in [(Self.supervisor, Self.code), (0, 0), (Self.supervisor | 1 << 35, nil)] as [(UInt64, UInt64?)] {
+            let hart = try Self.makeHart(Self.supervisor)
+            hart[.vsctrctl] = guests
+            (hart[.hstatus], hart[.mstatus], hart[.sepc]) = (1 << 7, 1 << 8, Self.code)
+            // sret
+            Self.place(hart, [0x1020_0073], at: Self.handler)
+            Self.run(hart, cycles: 1, at: Self.handler, mode: Mode.supervisor)
+            #expect(hart.cpu.mode == 5 && hart.cpu.pc == Self.code)
+            #expect(Self.records(hart) == (expected.map { [Record(source: Self.handler, target: $0, type: 3)] } ?? []), "\(guests)")
+        }
+    }
+
+    @Test func freezingIsUpToWhomTheTrapGoesTo() throws {
+        for (level, own, guests, freezes) in [
+            (2, 0, 1 << 11, true), (2, 1 << 11, 0, false), (1, 1 << 11, 0, true), (1, 0, 1 << 11, false), (0, 1 << 11, 0, true), (0, 0, 1 << 11, false),
+        ] as [(Int, UInt64, UInt64, Bool)] {
+            let hart = try Self.makeHart(own)
+            hart[.vsctrctl] = guests
+            Self.trap(hart, from: Mode.supervisor, to: level, cause: 3)
+            #expect(hart[.sctrstatus] >> 31 == (freezes ? 1 : 0), "to \(level)")
+        }
+    }
+
+    @Test func guestsReachTheSameEntries() throws {
+        let hart = try Self.makeHart(0)
+        for csr in [RVCSR.mstateen0, .hstateen0] { hart[csr] = .max }
+        hart[.siselect] = 0x201
+        for (csr, value) in [(RVCSR.sireg, 0x8001), (.sireg2, 0x9000), (.sireg3, 5)] as [(RVCSR, UInt64)] { #expect(hart.csr(.csrrw, csr, value) != nil) }
+        hart[.vsiselect] = 0x201
+        for (csr, value) in [(RVCSR.vsireg, 0x8001), (.vsireg2, 0x9000), (.vsireg3, 5), (.vsireg4, 0), (.vsireg5, 0), (.vsireg6, 0)] as [(RVCSR, UInt64)] {
+            #expect(hart.csr(.csrrs, csr) == value, "\(csr)")
+        }
+        hart.cpu.privilege = Mode.supervisor
+        hart.cpu.isGuest = true
+        for (csr, value) in [(RVCSR.sireg, 0x8001), (.sireg2, 0x9000), (.sireg3, 5), (.sireg4, 0)] as [(RVCSR, UInt64)] { #expect(hart.csr(.csrrs, csr) == value, "\(csr)") }
+        #expect(hart.csr(.csrrw, .sireg2, 0xa001) == 0x9000 && hart.csr(.csrrs, .sireg2) == 0xa000)
+        // sctrctl is vsctrctl.
+        #expect(hart.csr(.csrrw, .sctrctl, .max) == 0 && hart.csr(.csrrs, .sctrctl) == 0xff3e_0000_1903)
+        #expect(hart[.vsctrctl] == 0xff3e_0000_1903 && hart[.mctrctl] == 0)
+        #expect(hart.execute(.sctrclr) && hart.csr(.csrrs, .sireg) == 0)
+    }
+
+    @Test func stateEnablesGuardTheRecordsFromGuests() throws {
+        let illegal: UInt64 = 2, virtual: UInt64 = 22
+        for (machine, hypervisor, fault) in [(true, true, nil), (true, false, virtual), (false, false, illegal)] as [(Bool, Bool, UInt64?)] {
+            let hart = try Self.makeHart(0)
+            hart[.mstateen0] = .max & ~(machine ? 0 : 1 << 54)
+            hart[.hstateen0] = .max & ~(hypervisor ? 0 : 1 << 54)
+            hart[.vsiselect] = 0x200
+            for csr in [RVCSR.sctrctl, .sctrstatus, .sireg, .sireg2, .sireg3, .sireg6] { #expect(GuestCSRTests.fault(hart, csr) == fault, "\(csr)") }
+            #expect(GuestCSRTests.fault(hart, .sctrdepth) == (machine ? virtual : illegal) && GuestCSRTests.fault(hart, .vsctrctl) == (machine ? virtual : illegal))
+            // HS-mode has them unless M-mode does not want it.
+            #expect(GuestCSRTests.fault(hart, .vsireg, guest: false) == (machine ? nil : illegal) && GuestCSRTests.fault(hart, .vsctrctl, guest: false) == (machine ? nil : illegal))
+            hart.cpu.isGuest = true
+            for (mode, expected) in [(Mode.supervisor, fault), (Mode.user, machine ? virtual : illegal)] as [(UInt8, UInt64?)] {
+                hart.cpu.privilege = mode
+                #expect(hart.execute(.sctrclr) == (expected == nil))
+                if let expected { #expect(hart.cpu.raised.cause == expected) }
+            }
+        }
     }
 
     @Test func landingPadsAreExpectedAllTheSame() throws {

@@ -36,8 +36,9 @@ import Testing
         hart.cpu.count(cycles: 1)
     }
 
-    private static func run(_ hart: TestHart, cycles: Int, at pc: UInt64 = code, mode: UInt8 = Mode.user) {
+    private static func run(_ hart: TestHart, cycles: Int, at pc: UInt64 = code, mode: UInt8 = Mode.user, guest: Bool = false) {
         hart.cpu.privilege = mode
+        hart.cpu.isGuest = guest
         hart.cpu.pc = pc
         advance(hart, cycles)
     }
@@ -67,9 +68,9 @@ import Testing
         let hart = try Self.makeHart()
         for (written, kept) in [
             // mcontrol6: modes, execute, store, load, chain, match 0 to 3; no action, size, select or hit.
-            (Bit.address | 0x07ff_ffff & ~(15 << 7), Bit.address | 0x85f & ~0x780), (Bit.address | 3 << 7, Bit.address | 3 << 7), (Bit.address | 4 << 7, Bit.address),
+            (Bit.address | 0x07ff_ffff & ~(15 << 7), Bit.address | 0x0180_085f & ~0x780), (Bit.address | 3 << 7, Bit.address | 3 << 7), (Bit.address | 4 << 7, Bit.address),
             // icount: count, modes, pending. itrigger and etrigger: modes.
-            (Bit.count | 0x0fff_ffff, Bit.count | 0xff_ffc0), (Bit.interrupt | 0xffff, Bit.interrupt | 0x2c0), (Bit.exception | 0xffff, Bit.exception | 0x2c0),
+            (Bit.count | 0x0fff_ffff, Bit.count | 0x06ff_ffc0), (Bit.interrupt | 0xffff, Bit.interrupt | 0x1ac0), (Bit.exception | 0xffff, Bit.exception | 0x1ac0),
             // Disabled, and what there is not.
             (0, 15 << 60), (2 << 60 | 0x7f, 15 << 60), (7 << 60, 15 << 60), (15 << 60 | 1 << 59 | 5, 15 << 60),
         ] as [(UInt64, UInt64)] {
@@ -77,6 +78,14 @@ import Testing
             #expect(hart[.tdata1] == kept, "\(hex(written)): \(hex(hart[.tdata1]))")
         }
         #expect(hart[.tdata2] == 0 && hart[.tdata3] == 0)
+        // There are no guests' modes without guests, and one bit less of their numbers.
+        let plain = try TestHart("max,h=off")
+        for (written, kept) in [(Bit.address | 0x0180_0008, Bit.address | 8), (Bit.count | 0x0600_0040, Bit.count | 0x40), (Bit.exception | 0x1840, Bit.exception | 0x40)] as [(UInt64, UInt64)] {
+            Self.set(plain, 1, written, 0, 5 << 48)
+            #expect(plain[.tdata1] == kept && plain[.tdata3] == 0)
+        }
+        plain[.mcontext] = .max
+        #expect(plain[.mcontext] == 0x1fff && !plain.reads(.hcontext))
         // Each trigger has registers of its own.
         Self.set(hart, 0, Bit.address | Bit.load, 0x10)
         Self.set(hart, 2, Bit.address | Bit.store, 0x20)
@@ -291,7 +300,110 @@ import Testing
             hart.cpu.privilege = Mode.machine
             hart[.mstateen0] = allows ? 1 << 57 : 0
             hart.cpu.privilege = Mode.supervisor
-            #expect(hart.reads(.scontext) == allows && !hart.reads(.tdata1) && !hart.reads(.mcontext))
+            #expect(hart.reads(.scontext) == allows && hart.reads(.hcontext) == allows && !hart.reads(.tdata1) && !hart.reads(.mcontext))
+        }
+    }
+
+    // MARK: Guests
+
+    @Test func guestsModesHaveBitsOfTheirOwn() throws {
+        let all: [(bit: UInt64, privilege: UInt8, isGuest: Bool)] = [
+            (Bit.user, Mode.user, false), (Bit.supervisor, Mode.supervisor, false), (1 << 23, Mode.user, true), (1 << 24, Mode.supervisor, true),
+        ]
+        for (bit, privilege, isGuest) in all {
+            for running in all {
+                let hart = try Self.makeHart()
+                Self.place(hart, [RVAssembly.nop])
+                Self.set(hart, 0, Bit.address | Bit.execute | bit, Self.code)
+                Self.run(hart, cycles: 1, mode: running.privilege, guest: running.isGuest)
+                #expect((Self.breakpoint(hart) != nil) == (privilege == running.privilege && isGuest == running.isGuest), "\(hex(bit)) in \(running)")
+                // The trap says where it comes from.
+                if Self.breakpoint(hart) != nil { #expect(hart[.mstatus] >> 39 & 1 == (isGuest ? 1 : 0)) }
+            }
+        }
+    }
+
+    @Test func accessesOfGuestsStopBeforeTheyHappen() throws {
+        for (mode, bit) in [(Mode.user, 1 << 23), (Mode.supervisor, 1 << 24)] as [(UInt8, UInt64)] {
+            let hart = try Self.makeHart()
+            Self.place(hart, [RVAssembly.storeDouble(6, 8, 0), RVAssembly.storeDouble(6, 9, 0)])
+            (hart.cpu.x[8], hart.cpu.x[9], hart.cpu.x[6]) = (Self.data + 8, Self.data, 0x77)
+            Self.set(hart, 0, Bit.address | Bit.store | bit, Self.data)
+            Self.run(hart, cycles: 2, mode: mode, guest: true)
+            #expect(Self.breakpoint(hart) == [Self.code + 4, Self.data])
+            #expect(hart.load(Self.data) == 0 && hart.load(Self.data + 8) == 0x77)
+        }
+    }
+
+    @Test func guestsHandlersAreNotInterrupted() throws {
+        // In VS-mode its own SIE counts, where breakpoints are its own.
+        for (medeleg, hedeleg, own, host, hits) in [
+            (8, 8, 0, 2, false), (8, 8, 2, 0, true), (8, 0, 0, 0, true), (0, 8, 0, 0, true),
+        ] as [(UInt64, UInt64, UInt64, UInt64, Bool)] {
+            let hart = try Self.makeHart()
+            (hart[.stvec], hart[.vstvec]) = (Self.handler, Self.handler)
+            (hart[.medeleg], hart[.hedeleg]) = (medeleg, hedeleg)
+            Self.place(hart, [RVAssembly.nop])
+            Self.set(hart, 0, Bit.address | Bit.execute | 1 << 24, Self.code)
+            (hart[.sstatus], hart[.vsstatus]) = (host, own)
+            Self.run(hart, cycles: 1, mode: Mode.supervisor, guest: true)
+            #expect((hart.cpu.pc == Self.handler) == hits, "medeleg \(medeleg), hedeleg \(hedeleg), SIE \(own)")
+            if hits { #expect(hart.cpu.mode == (medeleg == 0 ? 3 : hedeleg == 0 ? 1 : 5)) }
+        }
+    }
+
+    @Test func contextsTellOneGuestFromAnother() throws {
+        // mhselect: 1 and 5 compare all of mcontext, 2 and 6 the VMID; the high bit is the lowest of the value. sselect 2: vsatp's ASID.
+        func extra(_ select: UInt64, _ value: UInt64) -> UInt64 { (select | (value & 1) << 2) << 48 | (value >> 1) << 51 }
+        for (extra, csr, value, hits) in [
+            (extra(1, 0x2001), RVCSR.hcontext, 0x2001, true), (extra(1, 0x2001), .hcontext, 1, false), (extra(1, 6), .hcontext, 6, true), (extra(1, 6), .hcontext, 7, false),
+            (4 << 48 | 5 << 51, .hcontext, 0x2005, true), (extra(2, 9), .hgatp, 8 << 60 | 9 << 44, true), (extra(2, 9), .hgatp, 8 << 60 | 8 << 44, false),
+            (2 | 7 << 2, .vsatp, 8 << 60 | 7 << 44, true), (2 | 7 << 2, .vsatp, 8 << 60 | 6 << 44, false), (2 | 7 << 2, .satp, 8 << 60 | 7 << 44, false),
+        ] as [(UInt64, RVCSR, UInt64, Bool)] {
+            let hart = try Self.makeHart()
+            Self.place(hart, [RVAssembly.nop])
+            hart[csr] = value
+            Self.set(hart, 0, Bit.address | Bit.execute | 1 << 24, Self.code, extra)
+            // Breakpoints come before the page faults that there are without tables.
+            Self.run(hart, cycles: 1, mode: Mode.supervisor, guest: true)
+            #expect((Self.breakpoint(hart) != nil) == hits, "\(csr) \(hex(value)), \(hex(extra))")
+        }
+        // One register under two names.
+        let hart = try Self.makeHart()
+        hart[.hcontext] = 0x1234
+        #expect(hart[.mcontext] == 0x1234)
+        #expect(GuestCSRTests.fault(hart, .hcontext) == 2, "mstateen0 is closed")
+        hart[.mstateen0] = .max
+        #expect(GuestCSRTests.fault(hart, .hcontext) == 22 && GuestCSRTests.fault(hart, .hcontext, guest: false) == nil)
+    }
+
+    @Test func instructionsOfGuestsAreCounted() throws {
+        for (mode, bit) in [(Mode.user, 1 << 25), (Mode.supervisor, 1 << 26)] as [(UInt8, UInt64)] {
+            for guest in [true, false] {
+                let hart = try Self.makeHart()
+                Self.place(hart, [RVAssembly.addImmediate(5, 5, 1), RVAssembly.jump(-4)])
+                Self.set(hart, 0, Bit.count | 5 << 10 | bit, 0)
+                Self.run(hart, cycles: 20, mode: mode, guest: guest)
+                #expect(Self.breakpoint(hart) == (guest ? [Self.code + 4, 0] : nil))
+                if guest { #expect(hart.cpu.x[5] == 3) }
+            }
+        }
+    }
+
+    @Test func trapsOfGuestsFireUnderTheHandlersNumber() throws {
+        // A guest's timer interrupt, 6 for the hypervisor, is its own 5; an exception keeps its number.
+        for (type, cause, listed, hits) in [
+            (Bit.interrupt, 1 << 63 | 6, 5, true), (Bit.interrupt, 1 << 63 | 6, 6, false), (Bit.exception, 2, 2, true), (Bit.exception, 2, 5, false),
+        ] as [(UInt64, UInt64, UInt64, Bool)] {
+            let hart = try Self.makeHart()
+            (hart[.vstvec], hart[.hideleg], hart[.medeleg], hart[.hedeleg]) = (Self.data, .max, 4, 4)
+            Self.set(hart, 0, type | 1 << 11, 1 << listed)
+            hart.cpu.privilege = Mode.user
+            hart.cpu.isGuest = true
+            hart.cpu.takeTrap(cause: cause, value: 0, pc: Self.code)
+            #expect(hart[.vsepc] == Self.code)
+            #expect((Self.breakpoint(hart) == [Self.data, 0]) == hits, "\(hex(cause)), \(listed)")
+            if !hits { #expect(hart.cpu.mode == 5 && hart.cpu.pc == Self.data) }
         }
     }
 

@@ -91,6 +91,16 @@ import Testing
         }
     }
 
+    /// "RFENCE Extension": what the functions need.
+    @Test(arguments: [("max", 0), ("rv64", -2)] as [(String, Int64)]) func hypervisorFencesNeedTheExtension(cpu: String, error: Int64) throws {
+        let fence: UInt32 = 0x5246_4e43
+        let calls = (3..<7).map { Call(number: fence, function: $0, arguments: [1, 0, 0, 0, 0]) }
+        #expect(try answers(cpu, calls).allSatisfy { $0 == (error, 0) })
+        // Hart 1 is not there, nor is function 7.
+        let wrong = (0..<7).map { Call(number: fence, function: $0, arguments: [2, 0, 0, 0, 0]) } + [Call(number: fence, function: 7, arguments: [1])]
+        #expect(try answers(cpu, wrong).map(\.error) == Array(repeating: -3, count: 7) + [-2])
+    }
+
     @Test func whatTheHartLacksIsNotSupported() throws {
         let calls = (1..<6).map { Self.get($0) } + [Self.set(1, 1)]
         let found = try answers("rv64,zicfilp=off,zicfiss=off,ssdbltrp=off,svadu=off,smnpm=off", calls)

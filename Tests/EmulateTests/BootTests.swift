@@ -85,7 +85,7 @@ struct BootTests {
     }
 
     /// Linux lists the extensions it knows and uses; the profile's processor has no more than the profile.
-    @Test(arguments: [("rva22s64", "_zbb", "_zacas"), ("max", "_zvbb", "_smrnmi")]) func otherProcessorsBootDebian(cpu: String, has: String, lacks: String) throws {
+    @Test(arguments: [("rva22s64", "_zbb", "_zicond"), ("rv64", "_zacas", "_zvbb"), ("max", "_zvbb", "_smrnmi")]) func otherProcessorsBootDebian(cpu: String, has: String, lacks: String) throws {
         let text = try run("grep -m1 isa /proc/cpuinfo", "-cpu", cpu)
         #expect(text.contains(has) && !text.contains(lacks), "\(text)")
         #expect(text.contains("run: exit 0"))

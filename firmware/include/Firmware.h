@@ -72,6 +72,7 @@ CSR(pmpaddr0, 0x3b0)
 CSR(pmpaddr1, 0x3b1)
 CSR(hstatus, 0x600)
 CSR(hedeleg, 0x602)
+CSR(hgatp, 0x680)
 CSR(htval, 0x643)
 CSR(htinst, 0x64a)
 CSR(mvendorid, 0xf11)
@@ -96,6 +97,23 @@ static inline void sfence_vma_asid(uint64_t asid) {
 static inline void sfence_vma_address_asid(uint64_t address, uint64_t asid) {
     __asm__ volatile("sfence.vma %0, %1" : : "r"(address), "r"(asid) : "memory");
 }
+/* The assembler is told of no hypervisor extension: the instructions by their fields. */
+#define GUEST_FENCE(name, function, space)                                     \
+    static inline void name##_all(void) {                                      \
+        __asm__ volatile(".insn r 0x73, 0, " #function ", x0, x0, x0" : : : "memory"); \
+    }                                                                          \
+    static inline void name##_address(uint64_t address) {                      \
+        __asm__ volatile(".insn r 0x73, 0, " #function ", x0, %0, x0" : : "r"(address) : "memory"); \
+    }                                                                          \
+    static inline void name##_##space(uint64_t number) {                       \
+        __asm__ volatile(".insn r 0x73, 0, " #function ", x0, x0, %0" : : "r"(number) : "memory"); \
+    }                                                                          \
+    static inline void name##_address_##space(uint64_t address, uint64_t number) { \
+        __asm__ volatile(".insn r 0x73, 0, " #function ", x0, %0, %1" : : "r"(address), "r"(number) : "memory"); \
+    }
+GUEST_FENCE(hfence_vvma, 0x11, asid)
+GUEST_FENCE(hfence_gvma, 0x31, vmid)
+#undef GUEST_FENCE
 
 /* MARK: Memory-mapped registers (fenced: device accesses keep program order) */
 

@@ -1,8 +1,7 @@
 /// Every control and status register this processor can have, with its number (privileged manual, "CSR Listing").
 ///
 /// Bits 11:10 of a number say whether it is read-only (11), bits 9:8 the lowest privilege that may touch it, where 10 is HS-mode.
-/// Absent on purpose, so illegal: the RV32 high halves, the debug-mode registers, `tcontrol`, `hcontext` and `vsctrctl` (docs/extensions.md), and
-/// PMP entries beyond 16.
+/// Absent on purpose, so illegal: the RV32 high halves, the debug-mode registers, `tcontrol` (docs/extensions.md), and PMP entries beyond 16.
 public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Floating point
     case fflags = 0x001, frm, fcsr
@@ -29,9 +28,11 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
     // Control transfer records
     case sctrctl = 0x14E, sctrstatus
     case sctrdepth = 0x15F
+    case vsctrctl = 0x24E
     case mctrctl = 0x34E
     // Triggers
     case scontext = 0x5A8
+    case hcontext = 0x6A8
     case tselect = 0x7A0, tdata1, tdata2, tdata3, tinfo
     case mcontext = 0x7A8
     // Resumable non-maskable interrupts
@@ -154,6 +155,8 @@ public enum RVCSR: UInt16, CaseIterable, Sendable {
         case .hvien, .hvictl, .hviprio1, .hviprio2, .vstopei, .vstopi: return extensions.contains(.h) && extensions.contains(.ssaia)
         case .hstateen0, .hstateen1, .hstateen2, .hstateen3: return extensions.contains(.h) && extensions.contains(.ssstateen)
         case .vstimecmp: return extensions.contains(.h) && extensions.contains(.sstc)
+        case .vsctrctl: return extensions.contains(.h) && extensions.contains(.ssctr)
+        case .hcontext: return extensions.contains(.h) && extensions.contains(.sdtrig)
         case .vsiselect, .vsireg: return extensions.contains(.h) && (extensions.contains(.sscsrind) || extensions.contains(.ssaia))
         case .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: return extensions.contains(.h) && extensions.contains(.sscsrind)
         case .mseccfg: return RVConfig(extensions: extensions).securityMask != 0

@@ -107,9 +107,9 @@ extension RVProcessor {
             return interruptRegisterIsAccessible(csr)
         case .srmcfg:
             return stateEnabled(0, RVStateEnable.resources)
-        case .sctrctl, .sctrstatus, .sctrdepth:
+        case .sctrctl, .sctrstatus, .sctrdepth, .vsctrctl:
             return stateEnabled(0, RVStateEnable.transfers)
-        case .scontext:
+        case .scontext, .hcontext:
             return stateEnabled(0, RVStateEnable.context)
         case .scountinhibit:
             return h.pointee.menvcfg & RVEnvironment.cde != 0
@@ -175,8 +175,8 @@ extension RVProcessor {
         case .stopei, .stopi, .mvien, .mvip, .mtopei, .mtopi: return readInterruptRegister(csr)
         case .scountinhibit: return state.pointee.mcountinhibit & state.pointee.mcounteren
         case .srmcfg: return state.pointee.srmcfg
-        case .mctrctl, .sctrctl, .sctrstatus, .sctrdepth: return readTransferRegister(csr)
-        case .tselect, .tdata1, .tdata2, .tdata3, .tinfo, .scontext, .mcontext: return readTrigger(csr)
+        case .mctrctl, .sctrctl, .vsctrctl, .sctrstatus, .sctrdepth: return readTransferRegister(csr)
+        case .tselect, .tdata1, .tdata2, .tdata3, .tinfo, .scontext, .hcontext, .mcontext: return readTrigger(csr)
         case .mnscratch: return state.pointee.mnscratch
         case .mnepc: return state.pointee.mnepc
         case .mncause: return state.pointee.mncause

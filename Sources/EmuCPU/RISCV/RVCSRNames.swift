@@ -19,9 +19,9 @@ extension RVCSR {
     /// Names at successive numbers; `-` leaves one out.
     private static let lists: [(first: UInt16, names: String)] = [
         (0xc80, "cycleh timeh instreth"),
-        (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"), (0x24e, "vsctrctl"),
+        (0x114, "sieh"), (0x154, "siph"), (0x15d, "stimecmph"),
         (0x214, "vsieh"), (0x254, "vsiph"), (0x25d, "vstimecmph"),
-        (0x613, "hidelegh - htimedeltah - - hvienh - henvcfgh"), (0x655, "hviph hviprio1h hviprio2h"), (0x6a8, "hcontext"),
+        (0x613, "hidelegh - htimedeltah - - hvienh - henvcfgh"), (0x655, "hviph hviprio1h hviprio2h"),
         (0x310, "mstatush - - midelegh mieh - - - mvienh mviph menvcfgh"),
         (0x354, "miph"), (0x757, "mseccfgh"),
         (0x7a5, "tcontrol"), (0x7aa, "mscontext"), (0x7b0, "dcsr dpc dscratch0 dscratch1"),

@@ -46,8 +46,8 @@ extension RVProcessor {
             let delegated = state.pointee.mcounteren
             writeCounterInhibit(state.pointee.mcountinhibit & ~delegated | value & delegated)
         case .srmcfg: state.pointee.srmcfg = value & RVResources.mask
-        case .mctrctl, .sctrctl, .sctrstatus, .sctrdepth: writeTransferRegister(csr, value)
-        case .tselect, .tdata1, .tdata2, .tdata3, .scontext, .mcontext: writeTrigger(csr, value)
+        case .mctrctl, .sctrctl, .vsctrctl, .sctrstatus, .sctrdepth: writeTransferRegister(csr, value)
+        case .tselect, .tdata1, .tdata2, .tdata3, .scontext, .hcontext, .mcontext: writeTrigger(csr, value)
         case .mnscratch: state.pointee.mnscratch = value
         case .mnepc: state.pointee.mnepc = value & instructionAddressMask
         case .mncause: state.pointee.mncause = value & Self.nonMaskableCauses

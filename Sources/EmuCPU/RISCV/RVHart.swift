@@ -84,6 +84,7 @@ package struct RVHart {
     var criticalError: UInt64 = 0
     // Smctr: entries in the order of the buffer, sources, targets and metadata one after the other
     var mctrctl: UInt64 = 0
+    var vsctrctl: UInt64 = 0
     var sctrstatus: UInt64 = 0
     var sctrdepth: UInt64 = 0
     var transfers = InlineArray<96, UInt64>(repeating: 0)
@@ -173,8 +174,8 @@ package struct RVHart {
     /// Guest address of the block in hand, and the `blockEnd` record that closes it.
     var blockPC: UInt64 = 0
     var blockEnd: UnsafeMutablePointer<DecodedOp>
-    /// What a privilege's configuration adds to the rights of its views: see `RVRights`. At 2: VS-mode's; VU-mode shares U-mode's.
-    var modeRights = InlineArray<4, UInt64>(repeating: 0)
+    /// What a mode's configuration adds to the rights of its views: see `RVRights`. By `RVPrivilege.mode`.
+    var modeRights = InlineArray<6, UInt64>(repeating: 0)
     /// The views traps and returns mostly change between: see `modeView`.
     var modeViews = InlineArray<32, RVModeView>(repeating: RVModeView())
     /// `AddressSpace.foreignWrites` when the reservation was made.

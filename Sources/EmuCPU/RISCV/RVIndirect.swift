@@ -21,8 +21,7 @@ extension RVProcessor {
     /// Whether the present privilege may access a selector, or an alias with what is selected now. An alias that stands for nothing traps.
     func indirectRegisterIsAccessible(_ csr: RVCSR) -> Bool {
         switch csr {
-        case _ where selectsTransfer && csr != .siselect && csr.privilege == RVPrivilege.supervisor:
-            stateEnabled(0, RVStateEnable.indirect) && stateEnabled(0, RVStateEnable.transfers)
+        case _ where csr != .siselect && isTransferAlias(csr): mayUseTransfers
         case .miselect: true
         case .siselect: stateEnabled(0, RVStateEnable.indirect)
         case .sireg, .sireg2:
@@ -31,6 +30,9 @@ extension RVProcessor {
         default: false
         }
     }
+
+    /// An alias of S-mode behind which a control transfer record is.
+    private func isTransferAlias(_ csr: RVCSR) -> Bool { csr.privilege == RVPrivilege.supervisor && selectsTransfer(h.pointee.siselect) }
 
     private var selectsCounter: Bool { RVIndirect.counters.contains(h.pointee.siselect) }
 
@@ -58,7 +60,7 @@ extension RVProcessor {
         switch csr {
         case .miselect: return h.pointee.miselect
         case .siselect: return h.pointee.siselect
-        case _ where selectsTransfer && csr.privilege == RVPrivilege.supervisor: return readTransfer(csr)
+        case _ where isTransferAlias(csr): return readTransfer(csr, h.pointee.siselect)
         case .sireg where !selectsCounter, .mireg: return readInterruptRegister(csr)
         case .sireg, .sireg2: return selectsCounter ? delegatedCounter(csr).map { readCSR($0) & ~hidden(csr) } ?? 0 : 0
         default: return 0
@@ -69,7 +71,7 @@ extension RVProcessor {
         switch csr {
         case .miselect: h.pointee.miselect = value & RVIndirect.selectMask
         case .siselect: h.pointee.siselect = value & RVIndirect.selectMask
-        case _ where selectsTransfer && csr.privilege == RVPrivilege.supervisor: writeTransfer(csr, value)
+        case _ where isTransferAlias(csr): writeTransfer(csr, h.pointee.siselect, value)
         case .sireg where !selectsCounter, .mireg: writeInterruptRegister(csr, value)
         default:
             guard selectsCounter, let counter = delegatedCounter(csr) else { return }

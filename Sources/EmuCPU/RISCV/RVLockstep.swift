@@ -69,7 +69,7 @@ package final class RVLockstep {
         case .csrrw, .csrrs, .csrrc, .csrrwi, .csrrsi, .csrrci:
             // They read the clock, set a timer or flush TLBs.
             switch RVCSR(rawValue: UInt16(truncatingIfNeeded: r.imm & 0xfff)) {
-            case .tdata1, .tdata2, .tdata3, .scontext, .mcontext, .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .hip, .vsip, .vstimecmp, .htimedelta, .henvcfg, .vsatp, .hgatp, .vstopi, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
+            case .tdata1, .tdata2, .tdata3, .scontext, .hcontext, .mcontext, .time, .mip, .sip, .stimecmp, .menvcfg, .satp, .hip, .vsip, .vstimecmp, .htimedelta, .henvcfg, .vsatp, .hgatp, .vstopi, .pmpcfg0, .pmpcfg2, .mseccfg, .seed: return true
             // Interrupt files are outside of the hart's state.
             case .mireg, .sireg, .vsireg, .mtopei, .stopei, .vstopei, .mtopi, .stopi, .hgeip: return true
             case let csr?: return RVCSR.pmpaddr0.rawValue...RVCSR.pmpaddr15.rawValue ~= csr.rawValue
@@ -354,7 +354,7 @@ package enum RVStateFields {
         field("menvcfg", \.menvcfg), field("mcountinhibit", \.mcountinhibit), field("mscratch", \.mscratch), field("mepc", \.mepc),
         field("mcause", \.mcause), field("mtval", \.mtval), field("mstateen", \.mstateen), field("mseccfg", \.mseccfg), field("entropy", \.entropy), field("mtval2", \.mtval2), field("srmcfg", \.srmcfg),
         field("mnscratch", \.mnscratch), field("mnepc", \.mnepc), field("mncause", \.mncause), field("mnstatus", \.mnstatus),
-        field("non-maskable pending", \.nonMaskablePending), field("critical error", \.criticalError), field("mctrctl", \.mctrctl),
+        field("non-maskable pending", \.nonMaskablePending), field("critical error", \.criticalError), field("mctrctl", \.mctrctl), field("vsctrctl", \.vsctrctl),
         field("sctrstatus", \.sctrstatus), field("sctrdepth", \.sctrdepth), field("transfers", \.transfers), field("tselect", \.tselect),
         field("tdata1", \.tdata1), field("tdata2", \.tdata2), field("tdata3", \.tdata3), field("scontext", \.scontext), field("mcontext", \.mcontext),
         field("trigger cycles", \.triggerCycles), field("ssp", \.ssp), field("expected landing pad", \.expectedLandingPad), field("stvec", \.stvec),

@@ -9,16 +9,12 @@ public struct RVConfigError: Error, Equatable, CustomStringConvertible {
 struct RVModel {
     let name: String
     let help: String
-    /// Names of its extensions; those this version does not know make the model one it cannot be.
-    let extensions: [String]
+    let extensions: RVExtensionSet
 
-    var known: [RVExtension] { extensions.compactMap(RVExtension.init(name:)) }
-    var unknown: [String] { extensions.filter { RVExtension(name: $0) == nil } }
-
-    init(_ name: String, _ help: String, _ extensions: [String]) {
+    init(_ name: String, _ help: String, _ extensions: [RVExtension]) {
         self.name = name
         self.help = help
-        self.extensions = extensions
+        self.extensions = RVExtensionSet(extensions)
     }
 
     /// Everything but Svade, with which Svadu would start switched off, and what only M-mode software that knows it survives: interrupts or
@@ -27,29 +23,35 @@ struct RVModel {
     /// What `rv64` lacks: vectors, the hypervisor, and what boards with interrupt files bring along.
     private static let optional: [RVExtension] = [.v, .smaia, .ssaia, .h] + RVConfig.hypervisorParts + RVExtension.allCases.filter { $0.name.hasPrefix("zv") }
 
-    private static func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
+    private static func named(_ text: String) -> [RVExtension] { text.split(separator: " ").compactMap { RVExtension(name: String($0)) } }
 
     /// Mandatory extensions (profiles, "RVA22U64 Profile", "RVA22S64 Profile").
-    private static let rva22 = words(
+    private static let rva22 = named(
         """
         i m a f d c zicsr zicntr zihpm ziccif ziccrse ziccamoa zicclsm za64rs zihintpause zba zbb zbs zic64b zicbom zicbop zicboz zfhmin zkt \
         zca zcd zaamo zalrsc zifencei svbare sv39 svade ssccptr sstvecd sstvala sscounterenw svpbmt svinval
         """)
 
     /// What "RVA23U64 Profile" and "RVA23S64 Profile" add to that. (Sha stands for the extensions whose names begin with `sh`.)
-    private static let rva23 = rva22 + words(
+    private static let rva23 = rva22 + named(
         """
         v zvfhmin zvbb zvkt zihintntl zicond zimop zcmop zcb zfa zawrs supm svnapot sstc sscofpmf ssnpm ssu64xl ssstateen \
         h sha shcounterenw shvstvala shtvala shvstvecd shvsatpa shgatpa
         """)
 
+    /// The expansion options of both, but Ssstrict, which is no extension; Sspm is smnpm here.
+    static let expansion = named("zfh zbc zicfilp zicfiss zvfh zfbfmin zvfbfmin zvfbfwma sv48 sv57 zkr svadu sdtrig svvptc smnpm")
+
+    /// What `-cpu` is without the option.
+    static let standard = RVModel("rva23s64", "what the RVA23S64 profile makes mandatory and its expansion options; the default", rva23 + expansion)
+
     static let all = [
-        RVModel(
-            "rv64", "64-bit RISC-V with the extensions below that are not marked off; pages are marked accessed and dirty by hardware",
-            maximum.filter { !optional.contains($0) }.map(\.name)),
-        RVModel("max", "every extension this version has but svade, smrnmi, smdbltrp and, unless h is off, smctr and ssctr", maximum.map(\.name)),
+        standard,
         RVModel("rva22s64", "exactly what the RVA22S64 profile makes mandatory", rva22),
-        RVModel("rva23s64", "exactly what the RVA23S64 profile makes mandatory", rva23),
+        RVModel(
+            "rv64", "every extension that software need not know of to work, but vectors and the hypervisor; pages are marked accessed and dirty by hardware",
+            maximum.filter { !optional.contains($0) }),
+        RVModel("max", "every extension this version has but svade, smrnmi and smdbltrp", maximum),
     ]
 }
 
@@ -68,6 +70,7 @@ extension RVConfig {
         ("zvksc", vectorShangMi + [.zvbc], "zvks with zvbc"),
         ("zvksg", vectorShangMi + [.zvkg], "zvks with zvkg"),
         ("mmu", [.sv39, .sv48, .sv57], "page-based virtual memory: sv39, sv48 and sv57"),
+        ("expansion", RVModel.expansion, "expansion options of RVA23: " + RVModel.expansion.map(\.name).joined(separator: ", ")),
     ]
 
     private static let suiteNIST: [RVExtension] = [.zbkb, .zbkc, .zbkx, .zknd, .zkne, .zknh]
@@ -79,14 +82,13 @@ extension RVConfig {
         .sha, .shcounterenw, .shgatpa, .shlcofideleg, .shtvala, .shvsatpa, .shvstvala, .shvstvecd,
     ]
 
-    /// What does not go together with h: there is no vsctrctl, by which guests' control transfers would be recorded.
-    fileprivate static let withoutGuests: [RVExtension] = [.smctr, .ssctr]
-
     /// Extensions that exist for 32-bit processors only, and what does their work here.
     private static let only32Bit = ["zilsd": "ld and sd are in the base instructions", "zclsd": "c.ld and c.sd are in zca", "zcf": "c.ld and c.sd have its encodings"]
 
-    /// The processor of the default model, `rv64`.
-    public static let standard = RVConfig(extensions: RVExtensionSet(RVModel.all[0].known))
+    /// The name of the model that a machine has unless told otherwise.
+    public static let standardModel = RVModel.standard.name
+    /// The processor of that model.
+    public static let standard = RVConfig(extensions: RVModel.standard.extensions)
 
     /// Builds the processor a `-cpu` value describes: a model, then `name=on|off` for extensions, names in any case.
     ///
@@ -98,10 +100,6 @@ extension RVConfig {
         guard let found = RVModel.all.first(where: { $0.name == model.lowercased() }) else {
             throw RVConfigError(description: unknown("model", model, RVModel.all.map(\.name)))
         }
-        if !found.unknown.isEmpty {
-            let names = found.unknown.joined(separator: ", ")
-            throw RVConfigError(description: "-cpu: \(found.name) needs extensions this version does not have: \(names); use rv64, which has everything else of it")
-        }
         var asked: [RVExtension: Bool] = [:]
         var length: String?
         for part in parts.dropFirst() {
@@ -112,7 +110,7 @@ extension RVConfig {
             let (name, value) = try property(part)
             for each in try members(name) { asked[each] = value }
         }
-        var config = RVConfig(extensions: try resolve(RVExtensionSet(found.known), asked))
+        var config = RVConfig(extensions: try resolve(found.extensions, asked))
         if let length { config.vectorLength = try vectorLength(length, config.extensions) }
         return config
     }
@@ -205,12 +203,6 @@ extension RVConfig {
             if value { result.insert(each) } else { result.remove(each) }
         }
         if asked[.h] == true { for part in hypervisorParts where asked[part] == nil { result.insert(part) } }
-        if result.contains(.h) {
-            for each in withoutGuests {
-                if asked[each] == true { throw RVConfigError(description: "-cpu: \(each.name) does not go together with h, whose guests it could not record: leave one of them out") }
-                result.remove(each)
-            }
-        }
         // Losing one extension can take others along, and c with d needs zcd: repeat until nothing changes.
         var changed = true
         while changed {
@@ -240,13 +232,18 @@ extension RVConfig {
     /// What `-cpu help` prints.
     public static var helpText: String {
         func line(_ name: String, _ help: String) -> String { "  " + name + String(repeating: " ", count: max(1, 14 - name.count)) + help }
-        let on = standard.extensions
+        func models(_ each: RVExtension) -> String {
+            let names = RVModel.all.filter { $0.extensions.contains(each) }.map(\.name)
+            return names.isEmpty ? " (none)" : names.count == RVModel.all.count ? "" : " (" + names.joined(separator: ", ") + ")"
+        }
         return (["Processor models (-cpu MODEL[,NAME=on|off...]):"]
-            + RVModel.all.map { line($0.name, $0.help + ($0.unknown.isEmpty ? "" : " (not yet: \($0.unknown.joined(separator: " ")) missing)")) }
-            + ["", "Extensions of rv64, all on unless marked off:"]
-            + RVExtension.allCases.map { line($0.name, $0.summary + (on.contains($0) ? "" : " (off)")) }
+            + RVModel.all.map { line($0.name, $0.help) }
+            + ["", "Extensions, and in brackets the models that have them if not all do:"]
+            + RVExtension.allCases.map { line($0.name, $0.summary + models($0)) }
             + ["", "Groups:"]
             + groups.map { line($0.name, $0.help) }
+            + ["", "Of 32-bit processors only:"]
+            + only32Bit.sorted { $0.key < $1.key }.map { line($0.key, $0.value) }
             + ["", "Other properties:", line("vlen", "bits of a vector register: 128, 256, 512 or 1024 (256)")]).joined(separator: "\n") + "\n"
     }
 }

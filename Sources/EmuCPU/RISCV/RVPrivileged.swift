@@ -41,7 +41,9 @@ extension RVProcessor {
             guard privilege == RVPrivilege.machine else { return illegal(r) }
             returnFromNonMaskable(r)
         case .sctrclr:
-            guard privilege >= RVPrivilege.supervisor, stateEnabled(0, RVStateEnable.transfers) else { return illegal(r) }
+            guard stateEnabled(0, RVStateEnable.transfers) else { return illegal(r) }
+            let isWithheld = h.pointee.isGuest && !guestStateEnabled(0, RVStateEnable.transfers)
+            guard privilege >= RVPrivilege.supervisor, !isWithheld else { return refuseHypervisors(r) }
             clearTransfers()
         case .wfi:
             // With TW the time limit below M-mode is zero; U-mode may never wait where S-mode exists.
@@ -115,8 +117,8 @@ extension RVProcessor {
         let status = privilege == RVPrivilege.user || isGuest && !wasGuest ? status & ~RVStatus.sdt : status
         if h.pointee.activeCounters != 0 { synchroniseCounters(including: 1) }
         if h.pointee.countTriggers != 0 { countInstructions(including: 1) }
-        if h.pointee.mctrctl != 0 { recordTrapReturn(pc: h.pointee.blockPC &+ UInt64(r.offset), from: h.pointee.privilege, to: privilege, target: pc) }
         let from = RVPrivilege.mode(h.pointee.privilege, isGuest: wasGuest), to = RVPrivilege.mode(privilege, isGuest: isGuest)
+        if isRecording { recordTrapReturn(pc: h.pointee.blockPC &+ UInt64(r.offset), from: from, to: to, target: pc) }
         h.pointee.mstatus = privilege == RVPrivilege.machine ? status : status & ~RVStatus.mprv
         if isGuest != wasGuest {
             setVirtualization(isGuest)

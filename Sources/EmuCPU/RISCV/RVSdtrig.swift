@@ -3,9 +3,9 @@ import EmuBus
 /// Sdtrig (debug specification, chapter of that name): four triggers that raise breakpoint exceptions, each of type mcontrol6 (addresses of
 /// instructions, loads and stores), icount, itrigger or etrigger.
 ///
-/// Left out, as the registers tell: guests (vs, vu and hcontext), actions other than the exception, data and opcode compares, sizes, hit bits, dmode, tcontrol. Of the two
-/// ways to keep triggers out of trap handlers it is the first: none fires in M-mode while mstatus.MIE is clear, nor in S-mode while SIE is, where
-/// breakpoints are delegated.
+/// Left out, as the registers tell: actions other than the exception, data and opcode compares, sizes, hit bits, dmode, tcontrol. Of the two
+/// ways to keep triggers out of trap handlers it is the first: none fires in M-mode while mstatus.MIE is clear, nor in S-mode or VS-mode while SIE
+/// is, where breakpoints are delegated to it.
 ///
 /// Pages a trigger may cover are asked for like those that memory protection cuts through: TLB entries that are looked at (`checked`), and
 /// blocks of one instruction. Everything else is as fast as without triggers.
@@ -32,35 +32,50 @@ enum RVTrigger {
     static let pending: UInt64 = 1 << 8
     static let countShift: UInt64 = 10
     static let countMask: UInt64 = 0x3fff << 10
+    // textra64
+    static let machineSelectShift: UInt64 = 48
 
-    /// The bit of tdata1 that enables a trigger of `type` for a mode (`RVPrivilege.mode`); there are none for guests.
+    /// The bit of tdata1 that enables a trigger of `type` for a mode (`RVPrivilege.mode`).
     @inline(__always)
     static func enable(_ type: UInt64, _ mode: UInt8) -> UInt64 {
-        if mode > RVPrivilege.machine { return 0 }
-        let machine: UInt64 = type == address ? 6 : 9, supervisor: UInt64 = type == address ? 4 : 7, user: UInt64 = type == address ? 3 : 6
-        return 1 << (mode == RVPrivilege.machine ? machine : mode == RVPrivilege.supervisor ? supervisor : user)
+        if RVPrivilege.isGuest(mode) {
+            // vu, with vs above it.
+            let user: UInt64 = type == address ? 23 : type == instructionCount ? 25 : 11
+            return 1 << (user + UInt64(RVPrivilege.privilege(mode)))
+        }
+        // u, with s and m above it.
+        let user: UInt64 = type == address ? 3 : 6
+        return 1 << (user + UInt64(mode))
     }
 
     /// The same for all.
-    static func enables(_ type: UInt64) -> UInt64 { type == address ? 1 << 6 | 1 << 4 | 1 << 3 : 1 << 9 | 1 << 7 | 1 << 6 }
+    static func enables(_ type: UInt64, hasGuests: Bool) -> UInt64 {
+        let (user, supervisor) = (RVPrivilege.user, RVPrivilege.supervisor)
+        let own = enable(type, user) | enable(type, supervisor) | enable(type, RVPrivilege.machine)
+        guard hasGuests else { return own }
+        return own | enable(type, RVPrivilege.mode(user, isGuest: true)) | enable(type, RVPrivilege.mode(supervisor, isGuest: true))
+    }
 
     /// The legal tdata1 nearest to `value`.
-    static func legal(_ value: UInt64) -> UInt64 {
+    static func legal(_ value: UInt64, hasGuests: Bool) -> UInt64 {
         let type = value >> typeShift
+        let modes = enables(type, hasGuests: hasGuests)
         switch type {
         case address:
             // Equal, power-of-two range, from, below; another match becomes equal.
             let kind = value & match
-            return type << typeShift | value & (enables(type) | load | store | execute | chain) | (kind >> matchShift <= 3 ? kind : 0)
-        case instructionCount: return type << typeShift | value & (enables(type) | pending | countMask)
-        case interrupt, exception: return type << typeShift | value & enables(type)
+            return type << typeShift | value & (modes | load | store | execute | chain) | (kind >> matchShift <= 3 ? kind : 0)
+        case instructionCount: return type << typeShift | value & (modes | pending | countMask)
+        case interrupt, exception: return type << typeShift | value & modes
         default: return disabled
         }
     }
 
-    /// Fields of textra64: mhvalue, mhselect (0 or 4), sbytemask, svalue, sselect.
-    static func legalExtra(_ value: UInt64) -> UInt64 {
-        var result = value & (0x1fff << 51 | 4 << 48 | 0xf << 36 | 0xffff_ffff << 2)
+    /// Fields of textra64: mhvalue, mhselect, sbytemask, svalue, sselect.
+    static func legalExtra(_ value: UInt64, hasGuests: Bool) -> UInt64 {
+        // mhselect: 0 or 4; with guests 3 and 7 alone mean nothing.
+        let hasMachineSelect = hasGuests ? value >> machineSelectShift & 3 != 3 : value >> machineSelectShift & 3 == 0
+        var result = value & (0x1fff << 51 | (hasMachineSelect ? 7 << machineSelectShift : 0) | 0xf << 36 | 0xffff_ffff << 2)
         let select = value & 3
         if select != 3 { result |= select }
         return result
@@ -76,7 +91,14 @@ extension RVProcessor {
     }
 
     private func contextMatches(_ extra: UInt64) -> Bool {
-        if extra >> 48 & 7 == 4, h.pointee.mcontext & 0x1fff != extra >> 51 { return false }
+        // mhselect; where its low bits choose what is compared, its high bit is the lowest of what it is compared with.
+        let wide = (extra >> 51) << 1 | extra >> (RVTrigger.machineSelectShift + 2) & 1
+        switch extra >> RVTrigger.machineSelectShift & 7 {
+        case 4: if h.pointee.mcontext & 0x1fff != extra >> 51 { return false }
+        case 1, 5: if h.pointee.mcontext != wide { return false }
+        case 2, 6: if h.pointee.hgatp >> RVGuestSpace.machineShift & RVGuestSpace.machineMask != wide { return false }
+        default: break
+        }
         let value = extra >> 2 & 0xffff_ffff
         switch extra & 3 {
         case 1:
@@ -92,7 +114,10 @@ extension RVProcessor {
     private var mayFire: Bool {
         switch h.pointee.privilege {
         case RVPrivilege.machine: h.pointee.mstatus & RVStatus.mie != 0
-        case RVPrivilege.supervisor: h.pointee.medeleg >> RVCause.breakpoint & 1 == 0 || h.pointee.mstatus & RVStatus.sie != 0
+        case RVPrivilege.supervisor:
+            // SIE is that of the level in force.
+            h.pointee.mstatus & RVStatus.sie != 0 || h.pointee.medeleg >> RVCause.breakpoint & 1 == 0
+                || h.pointee.isGuest && h.pointee.hedeleg >> RVCause.breakpoint & 1 == 0
         default: true
         }
     }
@@ -226,20 +251,23 @@ extension RVProcessor {
         case .tdata3: return h.pointee.tdata3[selected]
         case .tinfo: return RVTrigger.info
         case .scontext: return h.pointee.scontext
+        // mcontext and its alias hcontext.
         default: return h.pointee.mcontext
         }
     }
+
+    private var hasGuests: Bool { config.extensions.contains(.h) }
 
     func writeTrigger(_ csr: RVCSR, _ value: UInt64) {
         let selected = Int(h.pointee.tselect)
         if h.pointee.countTriggers != 0 { countInstructions(including: 1) }
         switch csr {
         case .tselect: if value < UInt64(RVTrigger.count) { h.pointee.tselect = value }
-        case .tdata1: h.pointee.tdata1[selected] = RVTrigger.legal(value)
+        case .tdata1: h.pointee.tdata1[selected] = RVTrigger.legal(value, hasGuests: hasGuests)
         case .tdata2: h.pointee.tdata2[selected] = value
-        case .tdata3: h.pointee.tdata3[selected] = RVTrigger.legalExtra(value)
+        case .tdata3: h.pointee.tdata3[selected] = RVTrigger.legalExtra(value, hasGuests: hasGuests)
         case .scontext: h.pointee.scontext = value & 0xffff_ffff
-        case .mcontext: h.pointee.mcontext = value & 0x1fff
+        case .mcontext, .hcontext: h.pointee.mcontext = value & (hasGuests ? 0x3fff : 0x1fff)
         default: break
         }
         let addresses = h.pointee.addressTriggers
@@ -254,7 +282,7 @@ extension RVProcessor {
     /// Makes this part of a state that came from outside one that instructions could have left.
     func normalizeTransfersAndTriggers() {
         h.pointee.tselect &= UInt64(RVTrigger.count - 1)
-        for index in 0..<RVTrigger.count { h.pointee.tdata1[index] = RVTrigger.legal(h.pointee.tdata1[index]) }
+        for index in 0..<RVTrigger.count { h.pointee.tdata1[index] = RVTrigger.legal(h.pointee.tdata1[index], hasGuests: hasGuests) }
         h.pointee.sctrdepth &= 1
         h.pointee.sctrstatus &= RVTransferControl.frozen | 31
         if !config.extensions.contains(.smrnmi) { h.pointee.mnstatus = RVNonMaskable.enabled }
@@ -267,7 +295,7 @@ extension RVProcessor {
         h.pointee.trapTriggers = false
         for index in 0..<RVTrigger.count {
             let data = h.pointee.tdata1[index], type = type(index)
-            guard data & RVTrigger.enables(type) != 0 else { continue }
+            guard data & RVTrigger.enables(type, hasGuests: hasGuests) != 0 else { continue }
             if type == RVTrigger.address, data & (RVTrigger.load | RVTrigger.store | RVTrigger.execute) != 0 { h.pointee.addressTriggers |= 1 << UInt32(index) }
             if type == RVTrigger.interrupt || type == RVTrigger.exception { h.pointee.trapTriggers = true }
             if type == RVTrigger.instructionCount, data & (RVTrigger.countMask | RVTrigger.pending) != 0 { h.pointee.countTriggers |= 1 << UInt32(index) }

@@ -5,7 +5,7 @@ extension RVTable {
     ]
 }
 
-/// Fields of mctrctl and sctrctl (privileged manual, "Smctr"). Not there: RASEMU and cycle counts.
+/// Fields of mctrctl, sctrctl and vsctrctl (privileged manual, "Smctr"). Not there: RASEMU and cycle counts.
 enum RVTransferControl {
     static let user: UInt64 = 1 << 0
     static let supervisor: UInt64 = 1 << 1
@@ -41,13 +41,18 @@ extension RVProcessor {
     /// Records the buffer holds.
     private var depth: UInt64 { 16 << h.pointee.sctrdepth }
 
-    private func isEnabled(_ privilege: UInt8) -> Bool { h.pointee.mctrctl & Self.transferBit(privilege) != 0 }
+    /// Some mode is recorded, or traps may freeze the buffer.
+    @inline(__always)
+    var isRecording: Bool { h.pointee.mctrctl | h.pointee.vsctrctl != 0 }
 
-    static func transferBit(_ privilege: UInt8) -> UInt64 {
-        switch privilege {
-        case RVPrivilege.user: RVTransferControl.user
-        case RVPrivilege.supervisor: RVTransferControl.supervisor
-        default: RVTransferControl.machine
+    /// What configures the recording of a mode (`RVPrivilege.mode`): guests' modes have a register of their own.
+    private func control(_ mode: UInt8) -> UInt64 { RVPrivilege.isGuest(mode) ? h.pointee.vsctrctl : h.pointee.mctrctl }
+
+    func isRecorded(_ mode: UInt8) -> Bool {
+        switch RVPrivilege.privilege(mode) {
+        case RVPrivilege.user: control(mode) & RVTransferControl.user != 0
+        case RVPrivilege.supervisor: control(mode) & RVTransferControl.supervisor != 0
+        default: control(mode) & RVTransferControl.machine != 0
         }
     }
 
@@ -78,7 +83,7 @@ extension RVProcessor {
             default: true
             }
         guard isTaken else {
-            record(.branchNotTaken, source, next)
+            record(.branchNotTaken, source, next, control(mode))
             h.pointee.pc = next
             return true
         }
@@ -87,7 +92,7 @@ extension RVProcessor {
         guard target & ~instructionAddressMask & 2 == 0 else { return raise(RVCause.fetchMisaligned, target) }
         if r.rv == .jal || r.rv == .jalr { x[Int(r.rd)] = next }
         if h.pointee.fetchView.pointee.key.rights & RVRights.landingPads != 0, Self.expectsLandingPad(r) { expectLandingPad(true) }
-        record(Self.transferType(r), source, target)
+        record(Self.transferType(r), source, target, control(mode))
         h.pointee.pc = target
         return true
     }
@@ -107,42 +112,48 @@ extension RVProcessor {
 
     // MARK: Traps
 
-    /// A trap from `from` to `to` that is just being taken: freezes the buffer, or is recorded.
+    /// A trap from mode `from` to mode `to` that is just being taken: freezes the buffer, or is recorded.
     func recordTrap(_ cause: UInt64, pc: UInt64, from: UInt8, to: UInt8, target: UInt64) {
-        let control = h.pointee.mctrctl
+        let freezing = control(to)
         let isInterrupt = cause & RVCause.interrupt != 0
         let freezes = isInterrupt
-            ? cause & 63 == UInt64(RVInterrupt.counterOverflow) && control & RVTransferControl.freezeOnOverflow != 0
-            : cause == RVCause.breakpoint && control & RVTransferControl.freezeOnBreakpoint != 0
+            ? cause & 63 == UInt64(RVInterrupt.counterOverflow) && freezing & RVTransferControl.freezeOnOverflow != 0
+            : cause == RVCause.breakpoint && freezing & RVTransferControl.freezeOnBreakpoint != 0
         if freezes {
             h.pointee.sctrstatus |= RVTransferControl.frozen
             return
         }
         let type = isInterrupt ? RVTransferType.interrupt : .exception
-        if isEnabled(to) {
+        if isRecorded(to) {
             // Where it came from is a recorded mode's to know only if that one is recorded, too.
-            record(type, isEnabled(from) ? pc : 0, target)
-        } else if isEnabled(from), recordsExternal(from, to) {
+            record(type, isRecorded(from) ? pc : 0, target, filters(from, to))
+        } else if isRecorded(from), recordsExternal(from, to) {
             append(type, pc, 0)
         }
     }
 
-    /// Every mode the trap goes through on its way up agrees.
+    /// Which types are recorded where V changes is the guest's to say ("Virtualization Mode Transitions").
+    private func filters(_ from: UInt8, _ to: UInt8) -> UInt64 { control(RVPrivilege.isGuest(from) ? from : to) }
+
+    /// Every mode the trap goes through on its way up agrees ("External Trap Enable Requirements").
     private func recordsExternal(_ from: UInt8, _ to: UInt8) -> Bool {
+        let isFromGuest = RVPrivilege.isGuest(from), isFromUser = RVPrivilege.privilege(from) == RVPrivilege.user
+        if isFromGuest, isFromUser, h.pointee.vsctrctl & RVTransferControl.externalSupervisor == 0 { return false }
+        if RVPrivilege.isGuest(to) { return true }
         var needed = to == RVPrivilege.machine ? RVTransferControl.externalMachine : RVTransferControl.externalSupervisor
-        if from == RVPrivilege.user { needed |= RVTransferControl.externalSupervisor }
+        if isFromGuest || isFromUser { needed |= RVTransferControl.externalSupervisor }
         return h.pointee.mctrctl & needed == needed
     }
 
-    /// A return from a trap; one into a mode that is not recorded does not tell where to.
+    /// A return from a trap, from mode `from` to mode `to`; one into a mode that is not recorded does not tell where to.
     func recordTrapReturn(pc: UInt64, from: UInt8, to: UInt8, target: UInt64) {
-        if isEnabled(from) { record(.trapReturn, pc, isEnabled(to) ? target : 0) }
+        if isRecorded(from) { record(.trapReturn, pc, isRecorded(to) ? target : 0, filters(from, to)) }
     }
 
     // MARK: The buffer
 
-    private func record(_ type: RVTransferType, _ source: UInt64, _ target: UInt64) {
-        let isFiltered = h.pointee.mctrctl & RVTransferControl.filter(type) != 0
+    private func record(_ type: RVTransferType, _ source: UInt64, _ target: UInt64, _ control: UInt64) {
+        let isFiltered = control & RVTransferControl.filter(type) != 0
         if isFiltered == (type == .branchNotTaken) { append(type, source, target) }
     }
 
@@ -160,27 +171,39 @@ extension RVProcessor {
     // MARK: Registers
 
     /// Where the register behind an alias lies; nil for those that are zero: entries beyond the depth, and aliases that mean nothing.
-    private func place(_ csr: RVCSR) -> Int? {
-        let entry = h.pointee.siselect &- RVTransferControl.entries.lowerBound
-        let row = csr == .sireg ? 0 : csr == .sireg2 ? 32 : csr == .sireg3 ? 64 : -1
-        guard entry < depth, row >= 0 else { return nil }
-        return row + Int(truncatingIfNeeded: (h.pointee.sctrstatus &- entry &- 1) & (depth - 1))
+    /// - Parameters:
+    ///   - csr: sireg…sireg6 or vsireg…vsireg6, behind which the same entries are.
+    ///   - selector: what siselect or vsiselect holds.
+    private func place(_ csr: RVCSR, _ selector: UInt64) -> Int? {
+        let entry = selector &- RVTransferControl.entries.lowerBound
+        let row: Int
+        switch csr {
+        case .sireg, .vsireg: row = 0
+        case .sireg2, .vsireg2: row = 32
+        case .sireg3, .vsireg3: row = 64
+        default: return nil
+        }
+        return entry < depth ? row + Int(truncatingIfNeeded: (h.pointee.sctrstatus &- entry &- 1) & (depth - 1)) : nil
     }
 
-    var selectsTransfer: Bool { config.extensions.contains(.ssctr) && RVTransferControl.entries.contains(h.pointee.siselect) }
+    func selectsTransfer(_ selector: UInt64) -> Bool { config.extensions.contains(.ssctr) && RVTransferControl.entries.contains(selector) }
 
-    func readTransfer(_ csr: RVCSR) -> UInt64 { place(csr).map { h.pointee.transfers[$0] } ?? 0 }
+    /// mstateen0 leaves the entries behind a selector to the present privilege.
+    var mayUseTransfers: Bool { stateEnabled(0, RVStateEnable.indirect) && stateEnabled(0, RVStateEnable.transfers) }
 
-    func writeTransfer(_ csr: RVCSR, _ value: UInt64) {
-        guard let place = place(csr) else { return }
+    func readTransfer(_ csr: RVCSR, _ selector: UInt64) -> UInt64 { place(csr, selector).map { h.pointee.transfers[$0] } ?? 0 }
+
+    func writeTransfer(_ csr: RVCSR, _ selector: UInt64, _ value: UInt64) {
+        guard let place = place(csr, selector) else { return }
         // Of targets bit 0 would say that they were mispredicted; nothing is predicted.
-        h.pointee.transfers[place] = csr == .sireg ? value : csr == .sireg2 ? value & ~1 : value & RVTransferControl.metadata
+        h.pointee.transfers[place] = place < 32 ? value : place < 64 ? value & ~1 : value & RVTransferControl.metadata
     }
 
     func readTransferRegister(_ csr: RVCSR) -> UInt64 {
         switch csr {
         case .mctrctl: h.pointee.mctrctl
         case .sctrctl: h.pointee.mctrctl & ~RVTransferControl.machineOnly
+        case .vsctrctl: h.pointee.vsctrctl
         case .sctrstatus: h.pointee.sctrstatus
         default: h.pointee.sctrdepth
         }
@@ -191,6 +214,9 @@ extension RVProcessor {
         case .mctrctl, .sctrctl:
             let writable = csr == .mctrctl ? RVTransferControl.writable : RVTransferControl.writable & ~RVTransferControl.machineOnly
             h.pointee.mctrctl = h.pointee.mctrctl & ~writable | value & writable
+            modeRightsChanged()
+        case .vsctrctl:
+            h.pointee.vsctrctl = value & RVTransferControl.writable & ~RVTransferControl.machineOnly
             modeRightsChanged()
         case .sctrstatus: h.pointee.sctrstatus = value & (RVTransferControl.frozen | (depth - 1))
         default:

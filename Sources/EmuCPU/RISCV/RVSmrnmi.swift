@@ -68,7 +68,7 @@ extension RVProcessor {
         h.pointee.pc = handler
         h.pointee.privilege = RVPrivilege.machine
         h.pointee.waiting = false
-        if h.pointee.mctrctl != 0 { recordTrap(cause, pc: pc, from: from, to: RVPrivilege.machine, target: handler) }
+        if isRecording { recordTrap(cause, pc: pc, from: fromMode, to: RVPrivilege.machine, target: handler) }
         viewChanged()
         overflowDeadlineChanged()
         triggersChangeMode()

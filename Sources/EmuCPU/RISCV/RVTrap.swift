@@ -51,7 +51,7 @@ extension RVProcessor {
         h.pointee.pc = vector & ~3 &+ (isVectored ? ((isGuest ? guestCause(cause) : cause) & ~RVCause.interrupt) &* 4 : 0)
         h.pointee.privilege = to
         h.pointee.waiting = false
-        if h.pointee.mctrctl != 0 { recordTrap(cause, pc: pc, from: from, to: to, target: h.pointee.pc) }
+        if isRecording { recordTrap(cause, pc: pc, from: fromMode, to: toMode, target: h.pointee.pc) }
         viewChanged()
         overflowDeadlineChanged()
         triggersChangeMode()
@@ -59,7 +59,7 @@ extension RVProcessor {
         traps.note(cause: cause, value: value, pc: pc, from: fromMode, to: toMode, cycle: h.pointee.totalCycles)
         if cause <= RVCause.storeAccess { rememberFault(TrapRecord(cause: cause, value: value, pc: pc, from: fromMode, to: toMode, cycle: h.pointee.totalCycles)) }
         if let watch { didTrap(watch, cause, value, pc, from: fromMode, to: toMode) }
-        if h.pointee.trapTriggers { fireTrapTrigger(cause, from: fromMode) }
+        if h.pointee.trapTriggers { fireTrapTrigger(isGuest ? guestCause(cause) : cause, from: fromMode) }
     }
 
     /// Whom a trap is delegated to.

@@ -64,28 +64,26 @@ extension RVProcessor {
         h.pointee.csrLevel = isObserved ? 0 : UInt32(h.pointee.privilege)
     }
 
-    /// Where `modeRights` has those of VS-mode.
-    private static let guestSupervisor = 2
-
-    /// Brings `modeRights` up to date after a change of menvcfg, henvcfg, senvcfg, mseccfg or mctrctl, or after the state was replaced.
+    /// Brings `modeRights` up to date after a change of menvcfg, henvcfg, senvcfg, mseccfg, mctrctl or vsctrctl, or after the state was replaced.
     func modeRightsChanged() {
         func setRights(_ mode: UInt8, _ configuration: UInt64, landingPads: UInt64) {
             var rights = (configuration >> RVEnvironment.pmmShift & 3) << RVRights.pointerMaskShift
             if configuration & landingPads != 0 { rights |= RVRights.landingPads }
-            if h.pointee.mctrctl & Self.transferBit(mode) != 0 { rights |= RVRights.recording }
+            if isRecorded(mode) { rights |= RVRights.recording }
             h.pointee.modeRights[Int(mode)] = rights
         }
         setRights(RVPrivilege.machine, h.pointee.mseccfg, landingPads: RVSecurity.landingPads)
         setRights(RVPrivilege.supervisor, h.pointee.menvcfg, landingPads: RVEnvironment.lpe)
-        setRights(UInt8(Self.guestSupervisor), h.pointee.henvcfg, landingPads: RVEnvironment.lpe)
         setRights(RVPrivilege.user, h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
+        setRights(RVPrivilege.mode(RVPrivilege.supervisor, isGuest: true), h.pointee.henvcfg, landingPads: RVEnvironment.lpe)
+        setRights(RVPrivilege.mode(RVPrivilege.user, isGuest: true), h.pointee.senvcfg, landingPads: RVEnvironment.lpe)
         h.pointee.modeViews = InlineArray(repeating: RVModeView())
         viewChanged()
     }
 
-    /// What a mode's configuration adds to its rights.
+    /// What a mode's configuration adds to its rights. Guests have no other privileges than U and S, whatever a state from outside holds in MPP.
     func modeRights(_ privilege: UInt8, isGuest: Bool) -> UInt64 {
-        h.pointee.modeRights[isGuest && privilege == RVPrivilege.supervisor ? Self.guestSupervisor : Int(privilege)]
+        h.pointee.modeRights[Int(RVPrivilege.mode(isGuest ? privilege & 1 : privilege, isGuest: isGuest))]
     }
 
     @inline(__always)

@@ -3,6 +3,11 @@ import EmuCPU
 import EmuDevices
 import EmuJIT
 
+extension MachineConfig {
+    /// `-cpu` where it is left out.
+    static let standardProcessor = RVConfig.standardModel
+}
+
 /// The harts of a RISC-V board and what they share.
 final class RVCores {
     let processors: [RVProcessor]

@@ -95,7 +95,7 @@ import Testing
     func exceptions() throws {
         let hart = try Self.open()
         // Registers a guest finds under the supervisor's names, or has none of.
-        let never: Set<RVCSR> = [.seed, .srmcfg, .scountinhibit, .stopei, .scountovf]
+        let never: Set<RVCSR> = [.seed, .srmcfg, .scountinhibit, .stopei, .scountovf, .sctrdepth]
         // With nothing selected there is nothing behind an alias.
         let aliases: Set<RVCSR> = [.sireg, .sireg2, .sireg3, .sireg4, .sireg5, .sireg6]
         for csr in RVCSR.all where csr.exists(in: hart.cpu.config.extensions) {
@@ -132,6 +132,9 @@ import Testing
             Rule(csr: .senvcfg, by: .mstateen0, bit: 62, fault: Self.illegal), Rule(csr: .senvcfg, by: .hstateen0, bit: 62, fault: Self.virtual),
             Rule(csr: .siselect, by: .mstateen0, bit: 60, fault: Self.illegal), Rule(csr: .siselect, by: .hstateen0, bit: 60, fault: Self.virtual),
             Rule(csr: .stopi, by: .mstateen0, bit: 59, fault: Self.illegal), Rule(csr: .stopi, by: .hstateen0, bit: 59, fault: Self.virtual),
+            Rule(csr: .sctrctl, by: .mstateen0, bit: 54, fault: Self.illegal), Rule(csr: .sctrctl, by: .hstateen0, bit: 54, fault: Self.virtual),
+            Rule(csr: .sctrstatus, by: .mstateen0, bit: 54, fault: Self.illegal), Rule(csr: .sctrstatus, by: .hstateen0, bit: 54, fault: Self.virtual),
+            Rule(csr: .scontext, by: .mstateen0, bit: 57, fault: Self.illegal), Rule(csr: .scontext, by: .hstateen0, bit: 57, fault: Self.virtual),
             Rule(csr: .stimecmp, by: .menvcfg, bit: 63, fault: Self.illegal), Rule(csr: .stimecmp, by: .henvcfg, bit: 63, fault: Self.virtual),
             Rule(csr: .stimecmp, by: .mcounteren, bit: 1, fault: Self.illegal), Rule(csr: .stimecmp, by: .hcounteren, bit: 1, fault: Self.virtual),
             Rule(csr: .ssp, by: .menvcfg, bit: 3, fault: Self.illegal), Rule(csr: .ssp, by: .henvcfg, bit: 3, fault: Self.virtual),
@@ -183,11 +186,11 @@ import Testing
         #expect(hart[.hstateen0] == 0)
         hart[.mstateen0] = .max
         hart[.hstateen0] = .max
-        #expect(hart[.hstateen0] == 0xd800_0000_0000_0000)
+        #expect(hart[.hstateen0] == 0xda40_0000_0000_0000)
         hart.clear(.mstateen0, 1 << 62)
-        #expect(hart[.hstateen0] == 0x9800_0000_0000_0000)
+        #expect(hart[.hstateen0] == 0x9a40_0000_0000_0000)
         // Without Smstateen there is nobody to open what a guest may use.
-        #expect(try TestHart("rv64,h=on,smstateen=off")[.hstateen0] == 0xd000_0000_0000_0000)
+        #expect(try TestHart("rv64,h=on,smstateen=off")[.hstateen0] == 0xd240_0000_0000_0000)
         hart[.hideleg] = .max
         #expect(hart[.hideleg] == 0x444)
         hart[.mideleg] = 1 << 13

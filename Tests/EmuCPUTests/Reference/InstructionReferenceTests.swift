@@ -63,7 +63,7 @@ final class InstructionMachine {
     private var cpu: RVProcessor { machine.cpu }
 
     init() throws {
-        machine = try FuzzMachine(.interpreter, cpu: "max,smrnmi=on,vlen=128", adding: [.ssctr])
+        machine = try FuzzMachine(.interpreter, cpu: "max,smrnmi=on,vlen=128")
         reference = InstructionReference(base: FuzzMap.data, vlen: 128)
         machine[.pmpaddr0] = .max
         machine[.pmpcfg0] = 0x1f

@@ -29,7 +29,9 @@ extension RVProcessor {
     private func guestMayAccess(_ csr: RVCSR, writing: Bool, isUser: Bool) -> Bool {
         let isInjected = h.pointee.hvictl & RVGuestInjection.vti != 0
         switch csr {
-        case .seed, .srmcfg, .scountinhibit: return false
+        case .seed, .srmcfg, .scountinhibit, .sctrdepth: return false
+        case .sctrctl, .sctrstatus: return guestStateEnabled(0, RVStateEnable.transfers)
+        case .scontext: return guestStateEnabled(0, RVStateEnable.context)
         case .ssp: return usesShadowStack
         case .satp: return h.pointee.hstatus & RVHypervisorStatus.vtvm == 0
         case .sie, .sip: return !isInjected
@@ -52,6 +54,9 @@ extension RVProcessor {
         guard stateEnabled(0, RVStateEnable.indirect) else { return .illegal }
         guard h.pointee.privilege != RVPrivilege.user, guestStateEnabled(0, RVStateEnable.indirect) else { return .virtual }
         switch h.pointee.vsiselect {
+        case let selector where selectsTransfer(selector):
+            guard stateEnabled(0, RVStateEnable.transfers) else { return .illegal }
+            return guestStateEnabled(0, RVStateEnable.transfers) ? .register(Self.substitute(csr)) : .virtual
         case RVIndirect.counters: return h.pointee.menvcfg & RVEnvironment.cde == 0 ? .illegal : .virtual
         case RVIndirect.priorities: return .virtual
         case RVIndirect.file:
@@ -78,6 +83,13 @@ extension RVProcessor {
         case .sip: .vsip
         case .stimecmp: .vstimecmp
         case .siselect: .vsiselect
+        case .sireg: .vsireg
+        case .sireg2: .vsireg2
+        case .sireg3: .vsireg3
+        case .sireg4: .vsireg4
+        case .sireg5: .vsireg5
+        case .sireg6: .vsireg6
+        case .sctrctl: .vsctrctl
         case .stopei: .vstopei
         case .stopi: .vstopi
         default: csr
@@ -87,7 +99,7 @@ extension RVProcessor {
     // MARK: State enables
 
     /// hstateen lets guests access state that mstateen leaves to the hypervisor.
-    private func guestStateEnabled(_ register: Int, _ bit: UInt64) -> Bool {
+    func guestStateEnabled(_ register: Int, _ bit: UInt64) -> Bool {
         !config.extensions.contains(.ssstateen) || h.pointee.hstateen[register] & bit != 0
     }
 
@@ -102,6 +114,8 @@ extension RVProcessor {
             writable |= RVStateEnable.environment
             if config.extensions.contains(.sscsrind) { writable |= RVStateEnable.indirect }
             if config.extensions.contains(.ssaia) { writable |= RVStateEnable.indirect | RVStateEnable.interrupts }
+            if config.extensions.contains(.ssctr) { writable |= RVStateEnable.transfers }
+            if config.extensions.contains(.sdtrig) { writable |= RVStateEnable.context }
             if supervisorFile != nil { writable |= RVStateEnable.interruptFile }
         }
         if config.extensions.contains(.smstateen) { writable &= h.pointee.mstateen[register] }

@@ -34,8 +34,7 @@ extension RVProcessor {
         case .vsatp: state.pointee.standby.satp
         case .vstimecmp: state.pointee.vstimecmp
         case .vsiselect: state.pointee.vsiselect
-        case .vsireg: guestFile?.read(state.pointee.vsiselect) ?? 0
-        case .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: 0
+        case .vsireg, .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: readGuestAlias(csr)
         case .vstopei: Self.top(guestFile)
         case .vstopi: guestTopRegister
         default: nil
@@ -80,13 +79,11 @@ extension RVProcessor {
             state.pointee.vstimecmp = value
             supervisorTimerChanged()
         case .vsiselect: state.pointee.vsiselect = value & RVIndirect.selectMask
-        case .vsireg:
-            if RVIndirect.file.contains(state.pointee.vsiselect) { guestFile?.write(state.pointee.vsiselect, value) }
-            updateInterruptRequest()
+        case .vsireg, .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: writeGuestAlias(csr, value)
         case .vstopei:
             guestFile?.claim()
             updateInterruptRequest()
-        case .hviprio1, .hviprio2, .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: break
+        case .hviprio1, .hviprio2: break
         default: return false
         }
         return true
@@ -100,11 +97,27 @@ extension RVProcessor {
         case .hstateen0, .hstateen1, .hstateen2, .hstateen3: return stateEnabled(Int(csr.rawValue & 3), RVStateEnable.stateEnable)
         case .hvien, .hvictl, .hviprio1, .hviprio2, .vstopi: return stateEnabled(0, RVStateEnable.interrupts)
         case .vsiselect: return stateEnabled(0, RVStateEnable.indirect)
-        case .vsireg: return guestAliasIsAccessible
-        case .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6: return false
+        case .vsireg, .vsireg2, .vsireg3, .vsireg4, .vsireg5, .vsireg6:
+            return selectsTransfer(h.pointee.vsiselect) ? mayUseTransfers : csr == .vsireg && guestAliasIsAccessible
         case .vstopei: return stateEnabled(0, RVStateEnable.interruptFile) && guestFile != nil
         default: return nil
         }
+    }
+
+    // MARK: Aliases
+
+    /// What vsireg…vsireg6 show; 0 when that is nothing.
+    private func readGuestAlias(_ csr: RVCSR) -> UInt64 {
+        let selector = h.pointee.vsiselect
+        if selectsTransfer(selector) { return readTransfer(csr, selector) }
+        return csr == .vsireg ? guestFile?.read(selector) ?? 0 : 0
+    }
+
+    private func writeGuestAlias(_ csr: RVCSR, _ value: UInt64) {
+        let selector = h.pointee.vsiselect
+        if selectsTransfer(selector) { return writeTransfer(csr, selector, value) }
+        if csr == .vsireg, RVIndirect.file.contains(selector) { guestFile?.write(selector, value) }
+        updateInterruptRequest()
     }
 
     // MARK: Legal values

@@ -26,6 +26,8 @@ package enum RVLevel: UInt8 {
 extension RVPrivilege {
     /// A privilege and the virtualisation mode in one number, as debuggers and the log have it: U 0, S (HS) 1, M 3, VU 4, VS 5.
     package static func mode(_ privilege: UInt8, isGuest: Bool) -> UInt8 { isGuest ? privilege | 4 : privilege }
+    static func isGuest(_ mode: UInt8) -> Bool { mode & 4 != 0 }
+    static func privilege(_ mode: UInt8) -> UInt8 { mode & 3 }
 }
 
 /// Virtualisation mode V (privileged manual, "H Extension for Hypervisor Support"; docs/hypervisor.md).
