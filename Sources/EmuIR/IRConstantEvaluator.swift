@@ -80,6 +80,11 @@ public enum IRConstantEvaluator {
         case .popcntw: Int64(low(a).nonzeroBitCount)
         case .bswap: a.byteSwapped
         case .orcb: combinedBytes(unsigned(a))
+        case .brev8: Int64(bitPattern: reversedBits(unsigned(a)).byteSwapped)
+        case .xperm4: picked(unsigned(a), unsigned(b), width: 4)
+        case .xperm8: picked(unsigned(a), unsigned(b), width: 8)
+        case .turnedSum: Int64(bitPattern: turnedSum(unsigned(a), TurnedSum(rawValue: b)))
+        case .turnedSumw: word(turnedSum(low(a), TurnedSum(rawValue: b)))
 
         default: nil
         }
@@ -119,6 +124,26 @@ public enum IRConstantEvaluator {
     private static func reversedProduct(_ a: UInt64, _ b: UInt64) -> Int64 {
         let (high, low) = carrylessProduct(a, b)
         return Int64(bitPattern: high &<< 1 | low &>> 63)
+    }
+
+    private static func reversedBits(_ value: UInt64) -> UInt64 {
+        (0..<64 as Range<UInt64>).reduce(0) { $0 | (value &>> $1 & 1) &<< (63 &- $1) }
+    }
+
+    /// The parts of `value` that those of `places` name.
+    private static func picked(_ value: UInt64, _ places: UInt64, width: UInt64) -> Int64 {
+        let mask = 1 &<< width &- 1 as UInt64
+        var result: UInt64 = 0
+        for position in stride(from: 0, to: 64, by: Int(width)).map(UInt64.init) {
+            let place = places &>> position & mask
+            if place < 64 / width { result |= (value &>> (place &* width) & mask) &<< position }
+        }
+        return Int64(bitPattern: result)
+    }
+
+    private static func turnedSum<Value: FixedWidthInteger>(_ value: Value, _ sum: TurnedSum) -> Value {
+        let third = Value(sum.third)
+        return rotated(value, left: 0 &- Value(sum.first)) ^ rotated(value, left: 0 &- Value(sum.second)) ^ (sum.isShift ? value &>> third : rotated(value, left: 0 &- third))
     }
 
     /// Each byte that is not zero becomes 0xff.

@@ -219,6 +219,8 @@ private struct BlockVerifier {
         switch (instruction.op, instruction.b, instruction.c) {
         case (.shladd, _, .constant(let amount)), (.shladduw, _, .constant(let amount)):
             guard 0...3 ~= amount else { throw Failure("c is 0 to 3") }
+        case (let op, .constant(let value), _) where op.constantRange != nil:
+            guard let range = op.constantRange, range.contains(value) else { throw Failure("b of \(op.info.name) is not \(value)") }
         case (.probe, .constant(let length), .constant(let rights)):
             guard 1...Self.greatestProbe ~= length else { throw Failure("a probe covers 1 to \(Self.greatestProbe) bytes") }
             guard 1...7 ~= rights, rights != ProbeRights.steady.rawValue else { throw Failure("the rights of a probe are r, w or rw") }

@@ -35,6 +35,12 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     // dst = op a
     case sext8, sext16, sext32, zext8, zext16, zext32
     case clz, clzw, ctz, ctzw, popcnt, popcntw, bswap, orcb
+    /// The bits of each byte in reverse order.
+    case brev8
+    // dst[i] = a[b[i]] in nibbles, in bytes; 0 where there is no such
+    case xperm4, xperm8
+    /// The exclusive or of a turned right by each of the bytes 0, 1 and 2 of constant b (`TurnedSum`).
+    case turnedSum, turnedSumw
 
     // dst = memory[a + displacement]; b: none, or the temp of a `probe` that covers the access
     case load8s, load8u, load16s, load16u, load32s, load32u, load64
@@ -154,6 +160,66 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vslide1up, vslide1down
     /// dst[i] = a[b[i]], 0 where b[i] is not below the greatest length, which is constant c.
     case vgather
+
+    // Ciphers and hashes. Vectors consist of groups of four elements, of eight for SM3, and the count is a number of whole groups; elements
+    // have 32 bits, for SHA-2 also 64. In words and bytes the first is the lowest.
+
+    // AES (FIPS 197). A state of the scalar ones is the pair a (lower half), b. dst = lower half of the state after ShiftRows and SubBytes, the
+    // `m` ones with MixColumns behind it; and by the inverses of these
+    case aes64es, aes64esm, aes64ds, aes64dsm
+    /// InvMixColumns of two columns.
+    case aes64im
+    /// The upper word of a through SubWord in both halves of dst, behind RotWord and with the constant of round b (a constant) + 1 where b is below 10.
+    case aes64ks1i
+    // dst = dst ^ a after SubBytes and ShiftRows, the `m` ones with MixColumns before a; inverses, with InvMixColumns behind a. Where constant b is 1
+    // the first group of a serves all
+    case vaesef, vaesem, vaesdf, vaesdm
+    /// dst = dst ^ a, b as above.
+    case vaesz
+    /// dst = round key b (a constant) behind a, of AES-128; behind dst and a, of AES-256.
+    case vaeskf1, vaeskf2
+    /// Low and high half of the carry-less product, of 64 bits.
+    case vclmul, vclmulh
+    /// dst = (dst ^ b) × a as GHASH multiplies.
+    case vghash
+    // SHA-2 (FIPS 180-4). dst: words t-16…t-13 become t…t+3; a: t-12, t-7…t-5; b: t-4…t-1. Two rounds, with the lower and the upper two of the words b:
+    // dst: h, g, d, c become f, e, b, a; a: f, e, b, a
+    case vsha2ms, vsha2cl, vsha2ch
+    // SM4 (GB/T 32907). Four rounds with the keys a, `vaesem`'s constant b; dst = round keys 4b…4b+3 (b a constant) behind those in a
+    case vsm4r, vsm4k
+    // SM3 (GB/T 32905), bytes of words in the standard's order. dst = words t…t+7; a: t-8…t-1; b: t-16…t-9. Rounds 2b and 2b+1 (b a constant) with
+    // words 0, 1, 4 and 5 of a
+    case vsm3me, vsm3c
+}
+
+extension Opcode {
+    /// What constant b of a cipher may be.
+    var constantRange: ClosedRange<Int64>? {
+        switch self {
+        case .vaesef, .vaesem, .vaesdf, .vaesdm, .vaesz, .vsm4r: 0...1
+        case .aes64ks1i: 0...10
+        case .vaeskf1: 1...10
+        case .vaeskf2: 2...14
+        case .vsm4k: 0...7
+        case .vsm3c: 0...31
+        default: nil
+        }
+    }
+}
+
+/// The constant operand of `turnedSum`: amounts modulo the width, the first lowest. The third is one of a shift where byte 3 is not 0.
+public struct TurnedSum: Sendable {
+    public let rawValue: Int64
+    public init(rawValue: Int64) { self.rawValue = rawValue }
+
+    public init(_ first: UInt8, _ second: UInt8, _ third: UInt8, isShift: Bool = false) {
+        rawValue = Int64(first) | Int64(second) << 8 | Int64(third) << 16 | (isShift ? 1 << 24 : 0)
+    }
+
+    public var first: UInt8 { UInt8(truncatingIfNeeded: rawValue) }
+    public var second: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 8) }
+    public var third: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 16) }
+    public var isShift: Bool { rawValue >> 24 & 0xff != 0 }
 }
 
 /// What a `probe` must allow.

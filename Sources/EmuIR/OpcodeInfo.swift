@@ -58,6 +58,7 @@ public struct OpcodeShape: Hashable, Sendable {
     static let address = OpcodeShape(dst: .register, a: .constant)
     static let unary = OpcodeShape(dst: .register, a: .value)
     static let binary = OpcodeShape(dst: .register, a: .value, b: .value)
+    static let unaryByConstant = OpcodeShape(dst: .register, a: .value, b: .constant)
     static let shiftAdd = OpcodeShape(dst: .register, a: .value, b: .value, c: .constant)
     static let load = OpcodeShape(.load, dst: .register, a: .value, b: .probed)
     static let loadFloat = OpcodeShape(.load, dst: .float, a: .value, b: .probed)
@@ -78,6 +79,7 @@ public struct OpcodeShape: Hashable, Sendable {
     static let unaryVector = OpcodeShape(dst: .vector, a: .elements)
     static let extendVector = OpcodeShape(dst: .vector, a: .vector, b: .constant)
     static let binaryVector = OpcodeShape(dst: .vector, a: .vector, b: .elements)
+    static let cipherVector = OpcodeShape(dst: .vector, a: .vector, b: .constant)
     static let permuteVector = OpcodeShape(dst: .vector, a: .vector, b: .elements, c: .constant)
     static let vectorToInteger = OpcodeShape(dst: .register, a: .vector)
     static let vectorToFloat = OpcodeShape(dst: .float, a: .vector)
@@ -135,7 +137,7 @@ extension Opcode {
 extension OpcodeInfo {
     /// One row per opcode, in the order of `Opcode.rawValue`.
     public static let table: [OpcodeInfo] = {
-        let table = integerRows + memoryRows + floatRows + atomicRows + controlRows + vectorRows
+        let table = integerRows + memoryRows + floatRows + atomicRows + controlRows + vectorRows + cipherRows
         precondition(table.indices.allSatisfy { Int(table[$0].opcode.rawValue) == $0 }, "the rows of OpcodeInfo follow the order of Opcode")
         return table
     }()
@@ -211,6 +213,11 @@ extension OpcodeInfo {
         .init(.popcntw, "popcntw", .unary, .pure),
         .init(.bswap, "bswap", .unary, .pure),
         .init(.orcb, "orcb", .unary, .pure),
+        .init(.brev8, "brev8", .unary, .pure),
+        .init(.xperm4, "xperm4", .binary, .pure),
+        .init(.xperm8, "xperm8", .binary, .pure),
+        .init(.turnedSum, "turned.sum", .unaryByConstant, .pure),
+        .init(.turnedSumw, "turned.sumw", .unaryByConstant, .pure),
     ]
 
     private static let memoryRows: [OpcodeInfo] = [
@@ -440,6 +447,35 @@ extension OpcodeInfo {
             .init(.vslide1up, "vslide1up", .binaryVector, vector),
             .init(.vslide1down, "vslide1down", .binaryVector, vector),
             .init(.vgather, "vgather", .permuteVector, vector),
+        ]
+    }()
+
+    private static let cipherRows: [OpcodeInfo] = {
+        let vector: Traits = [.vector, .mayLeave]
+        return [
+            .init(.aes64es, "aes64es", .binary, []),
+            .init(.aes64esm, "aes64esm", .binary, []),
+            .init(.aes64ds, "aes64ds", .binary, []),
+            .init(.aes64dsm, "aes64dsm", .binary, []),
+            .init(.aes64im, "aes64im", .unary, []),
+            .init(.aes64ks1i, "aes64ks1i", .unaryByConstant, []),
+            .init(.vaesef, "vaesef", .cipherVector, vector),
+            .init(.vaesem, "vaesem", .cipherVector, vector),
+            .init(.vaesdf, "vaesdf", .cipherVector, vector),
+            .init(.vaesdm, "vaesdm", .cipherVector, vector),
+            .init(.vaesz, "vaesz", .cipherVector, vector),
+            .init(.vaeskf1, "vaeskf1", .cipherVector, vector),
+            .init(.vaeskf2, "vaeskf2", .cipherVector, vector),
+            .init(.vclmul, "vclmul", .binaryVector, vector),
+            .init(.vclmulh, "vclmulh", .binaryVector, vector),
+            .init(.vghash, "vghash", .binaryVector, vector),
+            .init(.vsha2ms, "vsha2ms", .binaryVector, vector),
+            .init(.vsha2cl, "vsha2cl", .binaryVector, vector),
+            .init(.vsha2ch, "vsha2ch", .binaryVector, vector),
+            .init(.vsm4r, "vsm4r", .cipherVector, vector),
+            .init(.vsm4k, "vsm4k", .cipherVector, vector),
+            .init(.vsm3me, "vsm3me", .binaryVector, vector),
+            .init(.vsm3c, "vsm3c", .cipherVector, vector),
         ]
     }()
 }

@@ -68,6 +68,7 @@ extension Instruction {
         case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwmulu, .vwmul, .vwmaccu, .vwmacc, .vfwiden: return (all, all / 2, all / 2)
         case .vwadduW, .vwaddW, .vwsubuW, .vwsubW: return (all, all, all / 2)
         case .vnsrl, .vnsra, .vfnarrow: return (all, 2 * all, all)
+        case .vaesef, .vaesem, .vaesdf, .vaesdm, .vaesz, .vsm4r: return (all, b == .constant(1) ? min(all, 16) : all, 0)
         case .vzext, .vsext:
             if case .constant(let width) = b, 0...2 ~= width { return (all, Int(vector.count) << Int(width), 0) }
             return (all, all, 0)

@@ -250,6 +250,8 @@ public protocol HostBackend: AnyObject {
     var enter: UnsafeRawPointer { get }
     /// Compiles vector operations.
     var hasVectors: Bool { get }
+    /// Compiles operations of AES, and those of SM4 on vectors.
+    var hasCiphers: Bool { get }
     /// What the jump cache holds for blocks without translated code: leaves for the dispatcher, with the jump's target as `pc`.
     var dispatchExit: UnsafeRawPointer { get }
     /// Compiles a unit into the buffer.

@@ -20,6 +20,9 @@ public struct HostFeatures: OptionSet, Sendable {
     public static let gfni = HostFeatures(rawValue: 1 << 11)
     /// AVX512 F, BW, DQ and VL, all of them.
     public static let avx512 = HostFeatures(rawValue: 1 << 12)
+    /// AES and carry-less products of 256 bits.
+    public static let vaes = HostFeatures(rawValue: 1 << 13)
+    public static let vpclmulqdq = HostFeatures(rawValue: 1 << 14)
 
     /// What this host has and its operating system saves the state of.
     public static let current = detect()
@@ -34,7 +37,7 @@ public struct HostFeatures: OptionSet, Sendable {
 
     /// In the order of the bits, as /proc/cpuinfo spells them where it has one name.
     private static let names = [
-        "bmi1", "bmi2", "lzcnt", "popcnt", "sse4_1", "avx", "avx2", "fma", "pclmulqdq", "aes", "sha", "gfni", "avx512",
+        "bmi1", "bmi2", "lzcnt", "popcnt", "sse4_1", "avx", "avx2", "fma", "pclmulqdq", "aes", "sha", "gfni", "avx512", "vaes", "vpclmulqdq",
     ]
 
     /// For `--stats` and messages.
@@ -65,6 +68,8 @@ public struct HostFeatures: OptionSet, Sendable {
             add(.avx, basic.ecx, 28)
             add(.avx2, extended.ebx, 5)
             add(.fma, basic.ecx, 12)
+            add(.vaes, extended.ecx, 9)
+            add(.vpclmulqdq, extended.ecx, 10)
         }
         if state & 0xe6 == 0xe6 {
             add(.avx512, extended.ebx, 16, 17, 30, 31)

@@ -18,6 +18,8 @@ struct FuzzGenerator {
         $0.needs.isMet(by: present) && !jumps.contains($0.op) && !control.contains($0.op) && !$0.isVector
     }
     private static let vectorRows = RVInstruction.vectors.filter { $0.needs.isMet(by: present) && $0.match & 0x707f != 0x7057 }
+    /// Ciphers and hashes, which want vectors of 32-bit words, some of 64-bit ones, and whole groups of them.
+    private static let cipherRows = vectorRows.filter { ($0.op.rawValue >= RVOp.vgmul.rawValue && $0.op.rawValue <= RVOp.vsm3c.rawValue) || $0.op == .vclmul || $0.op == .vclmulh }
     private static let rareRows = rows.filter { rare.contains($0.op) }
     private static let plainRows = rows.filter { !rare.contains($0.op) }
     private static let memoryRows = plainRows.filter(reachesMemory)
@@ -52,6 +54,8 @@ struct FuzzGenerator {
     /// This program has vector instructions, and hardly anything else.
     private var hasVectors = false
     private var hasManyVectors = false
+    /// Half of its vector instructions are ciphers and hashes.
+    private var hasCiphers = false
 
     init(seed: UInt64) { random = SplitMix(seed: seed) }
 
@@ -72,6 +76,7 @@ struct FuzzGenerator {
         let weights = (0..<4).map { _ in 1 + random.below(8) }
         hasVectors = random.below(3) == 0
         hasManyVectors = hasVectors && random.below(3) != 0
+        hasCiphers = hasManyVectors && seed % 4 == 1
         var fixes: [(position: Int, target: Int)] = []
         for segment in 0..<count {
             result.segments.append(result.code.count)
@@ -151,6 +156,7 @@ struct FuzzGenerator {
     private mutating func vectorInstruction() -> UInt32 {
         if random.below(hasManyVectors ? 16 : 5) == 0 { return vectorType() }
         let aligned: UInt32 = random.below(4) == 0 ? 0 : 7 << 7 | 7 << 20
+        if hasCiphers && random.below(2) == 0 { return instance(of: Self.cipherRows, aligned | (aligned != 0 && random.below(2) == 0 ? 7 << 15 : 0)) }
         // Half of them without a mask.
         return instance(of: Self.vectorRows, aligned | (aligned != 0 ? 7 << 15 : 0)) | (random.below(2) == 0 ? 1 << 25 : 0)
     }
@@ -158,6 +164,10 @@ struct FuzzGenerator {
     /// Sets the type of vectors, mostly a legal one, and their length: a small one, what a register holds, or all there is.
     private mutating func vectorType() -> UInt32 {
         let legal: [UInt32] = [0x00, 0x08, 0x10, 0x18, 0x01, 0x09, 0x0a, 0x11, 0x12, 0x19, 0x1b, 0x07, 0x0f, 0x17, 0x06, 0xd0, 0xd1, 0xd8, 0xd9]
+        if hasCiphers && random.below(4) != 0 {
+            let type: UInt32 = pick([0xd0, 0xd0, 0xd1, 0xd2, 0xd3, 0xd7, 0xd8, 0xd9, 0xda])
+            return random.below(2) == 0 ? 0x7057 | type << 20 | 12 << 7 : 0xc000_7057 | type << 20 | UInt32(4 * (1 + random.below(7))) << 15
+        }
         let type = random.below(16) == 0 ? UInt32(random.below(1024)) : pick(legal)
         let (length, destination) = (UInt32(random.below(32)) << 15, pick([0, 12] as [UInt32]) << 7)
         // Now and then vsetvl, whose type is whatever a register holds.

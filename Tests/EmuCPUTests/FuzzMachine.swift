@@ -65,14 +65,15 @@ final class FuzzMachine {
     private(set) var mismatch: String?
 
     /// - Parameter codeSize: bytes of the buffer for translated code.
-    init(_ engine: FuzzEngine, cpu option: String = "rv64", codeSize: Int = 4 << 20, threshold: Int32 = 0) throws {
+    /// - Parameter features: what translated code may use.
+    init(_ engine: FuzzEngine, cpu option: String = "rv64", codeSize: Int = 4 << 20, threshold: Int32 = 0, features: HostFeatures = .current) throws {
         ram = try GuestRAM(base: FuzzMap.ram, size: FuzzMap.ramSize)
         try bus.map(ram, name: "ram")
         try bus.map(GuestRAM(base: FuzzMap.rom, size: 4096, isReadOnly: true), name: "rom")
         try bus.map(device, at: FuzzMap.device, size: 0x1000, sizes: .any)
         cache = TranslationCache(bus: bus)
         if engine != .interpreter {
-            let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: codeSize)
+            let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: codeSize, features: features)
             cache.hostCode = HostCodeCache(cache: cache, backend: backend, threshold: threshold, samplesForLoop: 1)
         }
         let config = try RVConfig.parse(option)

@@ -19,7 +19,7 @@ import Testing
 
         init(_ engine: FuzzEngine, cpu: String) throws {
             reference = try FuzzMachine(.interpreter, cpu: cpu)
-            machine = try FuzzMachine(engine, cpu: cpu)
+            machine = try FuzzCase.machine(engine, cpu)
         }
     }
 

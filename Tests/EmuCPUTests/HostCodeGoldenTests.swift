@@ -12,7 +12,7 @@ import Testing
 ///     -- optimised IR
 ///     -- host code
 ///
-/// Titles and the hexadecimal column are written by hand (`loop` in the title: compiled as a loop; `vectors`: the guest has them); `UPDATE_GOLDEN=1 swift test --filter
+/// Titles and the hexadecimal column are written by hand (`loop` in the title: compiled as a loop; `vectors`, `ciphers`: the guest has them); `UPDATE_GOLDEN=1 swift test --filter
 /// HostCodeGoldenTests` writes the rest. Host addresses are positions in the code buffer, which begins with the code all units
 /// share; it is reached by distances only, so that the bytes are the same in every run.
 @Suite(.enabled(if: X86Backend.isSupported)) struct HostCodeGoldenTests {
@@ -40,7 +40,7 @@ import Testing
     }
 
     private func translation(of code: [UInt32], _ title: String) throws -> String {
-        var translated = try TranslatedCode(cpu: title.contains("vectors") ? "rv64,v=on,vlen=256" : "rv64")
+        var translated = try TranslatedCode(cpu: title.contains("ciphers") ? "max,vlen=256" : title.contains("vectors") ? "rv64,v=on,vlen=256" : "rv64")
         let disassembler = RVDisassembler(extensions: translated.hart.cpu.config.extensions, aliases: true)
         var (address, text) = (UInt64(0x1000), "== \(title)\n")
         for bits in code {
@@ -55,7 +55,9 @@ import Testing
         var optimizer = IROptimizer()
         optimizer.run(&unit, cycles: isLoop ? [[0]] : [])
         text += "-- optimised IR\n\(unit)"
-        let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: 1 << 20)
+        // The same on every host.
+        let features = X86Backend.requirements.union([.avx2, .aes, .sha])
+        let backend = try X86Backend(layout: RVProcessor.stateLayout, capacity: 1 << 20, features: features)
         let compiled = try #require(
             backend.compile(unit, number: 1, blockAddresses: [0x10], loop: isLoop ? LoopShape(weights: [8], cycles: [[0]]) : nil, windows: Array(0..<8)))
         return text + "-- host code\n" + (try hostCode(compiled, backend))

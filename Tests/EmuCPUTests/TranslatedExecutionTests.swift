@@ -396,6 +396,7 @@ import Testing
         let inner: X86Backend
         init(_ inner: X86Backend) { self.inner = inner }
         var hasVectors: Bool { inner.hasVectors }
+        var hasCiphers: Bool { inner.hasCiphers }
         var buffer: CodeBuffer { inner.buffer }
         var enter: UnsafeRawPointer { inner.enter }
         var dispatchExit: UnsafeRawPointer { inner.dispatchExit }

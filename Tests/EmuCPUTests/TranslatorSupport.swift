@@ -13,7 +13,7 @@ struct TranslatedCode {
 
     init(cpu: String = "rv64") throws {
         hart = try TestHart(cpu)
-        translator = RVTranslator(config: hart.cpu.config, hasVectors: true)
+        translator = RVTranslator(config: hart.cpu.config, hasVectors: true, hasCiphers: true)
     }
 
     /// The IR of the block at `offset` in the page, which holds `code` there and then nothing that is an instruction.

@@ -57,6 +57,11 @@ import Testing
         Row(.ctz, 0, 0, 0, 64), Row(.ctz, top, 0, 0, 63), Row(.ctzw, 0x1_0000_0000, 0, 0, 32), Row(.ctzw, 8, 0, 0, 3),
         Row(.popcnt, -1, 0, 0, 64), Row(.popcntw, -1, 0, 0, 32), Row(.popcntw, 0x7_0000_0003, 0, 0, 2),
         Row(.bswap, 0x0102_0304_0506_0708, 0, 0, 0x0807_0605_0403_0201), Row(.bswap, 0x80, 0, 0, top),
+        Row(.brev8, 0x0102_0408_1020_40c0, 0, 0, Int64(bitPattern: 0x8040_2010_0804_0203)), Row(.brev8, 0x81, 0, 0, 0x81),
+        Row(.xperm4, 0x0fed_cba9_8765_4321, 0x0123_4567_89ab_cdef, 0, 0x1234_5678_9abc_def0), Row(.xperm4, -1, 0x0f0f, 0, -1),
+        Row(.xperm8, 0x0807_0605_0403_0201, 0x0001_0203_0405_0607, 0, 0x0102_0304_0506_0708), Row(.xperm8, -1, Int64(bitPattern: 0xff80_4010_0807_0801), 0, 0xff00ff),
+        Row(.turnedSum, 1, TurnedSum(1, 2, 4).rawValue, 0, Int64(bitPattern: 0xd000_0000_0000_0000)), Row(.turnedSum, 16, TurnedSum(0, 64, 4, isShift: true).rawValue, 0, 1),
+        Row(.turnedSumw, 1, TurnedSum(1, 2, 4).rawValue, 0, -0x3000_0000), Row(.turnedSumw, 0x1_0000_0010, TurnedSum(32, 0, 4, isShift: true).rawValue, 0, 1),
         Row(.orcb, 0x0100_2000_0000_0080, 0, 0, Int64(bitPattern: 0xff00_ff00_0000_00ff)),
     ]
 

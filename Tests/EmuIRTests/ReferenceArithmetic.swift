@@ -15,7 +15,7 @@ enum ReferenceArithmetic {
     }
 
     private static let wordOperations: Set<Opcode> = [
-        .addw, .subw, .shlw, .shrw, .sarw, .rotlw, .rotrw, .mulw, .divw, .divuw, .remw, .remuw, .clzw, .ctzw, .popcntw,
+        .addw, .subw, .shlw, .shrw, .sarw, .rotlw, .rotrw, .mulw, .divw, .divuw, .remw, .remuw, .clzw, .ctzw, .popcntw, .turnedSumw,
     ]
 
     /// Least significant bit first.
@@ -62,6 +62,9 @@ enum ReferenceArithmetic {
         case .zext16: return signed(Bits(x[0..<16]) + [false])
         case .zext32: return signed(Bits(x[0..<32]) + [false])
         case .bswap: return signed(stride(from: 56, through: 0, by: -8).flatMap { x[$0..<$0 + 8] })
+        case .brev8: return signed(stride(from: 0, to: 64, by: 8).flatMap { x[$0..<$0 + 8].reversed() })
+        case .xperm4: return signed(picked(x, y, 4))
+        case .xperm8: return signed(picked(x, y, 8))
         case .orcb: return signed(stride(from: 0, to: 64, by: 8).flatMap { Bits(repeating: x[$0..<$0 + 8].contains(true), count: 8) })
         default: return listResult(op, x, y).map(signed)
         }
@@ -97,7 +100,20 @@ enum ReferenceArithmetic {
         case .clz: return number(x.reversed().prefix { !$0 }.count, width)
         case .ctz: return number(x.prefix { !$0 }.count, width)
         case .popcnt: return number(x.filter { $0 }.count, width)
+        case .turnedSum:
+            func turned(_ place: Int) -> Bits {
+                let amount = (0..<(width == 64 ? 6 : 5)).reduce(0) { $0 + (y[8 * place + $1] ? 1 << $1 : 0) }
+                return place == 2 && y[24..<32].contains(true) ? Bits(x[amount...]) + Bits(repeating: false, count: amount) : (0..<width).map { x[($0 + amount) % width] }
+            }
+            return (0..<width).map { (turned(0)[$0] != turned(1)[$0]) != turned(2)[$0] }
         default: return nil
+        }
+    }
+
+    private static func picked(_ x: Bits, _ y: Bits, _ width: Int) -> Bits {
+        stride(from: 0, to: 64, by: width).flatMap { position in
+            let place = (0..<width).reduce(0) { $0 + (y[position + $1] ? 1 << $1 : 0) }
+            return place * width < 64 ? Bits(x[place * width..<place * width + width]) : Bits(repeating: false, count: width)
         }
     }
 

@@ -45,6 +45,7 @@ import Testing
     let kernelNames: [(HostFeatures, String)] = [
         (.bmi1, "bmi1"), (.bmi2, "bmi2"), (.lzcnt, "abm"), (.popcnt, "popcnt"), (.sse41, "sse4_1"), (.avx, "avx"), (.avx2, "avx2"),
         (.fma, "fma"), (.pclmulqdq, "pclmulqdq"), (.aes, "aes"), (.sha, "sha_ni"), (.gfni, "gfni"), (.avx512, "avx512vl"),
+        (.vaes, "vaes"), (.vpclmulqdq, "vpclmulqdq"),
     ]
     for (feature, name) in kernelNames {
         #expect(HostFeatures.current.contains(feature) == known.contains(name), "\(name)")

@@ -181,7 +181,7 @@ package struct RandomUnits {
         let op: Opcode = chance(30) ? pick([.add, .shl, .shl, .addw, .sub, .setlt, .setltu, .xor, .seteq]) : pick(Self.plain)
         let shape = op.info.shape
         emit(
-            op, dst, value(), shape.b == .value ? value() : .none,
+            op, dst, value(), shape.b == .value ? value() : shape.b == .constant ? .constant(constant()) : .none,
             shape.c == .constant ? .constant(Int64(below(4))) : .none)
     }
 

@@ -107,7 +107,10 @@ extension RVProcessor {
     }
 
     /// A translator of blocks for this hart.
-    func makeTranslator() -> RVTranslator { RVTranslator(config: config, isShared: cache.isShared, hasVectors: cache.hostCode?.backend.hasVectors ?? false) }
+    func makeTranslator() -> RVTranslator {
+        let backend = cache.hostCode?.backend
+        return RVTranslator(config: config, isShared: cache.isShared, hasVectors: backend?.hasVectors ?? false, hasCiphers: backend?.hasCiphers ?? false)
+    }
 
     /// The configuration of the vector unit as translated code compares it.
     var vectorConfiguration: UInt32 {

@@ -15,6 +15,10 @@ package struct RVTranslator {
     /// The back end compiles vector operations, and the guest has them; bytes of a vector register.
     let hasVectors: Bool
     let vlenb: Int
+    /// The back end compiles operations of AES and SM4.
+    let hasCiphers: Bool
+    /// SHA-2 on vectors has words of 64 bits too.
+    let hasLongHashes: Bool
     /// Of the vector unit at the instruction being lowered, as far as it is known or assumed.
     var configuration: VectorConfiguration?
     /// Distance of the block's first instruction from the start of its page.
@@ -28,8 +32,10 @@ package struct RVTranslator {
     /// Privilege a `guardPrivilege` before the instruction being lowered makes sure of.
     var guardedPrivilege: Int32 = 0
 
-    package init(config: RVConfig, isShared: Bool = false, hasVectors: Bool = false) {
+    package init(config: RVConfig, isShared: Bool = false, hasVectors: Bool = false, hasCiphers: Bool = false) {
         self.isShared = isShared
+        self.hasCiphers = hasCiphers
+        hasLongHashes = config.extensions.contains(.zvknhb)
         self.hasVectors = hasVectors && config.extensions.contains(.v)
         vlenb = config.vectorLength / 8
         alignmentMask = config.extensions.contains(.zca) ? 0 : 2
@@ -75,6 +81,7 @@ package struct RVTranslator {
         case RVOp.andn.rawValue...RVOp.rev8.rawValue: lowerZbb(op, r)
         case RVOp.clmul.rawValue...RVOp.clmulr.rawValue: lowerZbc(op, r)
         case RVOp.pack.rawValue...RVOp.xperm8.rawValue: lowerZbk(op, r)
+        case RVOp.aes64es.rawValue...RVOp.aes64ks2.rawValue: lowerZkned(op, r)
         case RVOp.sha256sum0.rawValue...RVOp.sha512sig1.rawValue: lowerZknh(op, r)
         case RVOp.sm3p0.rawValue...RVOp.sm3p1.rawValue: lowerZksh(op, r)
         case RVOp.bclr.rawValue...RVOp.bseti.rawValue: lowerZbs(op, r)

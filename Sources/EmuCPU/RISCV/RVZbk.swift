@@ -54,6 +54,12 @@ package enum RVZbk {
 
 extension RVTranslator {
     mutating func lowerZbk(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .brev8: return unary(.brev8, r)
+        case .xperm4: return binary(.xperm4, r)
+        case .xperm8: return binary(.xperm8, r)
+        default: break
+        }
         if Self.isDiscarded(r.rd) { return }
         let (high, low) = (temp(), temp())
         switch op {

@@ -173,30 +173,47 @@ package enum RVSHA {
 // MARK: Translation
 
 extension RVTranslator {
-    mutating func lowerZknh(_ op: RVOp, _ r: DecodedOp) {
+    mutating func lowerZkned(_ op: RVOp, _ r: DecodedOp) {
+        if op == .aes64ks2 { return lowerKeyScheduleEnd(r) }
+        guard hasCiphers else { return interpret() }
         switch op {
-        case .sha256sum0: sum(r, .rotrw, 2, .rotrw, 13, .rotrw, 22)
-        case .sha256sum1: sum(r, .rotrw, 6, .rotrw, 11, .rotrw, 25)
-        case .sha256sig0: sum(r, .rotrw, 7, .rotrw, 18, .shrw, 3)
-        case .sha256sig1: sum(r, .rotrw, 17, .rotrw, 19, .shrw, 10)
-        case .sha512sum0: sum(r, .rotr, 28, .rotr, 34, .rotr, 39)
-        case .sha512sum1: sum(r, .rotr, 14, .rotr, 18, .rotr, 41)
-        case .sha512sig0: sum(r, .rotr, 1, .rotr, 8, .shr, 7)
-        case .sha512sig1: sum(r, .rotr, 19, .rotr, 61, .shr, 6)
+        case .aes64es: binary(.aes64es, r)
+        case .aes64esm: binary(.aes64esm, r)
+        case .aes64ds: binary(.aes64ds, r)
+        case .aes64dsm: binary(.aes64dsm, r)
+        case .aes64im: unary(.aes64im, r)
+        case .aes64ks1i: immediate(.aes64ks1i, r)
         default: interpret()
         }
     }
 
-    /// rd = the exclusive or of three results of rs1 and an amount.
-    mutating func sum(_ r: DecodedOp, _ first: Opcode, _ a: Int64, _ second: Opcode, _ b: Int64, _ third: Opcode, _ c: Int64) {
+    /// The upper word of rs1 + the lower one of rs2, and that + the upper one of rs2.
+    private mutating func lowerKeyScheduleEnd(_ r: DecodedOp) {
         if Self.isDiscarded(r.rd) { return }
-        let parts = [(first, a), (second, b), (third, c)].map { op, amount in
-            let part = temp()
-            emit(op, part, source(r.rs1), .constant(amount))
-            return part
+        let (word, sum, upper) = (temp(), temp(), temp())
+        emit(.shr, word, source(r.rs1), .constant(32))
+        emit(.xor, sum, word, source(r.rs2))
+        emit(.shl, upper, sum, .constant(32))
+        emit(.xor, .integer(r.rd), sum, upper)
+    }
+
+    mutating func lowerZknh(_ op: RVOp, _ r: DecodedOp) {
+        switch op {
+        case .sha256sum0: sum(.turnedSumw, r, TurnedSum(2, 13, 22))
+        case .sha256sum1: sum(.turnedSumw, r, TurnedSum(6, 11, 25))
+        case .sha256sig0: sum(.turnedSumw, r, TurnedSum(7, 18, 3, isShift: true))
+        case .sha256sig1: sum(.turnedSumw, r, TurnedSum(17, 19, 10, isShift: true))
+        case .sha512sum0: sum(.turnedSum, r, TurnedSum(28, 34, 39))
+        case .sha512sum1: sum(.turnedSum, r, TurnedSum(14, 18, 41))
+        case .sha512sig0: sum(.turnedSum, r, TurnedSum(1, 8, 7, isShift: true))
+        case .sha512sig1: sum(.turnedSum, r, TurnedSum(19, 61, 6, isShift: true))
+        default: interpret()
         }
-        let two = temp()
-        emit(.xor, two, parts[0], parts[1])
-        emit(.xor, .integer(r.rd), two, parts[2])
+    }
+
+    /// rd = the sum of rs1 turned by three amounts.
+    mutating func sum(_ op: Opcode, _ r: DecodedOp, _ amounts: TurnedSum) {
+        if Self.isDiscarded(r.rd) { return }
+        emit(op, .integer(r.rd), source(r.rs1), .constant(amounts.rawValue))
     }
 }

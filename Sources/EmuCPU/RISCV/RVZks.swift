@@ -86,9 +86,9 @@ package enum RVShangMi {
 extension RVTranslator {
     mutating func lowerZksh(_ op: RVOp, _ r: DecodedOp) {
         switch op {
-        // A rotation by 0 is the word itself, sign-extended.
-        case .sm3p0: sum(r, .rotlw, 0, .rotlw, 9, .rotlw, 17)
-        case .sm3p1: sum(r, .rotlw, 0, .rotlw, 15, .rotlw, 23)
+        // To the left by 0, 9 and 17; by 0, 15 and 23.
+        case .sm3p0: sum(.turnedSumw, r, TurnedSum(0, 23, 15))
+        case .sm3p1: sum(.turnedSumw, r, TurnedSum(0, 17, 9))
         default: interpret()
         }
     }

@@ -159,18 +159,6 @@ extension X86Assembler {
         emitVEX(operation.rawValue, map: .of, prefix: 0, wide: false, reg: destination.number, second: first.number, rm: second.encoding)
     }
 
-    /// - Parameter order: two bits per 32-bit element of the destination, lowest first: which element of the source it gets.
-    public mutating func pshufd(_ destination: XMMRegister, _ source: some X86VectorOperand, _ order: UInt8) {
-        emitVEX(0x70, map: .of, prefix: 0x66, wide: false, reg: destination.number, rm: source.encoding)
-        put8(order)
-    }
-
-    /// Carry-less product of two 64-bit halves: bit 0 of `halves` picks that of `first`, bit 4 that of `second`. Needs PCLMULQDQ.
-    public mutating func pclmulqdq(_ destination: XMMRegister, _ first: XMMRegister, _ second: some X86VectorOperand, _ halves: UInt8) {
-        emitVEX(0x44, map: .of3a, prefix: 0x66, wide: false, reg: destination.number, second: first.number, rm: second.encoding)
-        put8(halves)
-    }
-
     // MARK: State
 
     public mutating func ldmxcsr(_ source: X86Memory) {

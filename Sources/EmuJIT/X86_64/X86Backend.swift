@@ -8,6 +8,7 @@ public final class X86Backend: HostBackend {
     private let state: X86State
     private var runtime = X86Runtime()
     private var compiler: X86Compiler
+    private let features: HostFeatures
 
     /// What generated code takes for granted: x86-64-v3 without its vectors, and carry-less multiplication.
     public static let requirements: HostFeatures = [.bmi1, .bmi2, .lzcnt, .popcnt, .fma, .pclmulqdq]
@@ -18,15 +19,18 @@ public final class X86Backend: HostBackend {
     /// - Parameters:
     ///   - capacity: bytes the buffer may grow to.
     ///   - isShared: other threads access guest memory meanwhile.
+    ///   - features: what code may use, the requirements at least.
     /// - Throws: when the host refuses executable memory.
-    public init(layout: StateLayout, capacity: Int, isShared: Bool = false) throws(HostError) {
+    public init(layout: StateLayout, capacity: Int, isShared: Bool = false, features: HostFeatures = .current) throws(HostError) {
         buffer = try CodeBuffer(capacity: capacity)
         state = X86State(layout: layout)
-        compiler = X86Compiler(state, isShared: isShared)
+        self.features = features
+        compiler = X86Compiler(state, isShared: isShared, features: features)
         try assembleRuntime()
     }
 
-    public var hasVectors: Bool { HostFeatures.current.contains(.avx2) }
+    public var hasVectors: Bool { features.contains(.avx2) }
+    public var hasCiphers: Bool { features.contains(.aes) }
     public var enter: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.enter).unsafelyUnwrapped }
     public var dispatchExit: UnsafeRawPointer { UnsafeRawPointer(bitPattern: runtime.dispatchExit).unsafelyUnwrapped }
 

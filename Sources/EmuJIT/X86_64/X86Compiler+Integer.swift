@@ -57,6 +57,11 @@ extension X86Compiler {
             asm.bswap(target(i.dst))
             finish(i.dst, target(i.dst))
         case .orcb: orCombine(i)
+        case .brev8: reverseBits(i)
+        case .xperm4, .xperm8: pick(i)
+        case .turnedSum: turnedSum(i, .quad)
+        case .turnedSumw: turnedSum(i, .long)
+        case .aes64es, .aes64esm, .aes64ds, .aes64dsm, .aes64im, .aes64ks1i: cipherHalf(i)
         case .load8s, .load8u, .load16s, .load16u, .load32s, .load32u, .load64, .loadf32, .loadf64: load(i)
         case .store8, .store16, .store32, .store64, .storef32, .storef64: store(i)
         case .loadReserved32, .loadReserved64: loadReserved(i)
@@ -169,7 +174,7 @@ extension X86Compiler {
     }
 
     /// Sign-extends a 32-bit result on its way to the destination.
-    private mutating func finishWidth(_ destination: Operand, _ result: X86Register, _ width: X86Width) {
+    mutating func finishWidth(_ destination: Operand, _ result: X86Register, _ width: X86Width) {
         if width == .long {
             let home = target(destination)
             asm.movsx(home, result, from: .long)
@@ -327,10 +332,10 @@ extension X86Compiler {
         let a = XMMRegister(0), b = XMMRegister(1)
         asm.movq(a, register(i.a, loadedTo: .rax))
         asm.movq(b, register(i.b, loadedTo: .rcx))
-        asm.pclmulqdq(a, a, b, 0)
+        asm.pclmulqdq(.half, a, a, b, 0)
         if i.op != .clmulh { asm.movq(.rax, a) }
         if i.op != .clmul {
-            asm.pshufd(a, a, 0b1110_1110)
+            asm.pshufd(.half, a, a, 0b1110_1110)
             asm.movq(.rcx, a)
         }
         switch i.op {

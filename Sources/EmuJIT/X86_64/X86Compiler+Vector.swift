@@ -55,6 +55,14 @@ extension X86Compiler {
         case .vid: index(i)
         case .vredsum, .vredand, .vredor, .vredxor, .vredminu, .vredmin, .vredmaxu, .vredmax: reduce(i)
         case .vfredsum: reduceFloats(i)
+        case .vclmul, .vclmulh: multiplyCarryless(i)
+        case .vaesef, .vaesem, .vaesdf, .vaesdm, .vaesz: cipher(i)
+        case .vaeskf1, .vaeskf2: expandCipherKey(i)
+        case .vghash: multiplyHash(i)
+        case .vsha2ms, .vsha2cl, .vsha2ch: hashSHA2(i)
+        case .vsm4r, .vsm4k: cipherSM4(i)
+        case .vsm3me: expandSM3(i)
+        case .vsm3c: compressSM3(i)
         default: i.op.info.isGuarded ? computeFloats(i) : computeIntegers(i)
         }
         asm.bind(back)
@@ -250,7 +258,10 @@ extension X86Compiler {
     }
 
     /// Loads 32 bytes that lie behind the code. Uses rdx.
-    mutating func loadConstant(_ register: XMMRegister, _ words: [UInt64]) {
+    mutating func loadConstant(_ register: XMMRegister, _ words: [UInt64]) { asm.movdqu(.full, register, constant(words)) }
+
+    /// 32 bytes that lie behind the code, as long as rdx points to them.
+    mutating func constant(_ words: [UInt64]) -> X86Memory {
         let label: X86Label
         if let known = vectorConstants.first(where: { $0.words == words }) {
             label = known.label
@@ -259,7 +270,7 @@ extension X86Compiler {
             vectorConstants.append((label, words))
         }
         asm.lea(.rdx, label)
-        asm.movdqu(.full, register, X86Memory(.rdx))
+        return X86Memory(.rdx)
     }
 
     mutating func assembleVectorConstants() {

@@ -163,8 +163,8 @@ extension X86Compiler {
         while bytes > 1 << Int(width) {
             bytes /= 2
             switch bytes {
-            case 8: asm.pshufd(one, zero, 0x4e)
-            case 4: asm.pshufd(one, zero, 0xb1)
+            case 8: asm.pshufd(.half, one, zero, 0x4e)
+            case 4: asm.pshufd(.half, one, zero, 0xb1)
             case 2: asm.packedShift(.psrld, .half, one, zero, by: 16)
             default: asm.packedShift(.psrlw, .half, one, zero, by: 8)
             }

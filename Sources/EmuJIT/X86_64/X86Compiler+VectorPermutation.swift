@@ -2,7 +2,7 @@ import EmuIR
 
 /// Moves of elements to other places: through memory, where any place is reached by an address.
 extension X86Compiler {
-    private func scratch(_ offset: Int) -> X86Memory { state.field(layout.vectorScratch + offset) }
+    func scratch(_ offset: Int) -> X86Memory { state.field(layout.vectorScratch + offset) }
 
     /// Copies bytes of a group from or to the scratch memory, there from byte `offset`, and from byte rcx on if that is wanted.
     private mutating func copy(_ bytes: Int, from operand: Operand, _ shape: VectorShape, to offset: Int, isIndexed: Bool = false) {

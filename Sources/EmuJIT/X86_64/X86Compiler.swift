@@ -109,10 +109,13 @@ struct X86Compiler: ~Copyable {
 
     /// Other threads access guest memory meanwhile: atomic operations are the host's.
     let isShared: Bool
+    /// What code may use.
+    let features: HostFeatures
 
-    init(_ state: X86State, isShared: Bool) {
+    init(_ state: X86State, isShared: Bool, features: HostFeatures) {
         self.state = state
         self.isShared = isShared
+        self.features = features
     }
 
     // MARK: Units

@@ -1,15 +1,25 @@
 import EmuCPU
+import EmuJIT
 import Testing
 
-/// Whole algorithms by vector instructions, against the examples of their standards.
+/// Whole algorithms by vector instructions, against the examples of their standards: interpreted, and translated for this host and for one that has less.
 @Suite struct VectorCryptoTests {
+    enum Way: CaseIterable {
+        case interpreted, translated, translatedPlainly
+        static let all = canTranslate ? Self.allCases : [.interpreted]
+    }
+
     /// Executes instructions by name on registers that hold bytes.
     private struct Executor {
         let vectors: VectorMachine
+        private let way: Way
 
         /// - Parameter words: elements of `sew` bits in use.
-        init(vlen: Int, sew: Int, words: Int) throws {
-            vectors = try VectorMachine(vlen: vlen)
+        init(_ way: Way, vlen: Int, sew: Int, words: Int) throws {
+            self.way = way
+            vectors = try VectorMachine(
+                vlen: vlen, engine: way == .interpreted ? .interpreter : .translator,
+                features: way == .translatedPlainly ? HostFeatures.current.subtracting([.sha, .vaes, .vpclmulqdq]) : .current)
             let registers = max(1, words * sew / vlen)
             vectors.configure(vtype: .vtype(sew, registers.trailingZeroBitCount), vl: UInt64(words))
             vectors[.mstatus] = 0x2200
@@ -19,6 +29,7 @@ import Testing
             let row = try #require(RVTable.all.first { $0.name == name })
             let second = row.format.operands.count > 2 ? UInt32(last) << 15 : 0
             try #require(vectors.execute(row.match | UInt32(vd) << 7 | UInt32(vs2) << 20 | second) == nil, "\(name)")
+            #expect(way == .interpreted || vectors.machine.cache.hostCode?.figures.instructions ?? 0 > 0, "nothing was translated")
         }
 
         /// Bytes from the start of a register on.
@@ -44,10 +55,10 @@ import Testing
     }
 
     /// FIPS 197, appendix C.1 and C.3.
-    @Test(arguments: [128, 256], [
+    @Test(arguments: Way.all, [
         (16, "69c4e0d86a7b0430d8cdb78070b4c55a"), (32, "8ea2b7ca516745bfeafc49904b496089"),
-    ]) func blocksAreEncryptedAndDecrypted(vlen: Int, example: (length: Int, cipher: String)) throws {
-        let run = try Executor(vlen: vlen, sew: 32, words: 4)
+    ]) func blocksAreEncryptedAndDecrypted(way: Way, example: (length: Int, cipher: String)) throws {
+        let run = try Executor(way, vlen: 128, sew: 32, words: 4)
         let plain = Self.bytes("00112233445566778899aabbccddeeff")
         let rounds = example.length == 16 ? 10 : 14
         // Round keys in v8 and following.
@@ -75,8 +86,8 @@ import Testing
     }
 
     /// "The Galois/Counter Mode of Operation", test case 2.
-    @Test func hashesAreMultiplied() throws {
-        let run = try Executor(vlen: 128, sew: 32, words: 4)
+    @Test(arguments: Way.all) func hashesAreMultiplied(way: Way) throws {
+        let run = try Executor(way, vlen: 128, sew: 32, words: 4)
         run[1] = [UInt8](repeating: 0, count: 16)
         run[2] = Self.bytes("66e94bd4ef8a2c3b884cfa59ca342b2e")
         run[3] = Self.bytes("0388dace60b6a392f328c2b971b2fe78")
@@ -92,11 +103,12 @@ import Testing
     }
 
     /// FIPS 180-4's examples of one block: "abc".
-    @Test(arguments: [
+    @Test(arguments: Way.all, [
         (32, 64, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         (64, 80, "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"),
-    ]) func messagesAreHashed(width: Int, rounds: Int, digest: String) throws {
-        let run = try Executor(vlen: 256, sew: width, words: 4)
+    ]) func messagesAreHashed(way: Way, example: (width: Int, rounds: Int, digest: String)) throws {
+        let (width, rounds, digest) = example
+        let run = try Executor(way, vlen: 256, sew: width, words: 4)
         let primes = CryptoReference.primes(rounds)
         let constants = primes.map { CryptoReference.rootFraction($0, degree: 3, width: width) }
         let start = primes.prefix(8).map { CryptoReference.rootFraction($0, degree: 2, width: width) }
@@ -126,8 +138,8 @@ import Testing
     }
 
     /// GB/T 32905, appendix A.1: "abc".
-    @Test(arguments: [128, 256]) func messagesAreHashedBySM3(vlen: Int) throws {
-        let run = try Executor(vlen: vlen, sew: 32, words: 8)
+    @Test(arguments: Way.all, [128, 256]) func messagesAreHashedBySM3(way: Way, vlen: Int) throws {
+        let run = try Executor(way, vlen: vlen, sew: 32, words: 8)
         var message: [UInt8] = [0x61, 0x62, 0x63, 0x80] + [UInt8](repeating: 0, count: 59) + [24]
         while message.count < 4 * 72 {
             run[2] = Array(message.suffix(64).prefix(32))
@@ -145,8 +157,8 @@ import Testing
     }
 
     /// GB/T 32907, appendix A.1.
-    @Test func blocksAreEncryptedBySM4() throws {
-        let run = try Executor(vlen: 128, sew: 32, words: 4)
+    @Test(arguments: Way.all) func blocksAreEncryptedBySM4(way: Way) throws {
+        let run = try Executor(way, vlen: 128, sew: 32, words: 4)
         let plain: [UInt64] = [0x0123_4567, 0x89ab_cdef, 0xfedc_ba98, 0x7654_3210]
         let parameter: [UInt64] = [0xa3b1_bac6, 0x56aa_3350, 0x677d_9197, 0xb270_22dc]
         run[8] = Self.littleEndian(zip(plain, parameter).map { $0 ^ $1 }, 32)

@@ -1,5 +1,6 @@
 import EmuBus
 import EmuCPU
+import EmuJIT
 import TestSupport
 import Testing
 
@@ -12,8 +13,8 @@ final class VectorMachine {
     private var place = FuzzMap.code
     private static let handler = FuzzMap.machineHandler
 
-    init(vlen: Int, more: String = "") throws {
-        machine = try FuzzMachine(.interpreter, cpu: "max,vlen=\(vlen)\(more)")
+    init(vlen: Int, more: String = "", engine: FuzzEngine = .interpreter, features: HostFeatures = .current) throws {
+        machine = try FuzzMachine(engine, cpu: "max,vlen=\(vlen)\(more)", features: features)
         vlenb = vlen / 8
         machine[.pmpaddr0] = .max
         machine[.pmpcfg0] = 0x1f

@@ -43,19 +43,54 @@ extension RVRequirement {
     static let zvknh = any(all(.zvknha), all(.zvknhb))
 }
 
+// Which encodings are reserved, by the shape of the operation.
+
+extension VectorContext {
+    /// Registers hold whole groups of `size` elements, and whole groups are asked for.
+    func hasElementGroups(of size: Int) -> Bool { vlmax >= size && vl & (size - 1) == 0 && start & (size - 1) == 0 }
+
+    /// vd overlaps neither vs2 nor, if it is an operand that must be apart, vs1.
+    func isApart(_ r: DecodedOp, fromFirst: Bool) -> Bool {
+        let (d, a, b) = (group(r.rd), group(r.rs2), group(r.rs1))
+        let hasFirst = r.rv != .vsm3c
+        return d.isLegal && a.isLegal && (!hasFirst || b.isLegal) && !d.overlaps(a) && (!fromFirst || !d.overlaps(b))
+    }
+
+    /// Groups of four words, each a block or a key; one key for all (`.vs`) lies in one register outside vd.
+    func isBlockOperation(_ r: DecodedOp) -> Bool {
+        guard width == 2, hasElementGroups(of: 4) else { return false }
+        let d = group(r.rd)
+        if r.hasScalarGroup { return d.isLegal && !d.overlaps(VectorGroup(register: Int(r.rs2), width: width, emul: 0)) }
+        return allows(d, group(r.rs2)) && (r.rv != .vghsh || group(r.rs1).isLegal)
+    }
+}
+
+extension DecodedOp {
+    /// The form `.vs` of a cipher: one group in vs2 serves all of vd's.
+    var hasScalarGroup: Bool { raw >> 26 & 0x3f == 0x29 }
+}
+
+extension RVAES {
+    /// The round whose key `vaeskf1` or `vaeskf2` makes. Numbers of rounds there are not stand for others.
+    static func round(_ number: Int, of op: RVOp) -> Int {
+        let round = number & 15
+        return (op == .vaeskf1 ? 1...10 : 2...14).contains(round) ? round : round ^ 8
+    }
+}
+
 /// "Vector Cryptography Extensions". Their operands are element groups: 4 or 8 elements that are one block, key or part of a hash's state.
 extension RVProcessor {
     /// - Returns: false for a reserved encoding.
     func executeVectorCrypto(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         switch op {
         case .vsha2ms, .vsha2ch, .vsha2cl:
-            guard c.width == 2 || c.width == 3 && config.extensions.contains(.zvknhb), hasElementGroups(c, of: 4), isApart(r, c, fromFirst: true) else { return false }
+            guard c.width == 2 || c.width == 3 && config.extensions.contains(.zvknhb), c.hasElementGroups(of: 4), c.isApart(r, fromFirst: true) else { return false }
             c.width == 2 ? executeSHA2(op, r, c, UInt32.self) : executeSHA2(op, r, c, UInt64.self)
         case .vsm3me, .vsm3c:
-            guard c.width == 2, hasElementGroups(c, of: 8), isApart(r, c, fromFirst: false) else { return false }
+            guard c.width == 2, c.hasElementGroups(of: 8), c.isApart(r, fromFirst: false) else { return false }
             op == .vsm3me ? expandSM3(r, c) : compressSM3(r, c)
         default:
-            guard c.width == 2, hasElementGroups(c, of: 4), isBlockOperation(op, r, c) else { return false }
+            guard c.isBlockOperation(r) else { return false }
             switch op {
             case .vgmul, .vghsh: executeGHASH(op, r, c)
             case .vaeskf1, .vaeskf2: expandAESKey(op, r, c)
@@ -69,36 +104,17 @@ extension RVProcessor {
 
     // MARK: Element groups
 
-    /// Registers hold whole groups of `size` elements, and whole groups are asked for.
-    private func hasElementGroups(_ c: VectorContext, of size: Int) -> Bool { c.vlmax >= size && c.vl & (size - 1) == 0 && c.start & (size - 1) == 0 }
-
     /// Runs `body` for the first element of every group.
     @inline(__always)
     private func forGroups(_ c: VectorContext, of size: Int, _ body: (Int) -> Void) {
         for index in stride(from: c.start, to: c.vl, by: size) { body(index) }
     }
 
-    /// vd overlaps neither vs2 nor, if it is an operand that must be apart, vs1.
-    private func isApart(_ r: DecodedOp, _ c: VectorContext, fromFirst: Bool) -> Bool {
-        let (d, a, b) = (c.group(r.rd), c.group(r.rs2), c.group(r.rs1))
-        let hasFirst = r.rv != .vsm3c
-        return d.isLegal && a.isLegal && (!hasFirst || b.isLegal) && !d.overlaps(a) && (!fromFirst || !d.overlaps(b))
-    }
-
-    /// The form `.vs`: one group in vs2 serves all of vd's.
-    private func hasScalarGroup(_ r: DecodedOp) -> Bool { r.raw >> 26 & 0x3f == 0x29 }
-
-    private func isBlockOperation(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let d = c.group(r.rd)
-        if hasScalarGroup(r) { return d.isLegal && !d.overlaps(VectorGroup(register: Int(r.rs2), width: c.width, emul: 0)) }
-        return c.allows(d, c.group(r.rs2)) && (op != .vghsh || c.group(r.rs1).isLegal)
-    }
-
     // MARK: AES
 
     private func executeAES(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) {
         let (state, keys) = (elements(r.rd, as: UInt64.self), elements(r.rs2, as: UInt64.self))
-        let isScalar = hasScalarGroup(r)
+        let isScalar = r.hasScalarGroup
         forGroups(c, of: 4) { index in
             let place = index / 2, key = isScalar ? 0 : place
             let (low, high) = (state[place], state[place + 1])
@@ -113,13 +129,11 @@ extension RVProcessor {
         }
     }
 
-    /// The next round key: of AES-128 from the one before (vs2), of AES-256 from the two before (vd, vs2). Numbers of rounds there are not
-    /// stand for others.
+    /// The next round key: of AES-128 from the one before (vs2), of AES-256 from the two before (vd, vs2).
     private func expandAESKey(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) {
         let (d, a) = (elements(r.rd, as: UInt64.self), elements(r.rs2, as: UInt64.self))
-        var round = UInt64(r.rs1) & 15
+        let round = UInt64(RVAES.round(Int(r.rs1), of: op))
         let isShort = op == .vaeskf1
-        if isShort ? round == 0 || round > 10 : round < 2 || round > 14 { round ^= 8 }
         // Odd rounds of AES-256 have neither rotation nor constant.
         let step = isShort ? round - 1 : round & 1 != 0 ? 10 : round / 2 - 1
         forGroups(c, of: 4) { index in
@@ -238,7 +252,7 @@ extension RVProcessor {
     /// Four rounds.
     private func executeSM4(_ r: DecodedOp, _ c: VectorContext) {
         let (state, keys) = (elements(r.rd, as: UInt32.self), elements(r.rs2, as: UInt32.self))
-        let isScalar = hasScalarGroup(r)
+        let isScalar = r.hasScalarGroup
         forGroups(c, of: 4) { index in
             let key = isScalar ? 0 : index
             Self.rounds(state + index, state + index) {

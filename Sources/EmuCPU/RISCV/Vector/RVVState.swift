@@ -106,6 +106,9 @@ extension RVOp {
     @inline(__always)
     package var isVector: Bool { rawValue &- RVOp.vsetvli.rawValue <= RVOp.vmvr.rawValue - RVOp.vsetvli.rawValue }
 
+    /// Of Zvbc or vector cryptography.
+    var isVectorCrypto: Bool { self == .vclmul || self == .vclmulh || (RVOp.vgmul.rawValue...RVOp.vsm3c.rawValue).contains(rawValue) }
+
     /// A vector load or store.
     var isVectorMemory: Bool { rawValue >= RVOp.vlm.rawValue && rawValue <= RVOp.vsr.rawValue }
 }

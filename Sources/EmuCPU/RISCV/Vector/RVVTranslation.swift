@@ -39,7 +39,7 @@ extension RVTranslator {
     }
 
     /// - Parameter width: log2 of the bytes of an element; SEW unless given.
-    private func shape(_ c: VectorContext, width: Int? = nil) -> VectorShape {
+    func shape(_ c: VectorContext, width: Int? = nil) -> VectorShape {
         VectorShape(
             width: UInt8(width ?? c.width), registerSize: UInt8(vlenb.trailingZeroBitCount), type: configuration?.type ?? 0, traits: c.isMasked ? .masked : [],
             count: UInt16(c.vl))
@@ -114,6 +114,7 @@ extension RVTranslator {
             emit(.vmoveFirst, .vector(r.rd), source(r.rs1), vector: shape(c))
             return true
         default:
+            if op.isVectorCrypto { return lowerVectorCrypto(op, r, c) }
             if Self.vectorOpcodes[op] == nil { return lowerVectorFloat(op, r, c) }
             return c.isPlain(r) && binary(op, r, c)
         }

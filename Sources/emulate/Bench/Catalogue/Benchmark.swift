@@ -78,12 +78,14 @@ package struct Benchmark: Sendable {
     /// In Linux: the shell command; `/bench/NAME` unless given.
     package let command: String?
     package let needs: [BenchNeed]
+    /// Its guest program needs vector cryptography; where an engine has none this program runs instead, and must come to the same sum.
+    package let scalarTwin: String?
     /// Measures the boot itself: from start to power-off, by the host's clock.
     package let isBoot: Bool
 
     init(
         _ name: String, _ group: BenchGroup, _ summary: String, _ unit: BenchUnit = .iteration, in environments: [BenchEnvironment],
-        quick: [BenchEnvironment] = [], harts: Int = 1, command: String? = nil, needs: [BenchNeed] = [], isBoot: Bool = false
+        quick: [BenchEnvironment] = [], harts: Int = 1, command: String? = nil, needs: [BenchNeed] = [], scalarTwin: String? = nil, isBoot: Bool = false
     ) {
         self.name = name
         self.group = group
@@ -94,6 +96,7 @@ package struct Benchmark: Sendable {
         self.harts = harts
         self.command = command
         self.needs = needs
+        self.scalarTwin = scalarTwin
         self.isBoot = isBoot
     }
 

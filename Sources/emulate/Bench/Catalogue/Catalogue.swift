@@ -22,6 +22,9 @@ package enum BenchCatalogue {
         Benchmark(name, group, summary, unit, in: everywhere, quick: [.machine])
     }
 
+    /// What a vector kernel is compared with; not in the quick profile.
+    private static func scalar(_ name: String, _ group: BenchGroup, _ summary: String) -> Benchmark { Benchmark(name, group, summary, in: everywhere) }
+
     private static let integer = [
         kernel("sieve", .integer, "sieve of Eratosthenes: byte stores with growing strides"),
         kernel("sha256", .integer, "SHA-256: rotations and additions in registers"),
@@ -34,6 +37,10 @@ package enum BenchCatalogue {
         kernel("dispatch", .integer, "calls through a table of functions"),
         kernel("lz", .integer, "LZ77 compression and decompression"),
         kernel("hashtable", .integer, "an open-addressing hash table"),
+        scalar("aesgcm", .integer, "AES-128-GCM by tables"),
+        scalar("convolution", .integer, "convolution of an image of bytes"),
+        scalar("quantised", .integer, "a layer of a neural net in bytes"),
+        scalar("strlen", .integer, "lengths of strings byte by byte"),
         kernel("bignum", .integer, "multiplication of 2048-bit numbers"),
         Benchmark(
             "sieve-quicksort-fib", .integer, "sieve, quicksort and fib in one, each large: the figure to follow over the years",
@@ -56,6 +63,8 @@ package enum BenchCatalogue {
         kernel("dmatmul", .float, "double-precision matrix product"),
         kernel("smatmul", .float, "single-precision matrix product"),
         kernel("neural", .float, "a small neural net, inference and training"),
+        scalar("axpy", .float, "a·x + y, double precision"),
+        scalar("dot", .float, "dot products, double precision"),
     ]
 
     private static func vectorised(_ name: String, _ summary: String) -> Benchmark {
@@ -70,7 +79,20 @@ package enum BenchCatalogue {
         vectorised("dmatmul-v", "double-precision matrix product"),
         vectorised("smatmul-v", "single-precision matrix product"),
         vectorised("neural-v", "a small neural net"),
+        vectorised("axpy-v", "a·x + y, double precision"),
+        vectorised("dot-v", "dot products, double precision"),
+        vectorised("convolution-v", "convolution of an image of bytes"),
+        vectorised("quantised-v", "a layer of a neural net in bytes"),
+        vectorised("strlen-v", "lengths of strings"),
+        cipher("sha256", "SHA-256 by instructions made for it"),
+        cipher("aesgcm", "AES-128-GCM by instructions made for it"),
     ]
+
+    private static func cipher(_ scalar: String, _ summary: String) -> Benchmark {
+        Benchmark(
+            scalar + "-v", .vector, "\(summary); `\(scalar)` where an engine has no vector cryptography", in: [.host, .machine, .supervisor], quick: [.machine],
+            scalarTwin: scalar)
+    }
 
     private static func probe(_ name: String, _ summary: String, in environments: [BenchEnvironment], harts: Int = 1) -> Benchmark {
         Benchmark(name, .system, summary, .operation, in: environments, quick: environments.filter { $0 != .host }.prefix(1).map { $0 }, harts: harts)

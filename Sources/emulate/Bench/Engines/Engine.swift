@@ -15,6 +15,8 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     package var bare: [String]?
     /// Further arguments for a bare-metal program that uses the vector extension (VLEN 256). Nil when it has none.
     package var vector: [String]?
+    /// The same for one that uses vector cryptography (Zvkng, Zvkb).
+    package var cipher: [String]?
     /// Arguments that boot Linux: {kernel}, {initrd}, {append}, {harts}, {memory}. Nil when it cannot.
     package var linux: [String]?
     /// Arguments that boot {disk} through the firmware {kernel}, with {memory}. Nil when it cannot.
@@ -44,6 +46,7 @@ package struct BenchEngine: Codable, Equatable, Sendable {
     private static func emulate(_ name: String, _ summary: String, _ extra: [String]) -> BenchEngine {
         var engine = machine(name, summary, executable: nil, version: ["--version"], extra: extra + ["--stats"])
         engine.countsInstructions = true
+        engine.cipher = ["-cpu", "rv64,v=on,vlen=256,zvkng=on"]
         return engine
     }
 
@@ -101,11 +104,23 @@ package struct BenchEngine: Codable, Equatable, Sendable {
 
     package var runsNatively: Bool { isNative == true }
 
+    /// Its program of a benchmark: another one where it lacks vector cryptography.
+    package func program(_ benchmark: Benchmark) -> String {
+        guard let twin = benchmark.scalarTwin, !runsNatively, cipher == nil else { return benchmark.name }
+        return twin
+    }
+
+    /// Further arguments for that program.
+    package func extra(_ benchmark: Benchmark) -> [String] {
+        if benchmark.scalarTwin != nil { return cipher ?? [] }
+        return benchmark.needsVectors ? vector ?? [] : []
+    }
+
     /// Whether it can run a benchmark's program for `environment`.
     package func runs(_ benchmark: Benchmark, in environment: BenchEnvironment) -> Bool {
         switch environment {
         case .host: runsNatively
-        case .machine, .supervisor: bare != nil && (vector != nil || !benchmark.needsVectors)
+        case .machine, .supervisor: bare != nil && (vector != nil || !benchmark.needsVectors || benchmark.scalarTwin != nil)
         case .linux: linux != nil
         }
     }

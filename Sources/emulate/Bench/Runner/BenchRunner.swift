@@ -112,7 +112,7 @@ final class BenchRunner {
             startInstructions[engine.name] = (try? empty.get())?.hostInstructions ?? 0
         }
         // Why the program says it failed tells more than how its process ended.
-        let result = Transcript.parse(outcome.lines)[benchmark.name]
+        let result = Transcript.parse(outcome.lines)[engine.program(benchmark)]
         if case .failure(let failure)? = result, outcome.ending == .code(0) || failure.description != "the guest ended early" { return .failure(failure) }
         guard outcome.ending == .code(0) else { return .failure(Self.explain(outcome)) }
         guard case .success(let measurement)? = result else { return .failure(BenchFailure("the guest ended early")) }
@@ -124,11 +124,11 @@ final class BenchRunner {
     }
 
     private func start(_ benchmark: Benchmark, _ environment: BenchEnvironment, _ engine: BenchEngine) -> Result<ProcessOutcome, BenchFailure> {
-        let program = files.program(benchmark.name, environment)
+        let program = files.program(engine.program(benchmark), environment)
         guard FileManager.default.fileExists(atPath: program) else { return .failure(BenchFailure("\(program) was not built")) }
         if engine.runsNatively { return launch(program, [], seconds: programLimit) }
         guard let executable = engine.locate(), let template = engine.bare else { return .failure(BenchFailure("\(engine.name) is not on the PATH")) }
-        let extra = benchmark.needsVectors ? engine.vector ?? [] : []
+        let extra = engine.extra(benchmark)
         let arguments = BenchEngine.fill(template + extra, ["program": program, "harts": "\(benchmark.harts)", "memory": "\(Self.bareMemory)"])
         return launch(executable, arguments, seconds: programLimit)
     }
