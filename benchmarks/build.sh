@@ -7,8 +7,8 @@
 # The kernel itself is compiled once for the guest; the variants differ in what surrounds it. linux.cpio.gz holds all linux programs
 # as /bench/NAME, for an initramfs. Options are the same for guest and host; contraction of a*b+c is off, since baseline x86-64
 # has no such instruction and the sums must agree. Neither side is vectorised automatically, since a comparison with vector code on one
-# side would measure the instruction set; but both are where the kernel lies in kernels/vector (RV64GCV and x86-64-v3); those
-# in kernels/cipher have both sides' instructions for ciphers and hashes, on the host without AVX, whose upper halves make SHA instructions wait.
+# side would measure the instruction set; but both are where the kernel lies in kernels/vector (RV64GCV and x86-64-v3); sha256-v and
+# aesgcm-v have both sides' instructions for ciphers and hashes, on the host without AVX, whose upper halves make SHA instructions wait.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$top/.build/benchmarks}
@@ -46,8 +46,8 @@ build_kernel() {
     # Behind -O2, which would switch vectors on again.
     local source=$1 name variant guest_kind="-march=rv64gc $scalar_options" host_kind=$scalar_options
     case $source in
+    */vector/sha256-v.c | */vector/aesgcm-v.c) guest_kind=-march=rv64gcv_zvkned_zvknha_zvkg_zvkb host_kind="-march=x86-64-v2 -maes -mpclmul -msha" ;;
     */vector/*) guest_kind=-march=rv64gcv host_kind=-march=x86-64-v3 ;;
-    */cipher/*) guest_kind=-march=rv64gcv_zvkned_zvknha_zvkg_zvkb host_kind="-march=x86-64-v2 -maes -mpclmul -msha" ;;
     esac
     name=$(basename "$source" .c)
     local variants

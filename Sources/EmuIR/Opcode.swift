@@ -104,6 +104,8 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vsetLength
     /// The type a (a constant) is in force from here on, with the length there is.
     case vsetType
+    /// dst = the vector length.
+    case vgetLength
 
     // dst = a op b, modulo the width; `vrsub` is b − a
     case vadd, vsub, vrsub, vand, vor, vxor, vminu, vmin, vmaxu, vmax

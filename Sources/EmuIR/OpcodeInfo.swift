@@ -74,6 +74,7 @@ public struct OpcodeShape: Hashable, Sendable {
     static let loadVector = OpcodeShape(.load, dst: .vector, a: .value, b: .probed)
     static let loadStrided = OpcodeShape(.load, dst: .vector, a: .value, b: .probed, c: .value)
     static let storeVector = OpcodeShape(.store, a: .value, b: .vector, c: .probed)
+    static let result = OpcodeShape(dst: .register)
     static let setLength = OpcodeShape(dst: .register, a: .value, b: .constant, c: .constant)
     static let nullaryVector = OpcodeShape(dst: .vector)
     static let unaryVector = OpcodeShape(dst: .vector, a: .elements)
@@ -342,6 +343,7 @@ extension OpcodeInfo {
             .init(.vloadStrided, "vload.strided", .loadStrided, vector.union(.readsMemory)),
             .init(.vsetLength, "vset.length", .setLength, vector),
             .init(.vsetType, "vset.type", .check, vector),
+            .init(.vgetLength, "vget.length", .result, vector),
             .init(.vadd, "vadd", .binaryVector, vector),
             .init(.vsub, "vsub", .binaryVector, vector),
             .init(.vrsub, "vrsub", .binaryVector, vector),

@@ -1,5 +1,6 @@
 import EmuBus
 import EmuCPU
+import EmuJIT
 import Foundation
 import TestSupport
 

@@ -42,6 +42,9 @@ extension X86Compiler {
         case .vstore: storeVector(i)
         case .vsetLength: setLength(i)
         case .vsetType: setType(i)
+        case .vgetLength:
+            asm.mov(target(i.dst), state.field(layout.vectorLength))
+            finish(i.dst, target(i.dst))
         case .vmove: moveVector(i)
         case .vmoveToInteger, .vmoveToFloat, .vmoveFirst: moveElement(i)
         case .vmseq, .vmsne, .vmsltu, .vmslt, .vmsleu, .vmsle, .vmsgtu, .vmsgt: compareIntegers(i)

@@ -77,6 +77,12 @@ extension RVTranslator {
         configuration = VectorConfiguration(type: UInt8(truncatingIfNeeded: type), length: length)
     }
 
+    /// A read of vl, as behind a load that may have shortened it.
+    mutating func lowerVectorLength(_ r: DecodedOp) {
+        let shape = VectorShape(width: 0, registerSize: UInt8(vlenb.trailingZeroBitCount), type: 0, traits: .anyType, count: 0)
+        emit(.vgetLength, destination(r.rd), vector: shape)
+    }
+
     // MARK: Operations
 
     /// - Returns: false for what the interpreter must execute, or say that it is reserved.
