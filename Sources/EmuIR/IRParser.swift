@@ -245,6 +245,7 @@ private struct IRParser {
             name = "probe"
             rights = ProbeRights(rawValue: bits)
         }
+        let indexWidth = Self.indexWidth(&name)
         let segment = Self.segment(&name)
         let shape = VectorShape(of: &name)
         guard let opcode = opcodes[name], opcode.info.isVector == (shape != nil) else {
@@ -281,6 +282,7 @@ private struct IRParser {
             instruction.c = .constant(rights.rawValue)
         }
         if shape != nil { try readCondition(&line, into: &instruction) }
+        if let indexWidth { instruction.vector.indexWidth = indexWidth }
         if let segment { (instruction.vector.fields, instruction.vector.fieldSize) = segment }
         try line.expectEnd()
         return instruction
@@ -292,6 +294,14 @@ private struct IRParser {
             numbers.count == 2, 2...8 ~= numbers[0], [1, 2, 4].contains(numbers[1]) else { return nil }
         name.removeLast(last.count + 1)
         return (numbers[0], numbers[1].trailingZeroBitCount)
+    }
+
+    /// log2 of the bytes of an index, which is taken from the end of an operation's name.
+    private static func indexWidth(_ name: inout String) -> UInt8? {
+        guard let last = name.split(separator: ".").last, last.first == "i", let bits = Int(last.dropFirst()), [8, 16, 32, 64].contains(bits),
+            name.contains(".indexed.") else { return nil }
+        name.removeLast(last.count + 1)
+        return UInt8(bits.trailingZeroBitCount - 3)
     }
 
     /// Behind a vector operation: what it needs.
@@ -338,10 +348,12 @@ extension VectorShape {
     fileprivate init?(of name: inout String) {
         let parts = name.split(separator: ".")
         guard parts.count > 3, case let shape = parts.suffix(3), zip(shape, "enr").allSatisfy({ $0.first == $1 }) else { return nil }
-        let numbers = shape.compactMap { UInt16($0.dropFirst(), radix: 10) }
-        guard numbers.count == 3, numbers[0] >= 8, numbers[2] >= 8, numbers[0].nonzeroBitCount == 1, numbers[2].nonzeroBitCount == 1 else { return nil }
+        let numbers = shape.flatMap { $0.dropFirst().split { "of".contains($0) } }.compactMap { UInt16($0, radix: 10) }
+        guard let bits = numbers.first, let size = numbers.last, 3...4 ~= numbers.count, bits >= 8, size >= 8, bits.nonzeroBitCount == 1,
+            size.nonzeroBitCount == 1 else { return nil }
         self.init(
-            width: UInt8(numbers[0].trailingZeroBitCount - 3), registerSize: UInt8(numbers[2].trailingZeroBitCount - 3), type: 0, count: numbers[1])
+            width: UInt8(bits.trailingZeroBitCount - 3), registerSize: UInt8(size.trailingZeroBitCount - 3), type: 0, count: numbers[1],
+            greatest: numbers.count == 4 ? numbers[2] : nil)
         name = parts.dropLast(3).joined(separator: ".")
     }
 }

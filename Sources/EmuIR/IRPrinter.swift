@@ -50,7 +50,7 @@ extension Instruction: CustomStringConvertible {
     /// Without the guest position.
     public var description: String {
         let info = op.info
-        let name = info.name.description + (info.isVector ? vector.text : "")
+        let name = info.name.description + (info.isVector ? vector.text(isIndexed: op == .vloadIndexed || op == .vstoreIndexed) : "")
         // Code addresses are hexadecimal, as in jumps.
         if op == .pc, case .constant(let offset) = a { return "\(dst) = pc \(hexadecimal(offset))" }
         switch info.shape.syntax {
@@ -79,8 +79,12 @@ extension Instruction: CustomStringConvertible {
 }
 
 extension VectorShape {
-    /// Behind the name of the operation: bits and number of elements, bits of a register; fields, and registers of each.
-    var text: String { ".e\(8 << Int(width)).n\(count).r\(8 << Int(registerSize))" + (fields > 1 ? ".f\(fields)x\(1 << fieldSize)" : "") }
+    /// Behind the name of the operation: bits and number of elements, the greatest number if that is another, bits of a register; fields, and
+    /// registers of each; bits of an index.
+    func text(isIndexed: Bool) -> String {
+        ".e\(8 << Int(width)).n\(count)\(greatest == count ? "" : "of\(greatest)").r\(8 << Int(registerSize))"
+            + (fields > 1 ? ".f\(fields)x\(1 << fieldSize)" : "") + (isIndexed ? ".i\(8 << Int(indexWidth))" : "")
+    }
 }
 
 extension Terminator: CustomStringConvertible {

@@ -51,6 +51,7 @@ extension Instruction {
         switch op {
         case .vload, .vstore: vector.fields * vector.bytes
         case .vloadStrided: 1 << Int(vector.width)
+        case .vloadMask, .vstoreMask: (Int(vector.count) + 7) / 8
         default: Int(op.info.accessBytes)
         }
     }

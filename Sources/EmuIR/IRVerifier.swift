@@ -205,8 +205,10 @@ private struct BlockVerifier {
         }
         guard shape.width <= 3 else { throw Failure("elements have 8, 16, 32 or 64 bits") }
         guard 4...7 ~= shape.registerSize else { throw Failure("registers have 128 to 1024 bits") }
+        guard shape.count <= shape.greatest else { throw Failure("there are at most \(shape.greatest) elements") }
+        guard shape.indexWidth <= 3 else { throw Failure("indices have 8, 16, 32 or 64 bits") }
         let bytes = instruction.vectorBytes
-        for (operand, bytes) in [(instruction.dst, bytes.dst), (instruction.a, bytes.a), (instruction.b, bytes.b)] {
+        for (operand, bytes) in [(instruction.dst, bytes.dst), (instruction.a, bytes.a), (instruction.b, bytes.b), (instruction.c, bytes.c)] {
             guard case .vector(let number) = operand else { continue }
             try checkVector(number)
             guard (Int(number) << Int(shape.registerSize)) + bytes <= 32 << Int(shape.registerSize) else {

@@ -100,6 +100,10 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vload, vstore
     /// The same for one element each at a, a + c, a + 2c, …; a probe answers for the first.
     case vloadStrided
+    /// As `vload` and `vstore`, with a bit for each element of the shape.
+    case vloadMask, vstoreMask
+    /// dst[i] = memory[a + b[i]], indices unsigned; memory[a + b × i] = c[i]; memory[a + b[i]] = c[i]. All elements or none.
+    case vloadIndexed, vstoreStrided, vstoreIndexed
     /// dst = the vector length: the lesser of a and b (a constant), unsigned; the type c (a constant) is in force from here on.
     case vsetLength
     /// The type a (a constant) is in force from here on, with the length there is.
@@ -113,6 +117,22 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vsll, vsrl, vsra
     // Low half of the product; high half, signed and unsigned
     case vmul, vmulh, vmulhu
+    /// The same, signed × unsigned.
+    case vmulhsu
+    // As the scalar ones
+    case vdivu, vdiv, vremu, vrem
+    // dst = a + b + carry, a − b − carry; mask dst = what is carried out of these, and of a + b. The carries are the bits of v0
+    case vadc, vsbc, vmadc, vmsbc, vmcarry
+    // dst = a op b, saturating. These and the next ones have the guest's fixed-point state
+    case vsaddu, vsadd, vssubu, vssub
+    // (a op b) ÷ 2, a >> b, rounded
+    case vaaddu, vaadd, vasubu, vasub, vssrl, vssra
+    /// a >> b, rounded and saturating, to half its width; the shape's elements are those of dst.
+    case vnclipu, vnclip
+    // a & ~b; rotations
+    case vandn, vrol, vror
+    // dst = a's bits of bytes, bytes, bits in opposite order; zeroes before the first one, behind the last one, ones
+    case vbrev8, vrev8, vbrev, vclz, vctz, vpopcnt
     // dst = dst + a × b, dst − a × b, dst × b + a, a − dst × b
     case vmacc, vnmsac, vmadd, vnmsub
     // mask dst = relation(a, b)
@@ -125,8 +145,12 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vzext, vsext
     // The shape's elements are those of dst; a and b, or in the `_w` forms b alone, are half as wide
     case vwaddu, vwadd, vwsubu, vwsub, vwadduW, vwaddW, vwsubuW, vwsubW, vwmulu, vwmul
-    // dst = dst + a × b
-    case vwmaccu, vwmacc
+    /// a signed, b not.
+    case vwmulsu
+    // dst = dst + a × b; b alone signed; a alone signed
+    case vwmaccu, vwmacc, vwmaccsu, vwmaccus
+    /// dst = a << b, a unsigned.
+    case vwsll
     /// The shape's elements are those of dst; a's are twice as wide. dst = a >> b
     case vnsrl, vnsra
 
@@ -138,20 +162,35 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vfsqrt
     // mask dst = relation(a, b); `eq` and `ne` are quiet
     case vmfeq, vmfne, vmflt, vmfle, vmfgt, vmfge
-    /// dst = signed integer a as a number of the same width (32 bits); a as such an integer, by the dynamic mode or truncated.
+    /// dst = signed integer a as a number of the same width; a as such an integer, by the dynamic mode or truncated.
     case vfcvtFromInteger, vfcvtToInteger, vfcvtToIntegerTruncated
     // Single to double and double to single; the shape's elements are those of dst
     case vfwiden, vfnarrow
+    /// dst = unsigned integer a (32 bits).
+    case vfcvtFromUnsigned
+    // Integers of 32 bits to doubles; singles to integers of 64 bits; these to singles; doubles to integers of 32 bits
+    case vfwidenFromInteger, vfwidenFromUnsigned, vfwidenToInteger, vfwidenToIntegerTruncated, vfnarrowFromInteger, vfnarrowToInteger
+    case vfnarrowToIntegerTruncated
+    // The shape's elements are those of dst, doubles; a and b, or in the `_w` forms b alone, are singles
+    case vfwadd, vfwsub, vfwaddW, vfwsubW, vfwmul
+    // dst = ±(b × a) ± dst
+    case vfwmacc, vfwnmacc, vfwmsac, vfwnmsac
 
     // dst's first element = b's first element combined with all of a's
     case vredsum, vredand, vredor, vredxor, vredminu, vredmin, vredmaxu, vredmax
-    /// The same for numbers, in order.
-    case vfredsum
+    /// The same of elements half as wide, extended.
+    case vwredsumu, vwredsum
+    /// The same for numbers, in order; their least or greatest; the sum of singles in a double.
+    case vfredsum, vfredmin, vfredmax, vfwredsum
 
     // mask dst = a op b
     case vmand, vmnand, vmandn, vmxor, vmor, vmnor, vmorn, vmxnor
     // dst (integer) = bits set in mask a; position of the first, −1 without one
     case vcpop, vfirst
+    // mask dst = ones before the first one of mask a, before and at it, at it
+    case vmsbf, vmsif, vmsof
+    /// dst[i] = ones before element i of mask a.
+    case viota
     /// dst = 0, 1, 2, …
     case vid
     // dst (integer) = a's first element, sign-extended; dst (floating) = a's first element; dst's first element = a
@@ -160,8 +199,10 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
     case vslideup, vslidedown
     /// dst[0] = b, the others a[i − 1]; the last is b, the others a[i + 1]. b is a scalar.
     case vslide1up, vslide1down
-    /// dst[i] = a[b[i]], 0 where b[i] is not below the greatest length, which is constant c.
-    case vgather
+    /// dst[i] = a[b[i]], 0 where b[i] is not below the greatest length, which is constant c; with indices of 16 bits.
+    case vgather, vgather16
+    /// dst = the elements of a whose bit in mask b is set, from the first place on.
+    case vcompress
 
     // Ciphers and hashes. Vectors consist of groups of four elements, of eight for SM3, and the count is a number of whole groups; elements
     // have 32 bits, for SHA-2 also 64. In words and bytes the first is the lowest.
@@ -195,6 +236,9 @@ public enum Opcode: UInt16, CaseIterable, Sendable {
 }
 
 extension Opcode {
+    /// Of the ciphers and hashes on vectors, whose groups of elements are whole ones of the length they were made for.
+    public var isCipher: Bool { Opcode.vaesef.rawValue <= rawValue && rawValue <= Opcode.vsm3c.rawValue }
+
     /// What constant b of a cipher may be.
     var constantRange: ClosedRange<Int64>? {
         switch self {

@@ -9,6 +9,10 @@ public struct VectorShape: Hashable, Sendable {
     public var type: UInt8
     public var traits: Traits
     public var count: UInt16
+    /// Elements there may be under the type: the operands lie inside the registers for so many.
+    public var greatest: UInt16
+    /// Of an indexed load or store: log2 of the bytes of an index.
+    public var indexWidth: UInt8 = 0
 
     public struct Traits: OptionSet, Hashable, Sendable {
         public let rawValue: UInt8
@@ -34,12 +38,13 @@ public struct VectorShape: Hashable, Sendable {
     /// Of everything that is no vector operation.
     public static let none = VectorShape(width: 0, registerSize: 0, type: 0, traits: [], count: 0)
 
-    public init(width: UInt8, registerSize: UInt8, type: UInt8, traits: Traits = [], count: UInt16) {
+    public init(width: UInt8, registerSize: UInt8, type: UInt8, traits: Traits = [], count: UInt16, greatest: UInt16? = nil) {
         self.width = width
         self.registerSize = registerSize
         self.type = type
         self.traits = traits
         self.count = count
+        self.greatest = greatest ?? count
     }
 
     public var isMasked: Bool { traits.contains(.masked) }
@@ -54,23 +59,37 @@ public struct VectorShape: Hashable, Sendable {
 }
 
 extension Instruction {
-    /// Bytes of its vector operands, from the first byte of their registers on.
-    var vectorBytes: (dst: Int, a: Int, b: Int) {
-        let all = vector.bytes, one = 1 << Int(vector.width), bits = (Int(vector.count) + 7) / 8
+    /// Bytes of its vector operands at the greatest length, from the first byte of their registers on.
+    var vectorBytes: (dst: Int, a: Int, b: Int, c: Int) {
+        let (dst, a, b) = firstVectorBytes
+        return (dst, a, op == .vstoreIndexed ? Int(vector.greatest) << Int(vector.indexWidth) : b, Int(vector.greatest) << Int(vector.width))
+    }
+
+    private var firstVectorBytes: (dst: Int, a: Int, b: Int) {
+        let count = Int(vector.greatest), all = count << Int(vector.width), one = 1 << Int(vector.width), bits = (count + 7) / 8
         switch op {
+        case .vloadMask, .vstoreMask: return (bits, 0, bits)
+        case .vloadIndexed: return (all, 0, count << Int(vector.indexWidth))
         case .vload, .vstore:
             let bytes = ((vector.fields - 1) << (vector.fieldSize + Int(vector.registerSize))) + all
             return (bytes, 0, bytes)
-        case .vmseq, .vmsne, .vmsltu, .vmslt, .vmsleu, .vmsle, .vmsgtu, .vmsgt, .vmfeq, .vmfne, .vmflt, .vmfle, .vmfgt, .vmfge: return (bits, all, all)
-        case .vmand, .vmnand, .vmandn, .vmxor, .vmor, .vmnor, .vmorn, .vmxnor, .vcpop, .vfirst: return (bits, bits, bits)
-        case .vredsum, .vredand, .vredor, .vredxor, .vredminu, .vredmin, .vredmaxu, .vredmax, .vfredsum: return (one, all, one)
+        case .vmseq, .vmsne, .vmsltu, .vmslt, .vmsleu, .vmsle, .vmsgtu, .vmsgt, .vmfeq, .vmfne, .vmflt, .vmfle, .vmfgt, .vmfge, .vmadc, .vmsbc, .vmcarry:
+            return (bits, all, all)
+        case .vmand, .vmnand, .vmandn, .vmxor, .vmor, .vmnor, .vmorn, .vmxnor, .vcpop, .vfirst, .vmsbf, .vmsif, .vmsof: return (bits, bits, bits)
+        case .vredsum, .vredand, .vredor, .vredxor, .vredminu, .vredmin, .vredmaxu, .vredmax, .vfredsum, .vfredmin, .vfredmax: return (one, all, one)
         case .vmoveToInteger, .vmoveToFloat, .vmoveFirst: return (one, one, one)
-        case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwmulu, .vwmul, .vwmaccu, .vwmacc, .vfwiden: return (all, all / 2, all / 2)
-        case .vwadduW, .vwaddW, .vwsubuW, .vwsubW: return (all, all, all / 2)
-        case .vnsrl, .vnsra, .vfnarrow: return (all, 2 * all, all)
+        case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwmulu, .vwmul, .vwmulsu, .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus, .vwsll, .vfwiden, .vfwidenFromInteger, .vfwidenFromUnsigned,
+            .vfwidenToInteger, .vfwidenToIntegerTruncated, .vfwadd, .vfwsub, .vfwmul, .vfwmacc, .vfwnmacc, .vfwmsac, .vfwnmsac:
+            return (all, all / 2, all / 2)
+        case .vwredsumu, .vwredsum, .vfwredsum: return (one, all / 2, one)
+        case .viota: return (all, bits, 0)
+        case .vcompress: return (all, all, bits)
+        case .vgather16: return (all, all, 2 * count)
+        case .vwadduW, .vwaddW, .vwsubuW, .vwsubW, .vfwaddW, .vfwsubW: return (all, all, all / 2)
+        case .vnsrl, .vnsra, .vnclipu, .vnclip, .vfnarrow, .vfnarrowFromInteger, .vfnarrowToInteger, .vfnarrowToIntegerTruncated: return (all, 2 * all, all)
         case .vaesef, .vaesem, .vaesdf, .vaesdm, .vaesz, .vsm4r: return (all, b == .constant(1) ? min(all, 16) : all, 0)
         case .vzext, .vsext:
-            if case .constant(let width) = b, 0...2 ~= width { return (all, Int(vector.count) << Int(width), 0) }
+            if case .constant(let width) = b, 0...2 ~= width { return (all, count << Int(width), 0) }
             return (all, all, 0)
         default: return (all, all, all)
         }

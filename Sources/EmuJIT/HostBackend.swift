@@ -16,6 +16,9 @@ public struct StateLayout: Sendable {
     public var vectorKey: Int
     /// Room for a group of vector registers twice; nothing is kept there.
     public var vectorScratch: Int
+    /// vxrm and vxsat, a byte each.
+    public var vectorRounding: Int
+    public var vectorSaturation: Int
     /// Guest program counter (UInt64): written when translated code is left for the dispatcher.
     public var pc: Int
     /// Guest virtual address of the page the code runs in.
@@ -80,7 +83,7 @@ public struct StateLayout: Sendable {
     public var jumpCode: Int
 
     public init(
-        integers: Int, floats: Int, vectors: Int, vectorLength: Int, vectorType: Int, vectorStart: Int, vectorKey: Int, vectorScratch: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
+        integers: Int, floats: Int, vectors: Int, vectorLength: Int, vectorType: Int, vectorStart: Int, vectorKey: Int, vectorScratch: Int, vectorRounding: Int, vectorSaturation: Int, remaining: Int, pc: Int, pageBase: Int, loads: Int, loadMask: Int, loadPages: Int, storePages: Int, stores: Int, storeMask: Int, jumps: Int, jumpSalt: Int, leave: Int, exitReason: Int, exitSite: Int,
         exitUnit: Int, reservedAddress: Int, reservedLength: Int, reservedWrites: Int, foreignWrites: Int, reservationMark: Int, reservedValue: Int, distrust: Int, privilege: Int, floatLive: Int, floatControl: Int, storeValue: Int, temporaries: Int, temporaryCount: Int, windows: Int, windowCount: Int,
         filledWindowCount: Int, filledWindows: Int, run: Int, reserve: Int, helpers: Int, tlbEntryShift: Int,
         tlbTag: Int, tlbAddend: Int, jumpEntryShift: Int, jumpEntryCount: Int, jumpKey: Int, jumpCode: Int
@@ -93,6 +96,8 @@ public struct StateLayout: Sendable {
         self.vectorStart = vectorStart
         self.vectorKey = vectorKey
         self.vectorScratch = vectorScratch
+        self.vectorRounding = vectorRounding
+        self.vectorSaturation = vectorSaturation
         self.remaining = remaining
         self.pc = pc
         self.pageBase = pageBase

@@ -193,6 +193,7 @@ func arithmeticIsEncoded(operation: X86ALU) throws {
                     listing.add("shlx \(last)") { $0.shlx(register, operand, third, width) }
                     listing.add("shrx \(last)") { $0.shrx(register, operand, third, width) }
                     listing.add("sarx \(last)") { $0.sarx(register, operand, third, width) }
+                    listing.add("bzhi \(last)") { $0.bzhi(register, operand, third, width) }
                     listing.add("bextr \(last)") { $0.bextr(register, operand, third, width) }
                     let middle = "\(register.name(width)), \(third.name(width)), \(text(operand, width))"
                     listing.add("andn \(middle)") { $0.andn(register, third, operand, width) }

@@ -175,12 +175,18 @@ private func text(_ operand: any X86VectorOperand, _ size: (size: X86VectorSize,
             }
             for memory in someMemory {
                 listing.add("vmovdqu \(text(memory, size.name)), \(text(vector, size))") { $0.movdqu(size.size, memory, vector) }
+                for (wide, end) in [(false, "d"), (true, "q")] {
+                    listing.add("vpmaskmov\(end) \(text(memory, size.name)), \(text(XMMRegister(13), size)), \(text(vector, size))") {
+                        $0.maskedStore(size.size, wide: wide, memory, XMMRegister(13), vector)
+                    }
+                }
             }
         }
         for memory in someMemory {
             listing.add("vmovd \(text(vector, "")), \(text(memory, "dword"))") { $0.movd(vector, memory) }
             listing.add("vmovd \(text(memory, "dword")), \(text(vector, ""))") { $0.movd(memory, vector) }
         }
+        for memory in someMemory { listing.add("vbroadcasti128 \(text(vector, sizes[1])), \(text(memory, "xmmword"))") { $0.broadcasti128(vector, memory) } }
         listing.add("vextracti128 \(text(vector, "")), \(text(XMMRegister(8), sizes[1])), 1") { $0.extracti128(vector, XMMRegister(8)) }
         listing.add("vperm2i128 \(text(vector, sizes[1])), \(text(XMMRegister(8), sizes[1])), \(text(XMMRegister(3), sizes[1])), 0x31") {
             $0.perm2i128(vector, XMMRegister(8), XMMRegister(3), 0x31)
@@ -230,6 +236,9 @@ func packedFloatingPointIsEncoded(format: X86Float) throws {
             listing.add("vcvttps2dq \(target), \(text(source, size))") { $0.cvtps2dq(size.size, truncating: true, vector, source) }
             listing.add("vcvtps2pd \(target), \(text(source, ""))") { $0.cvtps2pd(size.size, vector, source) }
             listing.add("vcvtpd2ps \(text(vector, "")), \(text(source, size))") { $0.cvtpd2ps(size.size, vector, source) }
+            listing.add("vcvtdq2pd \(target), \(text(source, ""))") { $0.cvtdq2pd(size.size, vector, source) }
+            listing.add("vcvtpd2dq \(text(vector, "")), \(text(source, size))") { $0.cvtpd2dq(size.size, truncating: false, vector, source) }
+            listing.add("vcvttpd2dq \(text(vector, "")), \(text(source, size))") { $0.cvtpd2dq(size.size, truncating: true, vector, source) }
         }
     }
     try listing.check()

@@ -11,7 +11,7 @@ extension RVProcessor {
         func jump<Value>(_ path: KeyPath<JumpCacheEntry, Value>) -> Int { MemoryLayout<JumpCacheEntry>.offset(of: path) ?? 0 }
         return StateLayout(
             integers: field(\.x), floats: field(\.f), vectors: field(\.v), vectorLength: field(\.vl), vectorType: field(\.vtype), vectorStart: field(\.vstart),
-            vectorKey: field(\.vectorKey), vectorScratch: field(\.vectorScratch), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), loads: field(\.loads),
+            vectorKey: field(\.vectorKey), vectorScratch: field(\.vectorScratch), vectorRounding: field(\.vxrm), vectorSaturation: field(\.vxsat), remaining: field(\.remaining), pc: field(\.pc), pageBase: field(\.pageBase), loads: field(\.loads),
             loadMask: field(\.loadMask), loadPages: field(\.loadPages), storePages: field(\.storePages), stores: field(\.stores), storeMask: field(\.storeMask), jumps: field(\.jumps), jumpSalt: field(\.jumpSalt), leave: field(\.leave), exitReason: field(\.exitReason), exitSite: field(\.exitSite),
             exitUnit: field(\.exitUnit), reservedAddress: field(\.reservedAddress), reservedLength: field(\.reservedLength), reservedWrites: field(\.reservedWrites),
             foreignWrites: field(\.foreignWrites), reservationMark: field(\.reservationMark), reservedValue: field(\.reservedValue), distrust: field(\.distrust), privilege: field(\.csrLevel), floatLive: field(\.floatLive), floatControl: field(\.floatControl), storeValue: field(\.storeValue),

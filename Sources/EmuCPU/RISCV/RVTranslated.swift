@@ -322,13 +322,18 @@ extension RVProcessor {
     /// Fills the TLB for a page several accesses are about to share; a fault is left to the access itself. Only for the page and the kind of
     /// the first of them, which is certain to happen: no page must be marked accessed or dirty for an access that may not be reached.
     private func translatedProbe(_ address: UInt64, _ site: UInt64, _ block: UnsafeMutableRawPointer) -> UInt64 {
-        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64
+        let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64, ip = note(site, block)
         let access: RVAccess = op.info.shape.syntax == .store ? .store : .load
-        guard (accessAddress(note(site, block)) ^ address) & TLBEntry.pageMask == 0 else { return 0 }
+        guard (accessAddress(ip) ^ address) & TLBEntry.pageMask == 0, !ip.pointee.rv.isVector || accessesFirstElement(ip.pointee) else { return 0 }
         if comparison != nil, accessIsUnrepeatable(address, access) { return 0 }
         guard translate(address, 1, access) != nil else { return 0 }
         if comparison != nil { openForProbe(address) }
         return 1
+    }
+
+    /// A vector load or store is certain to access its first element, if that does not trap.
+    private func accessesFirstElement(_ r: DecodedOp) -> Bool {
+        h.pointee.vectorKey != 0 && (r.rv == .vlr || r.rv == .vsr || r.raw >> 25 & 1 != 0 && h.pointee.vl > 0)
     }
 
     /// Where the load or store at `ip`, which has not been executed yet, goes.

@@ -11,6 +11,7 @@ public enum X86VectorSize: Sendable {
 /// `pandn` is `~first & second`. Shifts by `sll` and the like take one amount from the low 64 bits of the second operand, an xmm register
 /// or 16 bytes of memory whatever the size; those with a `v` one for each element. `pack` and `unpck` work on each 16 bytes alone.
 public enum X86Packed: UInt16, CaseIterable, Sendable {
+    case paddusb = 0x1dc
     case paddb = 0x1fc, paddw = 0x1fd, paddd = 0x1fe, paddq = 0x1d4
     case psubb = 0x1f8, psubw = 0x1f9, psubd = 0x1fa, psubq = 0x1fb
     case pand = 0x1db, pandn = 0x1df, por = 0x1eb, pxor = 0x1ef
@@ -83,6 +84,11 @@ extension X86Assembler {
         emitVEX(opcode, map: .of38, prefix: 0x66, wide: false, long: size.isLong, reg: destination.number, rm: source.encoding)
     }
 
+    /// 16 bytes of memory in each half of a ymm register.
+    public mutating func broadcasti128(_ destination: XMMRegister, _ source: X86Memory) {
+        emitVEX(0x5a, map: .of38, prefix: 0x66, wide: false, long: true, reg: destination.number, rm: source.encoding)
+    }
+
     /// The upper 16 bytes of a ymm register.
     public mutating func extracti128(_ destination: XMMRegister, _ source: XMMRegister) {
         emitVEX(0x39, map: .of3a, prefix: 0x66, wide: false, long: true, reg: source.number, rm: destination.encoding)
@@ -144,6 +150,11 @@ extension X86Assembler {
     ) {
         emitVEX(0x4c, map: .of3a, prefix: 0x66, wide: false, long: size.isLong, reg: destination.number, second: first.number, rm: second.encoding)
         put8(mask.number << 4)
+    }
+
+    /// Stores the elements, of 32 or 64 bits, whose highest bit is set in `mask`; the others' memory is not accessed.
+    public mutating func maskedStore(_ size: X86VectorSize, wide: Bool, _ destination: X86Memory, _ mask: XMMRegister, _ source: XMMRegister) {
+        emitVEX(0x8e, map: .of38, prefix: 0x66, wide: wide, long: size.isLong, reg: source.number, second: mask.number, rm: destination.encoding)
     }
 
     public mutating func extend(_ operation: X86PackedExtension, _ size: X86VectorSize, _ destination: XMMRegister, _ source: some X86VectorOperand) {
@@ -208,6 +219,16 @@ extension X86Assembler {
     /// Singles to doubles, which fill the size.
     public mutating func cvtps2pd(_ size: X86VectorSize, _ destination: XMMRegister, _ source: some X86VectorOperand) {
         emitVEX(0x5a, map: .of, prefix: 0, wide: false, long: size.isLong, reg: destination.number, rm: source.encoding)
+    }
+
+    /// Signed 32-bit integers to doubles, which fill the size.
+    public mutating func cvtdq2pd(_ size: X86VectorSize, _ destination: XMMRegister, _ source: some X86VectorOperand) {
+        emitVEX(0xe6, map: .of, prefix: 0xf3, wide: false, long: size.isLong, reg: destination.number, rm: source.encoding)
+    }
+
+    /// Doubles, which fill the size, to signed 32-bit integers; out of range gives the most negative one; clears the rest.
+    public mutating func cvtpd2dq(_ size: X86VectorSize, truncating: Bool, _ destination: XMMRegister, _ source: XMMRegister) {
+        emitVEX(0xe6, map: .of, prefix: truncating ? 0x66 : 0xf2, wide: false, long: size.isLong, reg: destination.number, rm: source.encoding)
     }
 
     /// Doubles, which fill the size, to singles; clears the rest.

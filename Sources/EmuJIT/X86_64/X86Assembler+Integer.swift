@@ -327,6 +327,13 @@ extension X86Assembler {
         emitBMI(0xf7, prefix: 0, destination.rawValue, control, source.encoding, width)
     }
 
+    /// The bits of `source` below bit `count[7:0]`, all of them if that is beyond the width. Needs BMI2.
+    public mutating func bzhi(
+        _ destination: X86Register, _ source: some X86IntegerOperand, _ count: X86Register, _ width: X86Width = .quad
+    ) {
+        emitBMI(0xf5, prefix: 0, destination.rawValue, count, source.encoding, width)
+    }
+
     /// `high:low` = rdx * source, unsigned. Needs BMI2.
     public mutating func mulx(
         high: X86Register, low: X86Register, _ source: some X86IntegerOperand, _ width: X86Width = .quad

@@ -11,10 +11,15 @@ extension X86Compiler {
 
     /// rcx = TLB entry of the address in rax; jumps to `miss` unless its tag is the page of the last of `length` bytes there.
     private mutating func findEntry(_ table: (entries: Int, mask: Int), _ length: Int32, miss: X86Label) {
+        findEntry(table, miss: miss) { if length > 1 { $0.lea(.rdx, X86Memory(.rax, length - 1)) } else { $0.mov(.rdx, .rax) } }
+    }
+
+    /// - Parameter lastByte: puts its address into rdx.
+    private mutating func findEntry(_ table: (entries: Int, mask: Int), miss: X86Label, lastByte: (inout X86Assembler) -> Void) {
         asm.rorx(.rcx, .rax, by: 12 - UInt8(layout.tlbEntryShift))
         asm.alu(.and, .rcx, state.field(table.mask))
         asm.alu(.add, .rcx, state.field(table.entries))
-        if length > 1 { asm.lea(.rdx, X86Memory(.rax, length - 1)) } else { asm.mov(.rdx, .rax) }
+        lastByte(&asm)
         asm.alu(.and, .rdx, immediate: -4096)
         asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.tlbTag)))
         asm.jcc(.ne, miss)
@@ -35,6 +40,24 @@ extension X86Compiler {
         findEntry(table, Int32(i.accessBytes), miss: miss)
         asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
         return X86Memory(.rax, index: .rcx)
+    }
+
+    /// rax = host address of as many of a vector's elements as there are, of `bytes` each; jumps to `miss` where the TLB does not serve them all.
+    mutating func hostAddress(ofElements bytes: Int, _ i: Instruction, _ table: (entries: Int, mask: Int), miss: X86Label) {
+        addressToRAX(i.a, i.displacement)
+        let length = state.field(layout.vectorLength)
+        findEntry(table, miss: miss) {
+            $0.mov(.rdx, length)
+            $0.imul(.rdx, .rdx, immediate: Int32(bytes))
+            $0.lea(.rdx, X86Memory(.rax, index: .rdx, .by1, -1))
+        }
+        asm.alu(.add, .rax, X86Memory(.rcx, Int32(layout.tlbAddend)))
+    }
+
+    /// The same for one element at the address in rax.
+    mutating func hostAddress(ofElement bytes: Int32, _ table: (entries: Int, mask: Int), miss: X86Label) {
+        findEntry(table, bytes, miss: miss)
+        asm.alu(.add, .rax, X86Memory(.rcx, Int32(layout.tlbAddend)))
     }
 
     mutating func load(_ i: Instruction) {

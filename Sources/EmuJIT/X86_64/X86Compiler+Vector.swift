@@ -31,15 +31,30 @@ extension X86Compiler {
     mutating func assembleVector(_ i: Instruction) {
         // What the slow path does not check must not count as checked behind it.
         let known = boxed
-        for operand in [i.a, i.b] where i.vector.width == 2 { if case .float = operand { checkBoxed(operand, i.guest) } }
+        for operand in [i.a, i.b] where i.op.takesSingleScalars(i.vector) { if case .float = operand { checkBoxed(operand, i.guest) } }
         boxed = known
         let slow = asm.newLabel(), back = asm.newLabel()
         vectorSlow = slow
-        checkConfiguration(i.vector, slow)
+        vectorEnd = back
+        checkConfiguration(i)
+        assembleOperation(i)
+        asm.bind(back)
+        if let skip = vectorSkip { asm.bind(skip) }
+        vectorSkip = nil
+        if case .float(let register) = i.dst { boxed &= ~(1 << UInt32(register)) }
+        // The interpreter has used the register.
+        tempInRCX = .none
+        add(.interpret(guest: i.guest, entry: slow, back: back))
+    }
+
+    private mutating func assembleOperation(_ i: Instruction) {
+        leavesOutRest = false
         switch i.op {
-        case .vload: loadVector(i)
+        case .vload, .vloadMask: loadVector(i)
+        case .vstore, .vstoreMask: storeVector(i)
         case .vloadStrided: loadStrided(i)
-        case .vstore: storeVector(i)
+        case .vloadIndexed: loadScattered(i)
+        case .vstoreStrided, .vstoreIndexed: storeScattered(i)
         case .vsetLength: setLength(i)
         case .vsetType: setType(i)
         case .vgetLength:
@@ -48,13 +63,18 @@ extension X86Compiler {
         case .vmove: moveVector(i)
         case .vmoveToInteger, .vmoveToFloat, .vmoveFirst: moveElement(i)
         case .vmseq, .vmsne, .vmsltu, .vmslt, .vmsleu, .vmsle, .vmsgtu, .vmsgt: compareIntegers(i)
+        case .vmadc, .vmsbc, .vmcarry: carriesOut(i)
+        case .vmsbf, .vmsif, .vmsof: setAroundFirst(i)
+        case .vwredsumu, .vwredsum: reduce(i)
+        case .vfredmin, .vfredmax: reduceExtremum(i)
+        case .vfwredsum: reduceWideFloats(i)
         case .vmfeq, .vmfne, .vmflt, .vmfle, .vmfgt, .vmfge: compareFloats(i)
         case .vmand, .vmnand, .vmandn, .vmxor, .vmor, .vmnor, .vmorn, .vmxnor: combineMasks(i)
         case .vcpop: countMask(i)
         case .vfirst: findFirst(i)
         case .vslideup, .vslidedown: slide(i)
         case .vslide1up, .vslide1down: slideOne(i)
-        case .vgather: gather(i)
+        case .vgather, .vgather16: gather(i)
         case .vid: index(i)
         case .vredsum, .vredand, .vredor, .vredxor, .vredminu, .vredmin, .vredmaxu, .vredmax: reduce(i)
         case .vfredsum: reduceFloats(i)
@@ -68,31 +88,50 @@ extension X86Compiler {
         case .vsm3c: compressSM3(i)
         default: i.op.info.isGuarded ? computeFloats(i) : computeIntegers(i)
         }
-        asm.bind(back)
-        if let skip = vectorSkip { asm.bind(skip) }
-        vectorSkip = nil
-        if case .float(let register) = i.dst { boxed &= ~(1 << UInt32(register)) }
-        // The interpreter has used the register.
-        tempInRCX = .none
-        add(.interpret(guest: i.guest, entry: slow, back: back))
     }
 
-    /// Jumps to `slow` unless the guest's vectors are configured as the operation wants.
-    private mutating func checkConfiguration(_ shape: VectorShape, _ slow: X86Label) {
+    /// Jumps out of line unless the guest's vectors are configured as the operation wants.
+    private mutating func checkConfiguration(_ i: Instruction) {
         if let run, runs[run].isConfigured { return }
-        if let key = shape.key {
+        if let key = i.vector.key {
             asm.alu(.cmp, state.field(layout.vectorKey), immediate: Int32(bitPattern: key), .long)
-            asm.jcc(.ne, slow)
+            if i.op.isCipher { return asm.jcc(.ne, vectorSlow) }
+            let entry = asm.newLabel()
+            asm.jcc(.ne, entry)
+            add(.anyLength(i, entry: entry, slow: vectorSlow, back: vectorEnd))
         } else {
             asm.alu(.cmp, state.field(layout.vectorKey), immediate: 0, .long)
-            asm.jcc(.e, slow)
+            asm.jcc(.e, vectorSlow)
         }
+    }
+
+    /// The operation for whatever length there is, the last time round a loop for example, if only the length is another.
+    mutating func assembleAnyLength(_ i: Instruction, _ slow: X86Label, _ back: X86Label) {
+        asm.mov(.rax, state.field(layout.vectorKey), .long)
+        asm.alu(.xor, .rax, immediate: Int32(bitPattern: VectorShape.key(type: i.vector.type, length: 0)), .long)
+        asm.test(.rax, immediate: Int32(bitPattern: 0x8000_00ff), .long)
+        asm.jcc(.ne, slow)
+        asm.alu(.cmp, state.field(layout.vectorLength), immediate: 0)
+        asm.jcc(.e, slow)
+        var i = i
+        i.vector.count = i.vector.greatest
+        (vectorSlow, vectorEnd) = (slow, back)
+        tempInRCX = .none
+        takesAnyLength = true
+        assembleOperation(i)
+        takesAnyLength = false
+        asm.jmp(back)
     }
 
     /// Whether the operation may leave the block, for the interpreter to execute it or to go on there.
     func vectorMayLeave(_ i: Instruction) -> Bool {
-        guard let run, runs[run].isConfigured, !i.op.info.isGuarded, i.op != .vloadStrided else { return true }
-        return i.accessBytes > 0 && !isAnsweredByRun(i.host)
+        guard let run, runs[run].isConfigured, !i.op.info.isGuarded else { return true }
+        switch i.op {
+        // Under a rounding mode that is not translated.
+        case .vaaddu, .vaadd, .vasubu, .vasub, .vssrl, .vssra, .vnclipu, .vnclip: return true
+        case .vloadStrided, .vloadIndexed, .vstoreStrided, .vstoreIndexed: return true
+        default: return i.accessBytes > 0 && !isAnsweredByRun(i.host)
+        }
     }
 
     private mutating func setLength(_ i: Instruction) {
@@ -121,9 +160,8 @@ extension X86Compiler {
     private mutating func setType(_ i: Instruction) {
         guard case .constant(let type) = i.a else { preconditionFailure("the type is a constant") }
         asm.mov(state.field(layout.vectorType), immediate: Int32(type))
-        asm.mov(
-            state.field(layout.vectorKey),
-            immediate: Int32(bitPattern: VectorShape.key(type: UInt8(truncatingIfNeeded: type), length: UInt32(i.vector.count))), .long)
+        // The lowest byte of the key.
+        asm.mov(state.field(layout.vectorKey), immediate: Int32(type), .byte)
     }
 
     // MARK: Pieces
@@ -183,15 +221,19 @@ extension X86Compiler {
         return .register(register)
     }
 
-    /// Writes a result to the destination, where the mask lets it.
+    /// Writes a result, in another register than scratch12 and scratch14, to the active elements of the destination.
     mutating func finish(_ piece: X86Piece, of i: Instruction, _ result: XMMRegister) {
+        if isPartial(i.vector) { loadLanes(piece, i.vector) }
+        finishLanes(piece, of: i, result)
+    }
+
+    /// The same where laneMask holds which they are.
+    mutating func finishLanes(_ piece: X86Piece, of i: Instruction, _ result: XMMRegister) {
         let target = vectorMemory(i.dst, i.vector, piece.offset)
-        if i.vector.isMasked {
-            expandMask(piece, i.vector)
-            loadPiece(piece.bytes, Self.scratch14, target)
-            asm.blendvb(piece.size, result, Self.scratch14, result, Self.laneMask)
-        }
-        storePiece(piece.bytes, target, result)
+        guard isPartial(i.vector) else { return storePiece(piece.bytes, target, result) }
+        loadPiece(piece.bytes, Self.scratch14, target)
+        asm.blendvb(piece.size, Self.scratch14, Self.scratch14, result, Self.laneMask)
+        storePiece(piece.bytes, target, Self.scratch14)
     }
 
     // MARK: Scalars
@@ -223,162 +265,18 @@ extension X86Compiler {
         asm.broadcast(.full, width, target, target)
     }
 
-    // MARK: Masks
-
-    /// laneMask = ones in the elements of the piece whose bit in v0 is set. Uses rdx and scratch12.
-    mutating func expandMask(_ piece: X86Piece, _ shape: VectorShape) {
-        let first = piece.first(shape.width)
-        let bits = vectorMemory(.vector(0), shape, first / 8)
-        let mask = Self.laneMask, size = piece.size
-        switch shape.width {
-        case 0:
-            asm.broadcast(size, .long, mask, bits)
-            loadConstant(Self.scratch12, [0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303])
-            asm.packed(.pshufb, size, mask, mask, Self.scratch12)
-            let single: UInt64 = 0x8040_2010_0804_0201
-            // Less than eight elements may begin in the middle of a byte.
-            loadConstant(Self.scratch12, first & 7 == 0 ? [single, single, single, single] : [single >> UInt64(8 * (first & 7)), 0, 0, 0])
-        case 1:
-            asm.broadcast(size, .word, mask, bits)
-            loadConstant(Self.scratch12, Self.bitLanes(width: 1, from: first & 7))
-        case 2:
-            asm.broadcast(size, .byte, mask, bits)
-            loadConstant(Self.scratch12, Self.bitLanes(width: 2, from: first & 7))
-        default:
-            asm.broadcast(size, .byte, mask, bits)
-            loadConstant(Self.scratch12, Self.bitLanes(width: 3, from: first & 7))
-        }
-        asm.packed(.pand, size, mask, mask, Self.scratch12)
-        asm.packed([.pcmpeqb, .pcmpeqw, .pcmpeqd, .pcmpeqq][Int(shape.width)], size, mask, mask, Self.scratch12)
-    }
-
-    /// 32 bytes in which element `n` has bit `first` + n alone, as far as there are such bits.
-    private static func bitLanes(width: Int, from first: Int) -> [UInt64] {
-        var words = [UInt64](repeating: 0, count: 4)
-        let bits = 8 << width
-        for lane in 0..<(256 / bits) where first + lane < bits { words[lane * bits / 64] |= 1 << UInt64((lane * bits) % 64 + first + lane) }
-        return words
-    }
-
-    /// Loads 32 bytes that lie behind the code. Uses rdx.
-    mutating func loadConstant(_ register: XMMRegister, _ words: [UInt64]) { asm.movdqu(.full, register, constant(words)) }
-
-    /// 32 bytes that lie behind the code, as long as rdx points to them.
-    mutating func constant(_ words: [UInt64]) -> X86Memory {
-        let label: X86Label
-        if let known = vectorConstants.first(where: { $0.words == words }) {
-            label = known.label
-        } else {
-            label = asm.newLabel()
-            vectorConstants.append((label, words))
-        }
-        asm.lea(.rdx, label)
-        return X86Memory(.rdx)
-    }
-
-    mutating func assembleVectorConstants() {
-        for (label, words) in vectorConstants {
-            asm.align(to: 16)
-            asm.bind(label)
-            for word in words { asm.data(word) }
-        }
-    }
-
-    // MARK: Memory
-
-    private mutating func loadVector(_ i: Instruction) {
-        let source = hostAddress(i, loadTable, miss: vectorSlow)
-        if i.vector.fields > 1 { return moveSegments(i.vector, i.dst, source, isStore: false) }
-        for piece in pieces(i.vector.bytes) {
-            loadPiece(piece.bytes, XMMRegister(0), source + piece.offset)
-            storePiece(piece.bytes, vectorMemory(i.dst, i.vector, piece.offset), XMMRegister(0))
-        }
-    }
-
-    private mutating func storeVector(_ i: Instruction) {
-        let target = hostAddress(i, storeTable, miss: vectorSlow)
-        if i.vector.fields > 1 { return moveSegments(i.vector, i.b, target, isStore: true) }
-        for piece in pieces(i.vector.bytes) {
-            load(piece, of: i.b, i.vector, to: XMMRegister(0))
-            storePiece(piece.bytes, target + piece.offset, XMMRegister(0))
-        }
-    }
-
-    /// Elements lie a distance apart. One window must hold them all: the first, for which its probe answers, and the last; a stride of 32 bits
-    /// cannot lead around the address space between them.
-    private mutating func loadStrided(_ i: Instruction) {
-        guard let number = window(of: i.host, in: block) else { return asm.jmp(vectorSlow) }
-        let window = state.window(number), count = Int(i.vector.count)
-        load(i.c, to: .rdx)
-        asm.movsx(.rax, .rdx, from: .long)
-        asm.alu(.cmp, .rax, .rdx)
-        asm.jcc(.ne, vectorSlow)
-        asm.imul(.rax, .rax, immediate: Int32(count - 1))
-        asm.alu(.add, .rax, place(i.a, constantIn: .rcx))
-        asm.alu(.sub, .rax, window.page)
-        asm.alu(.cmp, .rax, window.limit)
-        asm.jcc(.ae, vectorSlow)
-        load(i.a, to: .rcx)
-        asm.alu(.add, .rcx, window.addend)
-        let width = X86Width(rawValue: i.vector.width) ?? .quad
-        for element in 0..<count {
-            asm.mov(.rax, X86Memory(.rcx), width)
-            asm.mov(vectorMemory(i.dst, i.vector, element << Int(i.vector.width)), .rax, width)
-            if element + 1 < count { asm.alu(.add, .rcx, .rdx) }
-        }
-    }
-
-    /// Segments lie one after the other at `address`, fields in registers from `operand` on. Uses rdx.
-    private mutating func moveSegments(_ shape: VectorShape, _ operand: Operand, _ address: X86Memory, isStore: Bool) {
-        let size = 1 << Int(shape.width), segment = shape.fields * size
-        func place(_ field: Int, _ element: Int) -> X86Memory {
-            vectorMemory(operand, shape, (field << (shape.fieldSize + Int(shape.registerSize))) + element * size)
-        }
-        var element = 0
-        // Four segments of four 64-bit fields are a square.
-        while shape.fields == 4, shape.width == 3, element + 4 <= Int(shape.count) {
-            let rows = [XMMRegister(0), XMMRegister(1), Self.scratch12, Self.laneMask]
-            for (row, register) in rows.enumerated() { asm.movdqu(.full, register, isStore ? place(row, element) : address + (element + row) * segment) }
-            for (row, register) in transpose(rows).enumerated() {
-                asm.movdqu(.full, isStore ? address + (element + row) * segment : place(row, element), register)
-            }
-            element += 4
-        }
-        let width = X86Width(rawValue: shape.width) ?? .quad
-        for element in element..<Int(shape.count) {
-            for field in 0..<shape.fields {
-                let memory = address + (element * segment + field * size)
-                asm.mov(.rdx, isStore ? place(field, element) : memory, width)
-                asm.mov(isStore ? memory : place(field, element), .rdx, width)
-            }
-        }
-    }
-
-    /// Where the columns of four rows of four 64-bit numbers are.
-    private mutating func transpose(_ rows: [XMMRegister]) -> [XMMRegister] {
-        let (lower, upper) = (Self.scratch14, Self.scalar)
-        asm.packed(.punpcklqdq, .full, lower, rows[0], rows[1])
-        asm.packed(.punpckhqdq, .full, upper, rows[0], rows[1])
-        asm.packed(.punpcklqdq, .full, rows[0], rows[2], rows[3])
-        asm.packed(.punpckhqdq, .full, rows[1], rows[2], rows[3])
-        asm.perm2i128(rows[2], lower, rows[0], 0x20)
-        asm.perm2i128(rows[3], upper, rows[1], 0x20)
-        asm.perm2i128(lower, lower, rows[0], 0x31)
-        asm.perm2i128(upper, upper, rows[1], 0x31)
-        return [rows[2], rows[3], lower, upper]
-    }
-
     // MARK: Moves
 
     private mutating func moveVector(_ i: Instruction) {
         broadcastScalar(i.a, width: i.vector.width)
         for piece in pieces(i.vector.bytes) {
+            skipRest(from: piece, i.vector)
             guard case .vector = i.a else {
-                storePiece(piece.bytes, vectorMemory(i.dst, i.vector, piece.offset), Self.scalar)
+                finish(piece, of: i, Self.scalar)
                 continue
             }
             load(piece, of: i.a, i.vector, to: XMMRegister(0))
-            storePiece(piece.bytes, vectorMemory(i.dst, i.vector, piece.offset), XMMRegister(0))
+            finish(piece, of: i, XMMRegister(0))
         }
     }
 
@@ -410,6 +308,16 @@ extension X86Compiler {
             } else {
                 asm.mov(destination, register(i.a, loadedTo: .rax), width)
             }
+        }
+    }
+}
+
+extension Opcode {
+    /// A scalar in an f register counts as a single number.
+    fileprivate func takesSingleScalars(_ shape: VectorShape) -> Bool {
+        switch self {
+        case .vfwadd, .vfwsub, .vfwaddW, .vfwsubW, .vfwmul, .vfwmacc, .vfwnmacc, .vfwmsac, .vfwnmsac: true
+        default: shape.width == 2
         }
     }
 }

@@ -2,10 +2,10 @@ import EmuIR
 
 /// Integer arithmetic on vectors.
 extension X86Compiler {
-    private static let add: [X86Packed] = [.paddb, .paddw, .paddd, .paddq]
-    private static let subtract: [X86Packed] = [.psubb, .psubw, .psubd, .psubq]
-    private static let equal: [X86Packed] = [.pcmpeqb, .pcmpeqw, .pcmpeqd, .pcmpeqq]
-    private static let greater: [X86Packed] = [.pcmpgtb, .pcmpgtw, .pcmpgtd, .pcmpgtq]
+    static let add: [X86Packed] = [.paddb, .paddw, .paddd, .paddq]
+    static let subtract: [X86Packed] = [.psubb, .psubw, .psubd, .psubq]
+    static let equal: [X86Packed] = [.pcmpeqb, .pcmpeqw, .pcmpeqd, .pcmpeqq]
+    static let greater: [X86Packed] = [.pcmpgtb, .pcmpgtw, .pcmpgtd, .pcmpgtq]
     private static let shiftLeft: [X86Packed] = [.psllw, .psllw, .pslld, .psllq]
     private static let shiftRight: [X86Packed] = [.psrlw, .psrlw, .psrld, .psrlq]
 
@@ -15,23 +15,39 @@ extension X86Compiler {
     mutating func computeIntegers(_ i: Instruction) {
         let width = i.vector.width
         switch i.op {
-        case .vsll, .vsrl, .vsra: shift(i)
+        case .vsll, .vsrl, .vsra:
+            if case .vector = i.b, width < 2 { shiftElements(i) } else { shift(i) }
+        case .vrol, .vror: if width < 2 { shiftElements(i) } else { rotate(i) }
+        case .vwsll: shiftWidening(i)
+        case .vbrev8, .vrev8, .vbrev: reverse(i)
+        case .vclz, .vctz, .vpopcnt: countElementBits(i)
+        case .vdivu, .vdiv, .vremu, .vrem: divideElements(i)
+        case .vmulh where width == 0 || width == 3, .vmulhu where width == 0 || width == 3, .vmulhsu: multiplyElementsHigh(i)
+        case .vadc, .vsbc: addCarries(i)
+        case .vsaddu, .vsadd, .vssubu, .vssub: saturate(i)
+        case .vaaddu, .vaadd, .vasubu, .vasub: average(i)
+        case .vssrl, .vssra: shiftRounding(i)
+        case .vnclipu, .vnclip: clip(i)
+        case .viota: countBefore(i)
+        case .vcompress: compress(i)
         case .vzext, .vsext: extend(i)
         case .vnsrl, .vnsra: narrow(i)
-        case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwadduW, .vwaddW, .vwsubuW, .vwsubW, .vwmulu, .vwmul, .vwmaccu, .vwmacc: widen(i)
+        case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwadduW, .vwaddW, .vwsubuW, .vwsubW, .vwmulu, .vwmul, .vwmulsu, .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus: widen(i)
         case .vmacc, .vnmsac, .vmadd, .vnmsub: multiplyAdd(i)
         case .vmerge:
             broadcastScalar(i.b, width: width)
             for piece in pieces(i.vector.bytes) {
+                skipRest(from: piece, i.vector)
                 load(piece, of: i.a, i.vector, to: zero)
                 let b = place(piece, of: i.b, i.vector, loadedTo: one)
                 expandMask(piece, i.vector)
                 asm.blendvb(piece.size, zero, zero, b, Self.laneMask)
-                storePiece(piece.bytes, vectorMemory(i.dst, i.vector, piece.offset), zero)
+                finish(piece, of: i, zero)
             }
         default:
             broadcastScalar(i.b, width: width)
             for piece in pieces(i.vector.bytes) {
+                skipRest(from: piece, i.vector)
                 load(piece, of: i.a, i.vector, to: zero)
                 let b = place(piece, of: i.b, i.vector, loadedTo: one)
                 combine(i.op, width, piece.size, b)
@@ -44,9 +60,10 @@ extension X86Compiler {
     mutating func combine(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize, _ b: XMMPlace) {
         let place = Int(width)
         switch op {
-        case .vadd, .vredsum: asm.packed(Self.add[place], size, zero, zero, b)
+        case .vadd, .vredsum, .vwredsumu, .vwredsum: asm.packed(Self.add[place], size, zero, zero, b)
         case .vsub: asm.packed(Self.subtract[place], size, zero, zero, b)
         case .vrsub: asm.packed(Self.subtract[place], size, zero, register(b, size), zero)
+        case .vandn: asm.packed(.pandn, size, zero, register(b, size), zero)
         case .vand, .vredand: asm.packed(.pand, size, zero, zero, b)
         case .vor, .vredor: asm.packed(.por, size, zero, zero, b)
         case .vxor, .vredxor: asm.packed(.pxor, size, zero, zero, b)
@@ -62,7 +79,7 @@ extension X86Compiler {
     }
 
     /// The operand in a register: its own, or xmm1.
-    private mutating func register(_ place: XMMPlace, _ size: X86VectorSize) -> XMMRegister {
+    mutating func register(_ place: XMMPlace, _ size: X86VectorSize) -> XMMRegister {
         switch place {
         case .register(let register): return register
         case .memory(let memory):
@@ -85,7 +102,7 @@ extension X86Compiler {
     }
 
     /// scratch12 = a > b, of 64 bits. Uses scratch14.
-    private mutating func compareGreater(_ size: X86VectorSize, _ a: XMMRegister, _ b: XMMRegister, isSigned: Bool) {
+    mutating func compareGreater(_ size: X86VectorSize, _ a: XMMRegister, _ b: XMMRegister, isSigned: Bool) {
         if isSigned { return asm.packed(.pcmpgtq, size, Self.scratch12, a, b) }
         // With its sign flipped an unsigned number compares as a signed one.
         asm.packed(.pcmpeqd, size, Self.scratch12, Self.scratch12, Self.scratch12)
@@ -145,6 +162,7 @@ extension X86Compiler {
         let width = i.vector.width
         broadcastScalar(i.b, width: width)
         for piece in pieces(i.vector.bytes) {
+            skipRest(from: piece, i.vector)
             let multipliesDestination = i.op == .vmadd || i.op == .vnmsub
             load(piece, of: multipliesDestination ? i.dst : i.a, i.vector, to: zero)
             multiply(width, piece.size, place(piece, of: i.b, i.vector, loadedTo: one))
@@ -161,6 +179,7 @@ extension X86Compiler {
         let width = i.vector.width
         let isUniform = prepareAmounts(i.b, width: width)
         for piece in pieces(i.vector.bytes) {
+            skipRest(from: piece, i.vector)
             load(piece, of: i.a, i.vector, to: zero)
             if isUniform {
                 shiftAll(i.op, width, piece.size, immediate(i.b))
@@ -174,7 +193,7 @@ extension X86Compiler {
 
     /// Puts a scalar amount, modulo the width of what is shifted, into the register `scalar`, for all elements at once. Uses rax.
     /// - Returns: false for a vector of amounts.
-    private mutating func prepareAmounts(_ operand: Operand, width: UInt8) -> Bool {
+    mutating func prepareAmounts(_ operand: Operand, width: UInt8) -> Bool {
         if case .vector = operand { return false }
         guard immediate(operand) == nil else { return true }
         load(operand, to: .rax)
@@ -184,7 +203,7 @@ extension X86Compiler {
     }
 
     /// xmm0 is shifted by one amount: a constant, or that in `scalar`. Uses xmm1 and scratch12, and rdx for bytes.
-    private mutating func shiftAll(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize, _ constant: Int32?) {
+    mutating func shiftAll(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize, _ constant: Int32?) {
         let isLeft = op == .vsll, amount = constant.map { UInt8(truncatingIfNeeded: $0) & (8 << width - 1) }
         if op == .vsra, width == 1 || width == 2 {
             let operation: X86Packed = width == 1 ? .psraw : .psrad
@@ -223,11 +242,16 @@ extension X86Compiler {
         asm.packed(Self.subtract[Int(width)], size, zero, zero, one)
     }
 
-    /// xmm0 is shifted by the amounts in xmm1, of 32 or 64 bits. Uses scratch12.
-    private mutating func shiftEach(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize) {
+    /// The amounts in xmm1 modulo the width, 32 or 64. Uses scratch12.
+    mutating func maskAmounts(_ width: UInt8, _ size: X86VectorSize) {
         asm.packed(.pcmpeqd, size, Self.scratch12, Self.scratch12, Self.scratch12)
         asm.packedShift(width == 2 ? .psrld : .psrlq, size, Self.scratch12, Self.scratch12, by: width == 2 ? 27 : 58)
         asm.packed(.pand, size, one, one, Self.scratch12)
+    }
+
+    /// xmm0 is shifted by the amounts in xmm1, of 32 or 64 bits. Uses scratch12.
+    mutating func shiftEach(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize) {
+        maskAmounts(width, size)
         switch (op, width) {
         case (.vsll, 2): asm.packed(.psllvd, size, zero, zero, one)
         case (.vsll, _): asm.packed(.psllvq, size, zero, zero, one)
@@ -244,6 +268,71 @@ extension X86Compiler {
         }
     }
 
+    /// Rotations of 32 and 64 bits.
+    private mutating func rotate(_ i: Instruction) {
+        let width = i.vector.width, bits = 8 << Int(width), isLeft = i.op == .vrol
+        if case .vector = i.b {} else {
+            if let amount = immediate(i.b) { asm.mov(.rax, immediate: Int64(amount)) } else { load(i.b, to: .rax) }
+            broadcast(.rax, X86Width(rawValue: width) ?? .quad)
+        }
+        for piece in pieces(i.vector.bytes) {
+            skipRest(from: piece, i.vector)
+            load(piece, of: i.a, i.vector, to: zero)
+            if case .vector = i.b { load(piece, of: i.b, i.vector, to: one) } else { asm.packed(.por, piece.size, one, Self.scalar, Self.scalar) }
+            maskAmounts(width, piece.size)
+            // Shifted by the whole width nothing is left.
+            loadConstant(Self.scratch14, Self.words(Array(repeating: bits, count: 32 >> Int(width)), width: width))
+            asm.packed(Self.subtract[Int(width)], piece.size, Self.scratch14, Self.scratch14, one)
+            let left: X86Packed = width == 2 ? .psllvd : .psllvq, right: X86Packed = width == 2 ? .psrlvd : .psrlvq
+            asm.packed(isLeft ? left : right, piece.size, Self.scratch12, zero, one)
+            asm.packed(isLeft ? right : left, piece.size, zero, zero, Self.scratch14)
+            asm.packed(.por, piece.size, zero, zero, Self.scratch12)
+            finish(piece, of: i, zero)
+        }
+    }
+
+    /// Of numbers extended without sign; the amounts are of 16 bits only as a scalar.
+    private mutating func shiftWidening(_ i: Instruction) {
+        let shape = i.vector
+        let isUniform = prepareAmounts(i.b, width: shape.width)
+        for piece in pieces(shape.bytes) {
+            skipRest(from: piece, shape)
+            loadExtended(piece, of: i.a, shape, from: shape.width - 1, isSigned: false, to: zero)
+            if isUniform {
+                shiftAll(.vsll, shape.width, piece.size, immediate(i.b))
+            } else {
+                loadExtended(piece, of: i.b, shape, from: shape.width - 1, isSigned: false, to: one)
+                shiftEach(.vsll, shape.width, piece.size)
+            }
+            finish(piece, of: i, zero)
+        }
+    }
+
+    /// Bits of bytes, bytes of elements, or both the other way round.
+    private mutating func reverse(_ i: Instruction) {
+        let bytes = (0..<32).map { i.op == .vbrev8 ? $0 & 15 : ($0 & 15) ^ (1 << Int(i.vector.width) - 1) }
+        let upper = (0..<32).map { nibble in (0..<4).reduce(0) { $0 | (nibble >> $1 & 1) << (7 - $1) } }
+        for piece in pieces(i.vector.bytes) {
+            skipRest(from: piece, i.vector)
+            let size = piece.size
+            load(piece, of: i.a, i.vector, to: zero)
+            if i.op != .vbrev8 { asm.packed(.pshufb, size, zero, zero, constant(Self.words(bytes, width: 0))) }
+            if i.op != .vrev8 {
+                // Both halves of a byte find theirs in a table.
+                loadConstant(Self.scratch14, Array(repeating: 0x0f0f_0f0f_0f0f_0f0f, count: 4))
+                asm.packedShift(.psrlw, size, one, zero, by: 4)
+                asm.packed(.pand, size, one, one, Self.scratch14)
+                asm.packed(.pand, size, zero, zero, Self.scratch14)
+                loadConstant(Self.scratch12, Self.words((0..<32).map { upper[$0 & 15] }, width: 0))
+                asm.packed(.pshufb, size, zero, Self.scratch12, zero)
+                loadConstant(Self.scratch12, Self.words((0..<32).map { upper[$0 & 15] >> 4 }, width: 0))
+                asm.packed(.pshufb, size, one, Self.scratch12, one)
+                asm.packed(.por, size, zero, zero, one)
+            }
+            finish(piece, of: i, zero)
+        }
+    }
+
     // MARK: Widening and narrowing
 
     /// By log2 of the bytes of source and destination.
@@ -254,7 +343,7 @@ extension X86Compiler {
     }
 
     /// A piece of a narrower operand, extended to the width of the operation's elements.
-    private mutating func loadExtended(_ piece: X86Piece, of operand: Operand, _ shape: VectorShape, from width: UInt8, isSigned: Bool, to register: XMMRegister) {
+    mutating func loadExtended(_ piece: X86Piece, of operand: Operand, _ shape: VectorShape, from width: UInt8, isSigned: Bool, to register: XMMRegister) {
         let source = vectorMemory(operand, shape, piece.offset >> Int(shape.width - width))
         asm.extend(Self.extending(width, shape.width, isSigned: isSigned), piece.size, register, source)
     }
@@ -262,6 +351,7 @@ extension X86Compiler {
     private mutating func extend(_ i: Instruction) {
         guard case .constant(let width) = i.b else { preconditionFailure("the source's width is a constant") }
         for piece in pieces(i.vector.bytes) {
+            skipRest(from: piece, i.vector)
             loadExtended(piece, of: i.a, i.vector, from: UInt8(width), isSigned: i.op == .vsext, to: zero)
             finish(piece, of: i, zero)
         }
@@ -269,12 +359,14 @@ extension X86Compiler {
 
     private mutating func widen(_ i: Instruction) {
         let shape = i.vector, half = shape.width - 1
-        let isSigned: Bool, isWide: Bool
+        let isWide: Bool, firstIsSigned: Bool, isSigned: Bool
         switch i.op {
-        case .vwaddu, .vwsubu, .vwmulu, .vwmaccu: (isSigned, isWide) = (false, false)
-        case .vwadd, .vwsub, .vwmul, .vwmacc: (isSigned, isWide) = (true, false)
-        case .vwadduW, .vwsubuW: (isSigned, isWide) = (false, true)
-        default: (isSigned, isWide) = (true, true)
+        case .vwaddu, .vwsubu, .vwmulu, .vwmaccu: (isWide, firstIsSigned, isSigned) = (false, false, false)
+        case .vwmulsu, .vwmaccus: (isWide, firstIsSigned, isSigned) = (false, true, false)
+        case .vwmaccsu: (isWide, firstIsSigned, isSigned) = (false, false, true)
+        case .vwadduW, .vwsubuW: (isWide, firstIsSigned, isSigned) = (true, false, false)
+        case .vwaddW, .vwsubW: (isWide, firstIsSigned, isSigned) = (true, true, true)
+        default: (isWide, firstIsSigned, isSigned) = (false, true, true)
         }
         if case .vector = i.b {} else {
             let width = X86Width(rawValue: half) ?? .long
@@ -283,7 +375,8 @@ extension X86Compiler {
             broadcast(.rax, X86Width(rawValue: shape.width) ?? .quad)
         }
         for piece in pieces(shape.bytes) {
-            if isWide { load(piece, of: i.a, shape, to: zero) } else { loadExtended(piece, of: i.a, shape, from: half, isSigned: isSigned, to: zero) }
+            skipRest(from: piece, i.vector)
+            if isWide { load(piece, of: i.a, shape, to: zero) } else { loadExtended(piece, of: i.a, shape, from: half, isSigned: firstIsSigned, to: zero) }
             var b = Self.scalar
             if case .vector = i.b {
                 loadExtended(piece, of: i.b, shape, from: half, isSigned: isSigned, to: one)
@@ -293,10 +386,14 @@ extension X86Compiler {
             case .vwaddu, .vwadd, .vwadduW, .vwaddW: asm.packed(Self.add[Int(shape.width)], piece.size, zero, zero, b)
             case .vwsubu, .vwsub, .vwsubuW, .vwsubW: asm.packed(Self.subtract[Int(shape.width)], piece.size, zero, zero, b)
             default:
-                // The factors' halves are all there is of them.
-                let product: X86Packed = shape.width == 1 ? .pmullw : shape.width == 2 ? .pmulld : isSigned ? .pmuldq : .pmuludq
-                asm.packed(product, piece.size, zero, zero, b)
-                if i.op == .vwmaccu || i.op == .vwmacc {
+                if shape.width == 3, firstIsSigned != isSigned {
+                    multiply(3, piece.size, .register(b))
+                } else {
+                    // The factors' halves are all there is of them.
+                    let product: X86Packed = shape.width == 1 ? .pmullw : shape.width == 2 ? .pmulld : isSigned ? .pmuldq : .pmuludq
+                    asm.packed(product, piece.size, zero, zero, b)
+                }
+                if i.op.accumulatesWide {
                     load(piece, of: i.dst, shape, to: one)
                     asm.packed(Self.add[Int(shape.width)], piece.size, zero, zero, one)
                 }
@@ -310,6 +407,7 @@ extension X86Compiler {
         let isUniform = prepareAmounts(i.b, width: wide)
         let shift: Opcode = i.op == .vnsrl ? .vsrl : .vsra
         for piece in pieces(shape.bytes, greatest: 16) {
+            skipRest(from: piece, i.vector)
             let size: X86VectorSize = piece.bytes == 16 ? .full : .half
             loadPiece(2 * piece.bytes, zero, vectorMemory(i.a, shape, 2 * piece.offset))
             if isUniform {
@@ -325,7 +423,7 @@ extension X86Compiler {
     }
 
     /// xmm0 = the low halves of its elements of 2^`width` bytes, one after the other. Uses xmm1.
-    private mutating func takeLowHalves(_ width: UInt8, _ size: X86VectorSize) {
+    mutating func takeLowHalves(_ width: UInt8, _ size: X86VectorSize) {
         if width < 3 {
             // Nothing is too large to be packed once the upper halves are zero.
             let (left, right): (X86Packed, X86Packed) = width == 1 ? (.psllw, .psrlw) : (.pslld, .psrld)
@@ -355,7 +453,7 @@ extension X86Compiler {
 
     /// xmm0 = xmm0 relation b. Uses xmm1, scratch12 and scratch14.
     /// - Returns: whether the result is the opposite.
-    private mutating func compare(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize, _ place: XMMPlace) -> Bool {
+    mutating func compare(_ op: Opcode, _ width: UInt8, _ size: X86VectorSize, _ place: XMMPlace) -> Bool {
         let equal = Self.equal[Int(width)], greater = Self.greater[Int(width)]
         switch op {
         case .vmseq, .vmsne:
@@ -382,5 +480,15 @@ extension X86Compiler {
         asm.packed(least, size, Self.scratch12, zero, b)
         asm.packed(equal, size, zero, Self.scratch12, op == .vmsltu ? b : zero)
         return op != .vmsleu
+    }
+}
+
+extension Opcode {
+    /// dst = dst + a × b, of factors half as wide.
+    fileprivate var accumulatesWide: Bool {
+        switch self {
+        case .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus: true
+        default: false
+        }
     }
 }

@@ -18,6 +18,8 @@ struct X86Compiler: ~Copyable {
         case canonicalNaN(XMMRegister, X86Float, entry: X86Label, back: X86Label)
         /// The same after a fused multiplication and addition.
         case fusedNaN(Instruction, XMMRegister, X86Float, entry: X86Label, back: X86Label)
+        /// A vector operation under another length than it was made for; under another type the slow path.
+        case anyLength(Instruction, entry: X86Label, slow: X86Label, back: X86Label)
         /// The interpreter goes on with a vector operation at an element: through its slow path.
         case finishVector(start: Int32, entry: X86Label, slow: X86Label)
         /// A probe at the address in rax whose page the TLB or the window does not know. Where `skip` is given, the interpreter may execute
@@ -100,6 +102,11 @@ struct X86Compiler: ~Copyable {
     /// Of the vector operation in hand: where the interpreter executes it instead, and a label behind it that its probe jumps to.
     var vectorSlow = X86Label(index: 0)
     var vectorSkip: X86Label?
+    /// Behind the vector operation in hand, and whether its code is for any length.
+    var vectorEnd = X86Label(index: 0)
+    var takesAnyLength = false
+    /// It must leave out what merely fills up a part of a host register, as elements behind the length.
+    var leavesOutRest = false
     /// 32 bytes each.
     var vectorConstants: [(label: X86Label, words: [UInt64])] = []
     /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
@@ -494,6 +501,9 @@ struct X86Compiler: ~Copyable {
             asm.mov(.rax, immediate: Self.canonicalNaN(format))
             asm.movq(register, .rax)
             asm.jmp(back)
+        case .anyLength(let instruction, let entry, let slow, let back):
+            asm.bind(entry)
+            assembleAnyLength(instruction, slow, back)
         case .finishVector(let start, let entry, let slow):
             asm.bind(entry)
             asm.mov(state.field(layout.vectorStart), immediate: start)
@@ -560,7 +570,7 @@ struct X86Compiler: ~Copyable {
                 .probe(_, _, _, _, let entry, _):
                 guard let places = checked[block] else { preconditionFailure("an unchecked loop has a checked copy") }
                 stub = .resume(places[position], entry: entry)
-            case .canonicalNaN, .fusedNaN, .finishVector, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
+            case .canonicalNaN, .fusedNaN, .anyLength, .finishVector, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
             }
         }
         stubs.append((block, held, run, stub))

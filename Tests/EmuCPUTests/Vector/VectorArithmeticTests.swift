@@ -99,7 +99,7 @@ struct VectorArithmeticTests {
         return (true, nil)
     }
 
-    private static func integers(_ sew: Int, _ random: inout SplitMix) -> UInt64 {
+    static func integers(_ sew: Int, _ random: inout SplitMix) -> UInt64 {
         switch random.below(3) {
         case 0: random.next()
         // The same limit, or small number, in every element.
@@ -111,7 +111,7 @@ struct VectorArithmeticTests {
         }
     }
 
-    private static func floats(_ sew: Int, _ random: inout SplitMix) -> UInt64 {
+    static func floats(_ sew: Int, _ random: inout SplitMix) -> UInt64 {
         guard let format = VectorReference.format(sew) else { return random.next() }
         return (0..<64 / sew).reduce(0) { value, _ in
             let special = [

@@ -45,3 +45,12 @@ extension VectorContext {
         r.isVectorVector ? allows(d, group(r.rs2), group(r.rs1)) : allows(d, group(r.rs2))
     }
 }
+
+extension VectorGroup {
+    /// As the indices of an indexed access of `data`, which is the first of so many fields.
+    func isIndexAllowed(_ data: VectorGroup, fields: Int, isStore: Bool) -> Bool {
+        if register >= data.register + data.count * fields || data.register >= register + count { return true }
+        // Both are sources of a store; a load may overwrite its indices like other destinations, but not those of its segments.
+        return isStore ? width == data.width : fields == 1 && data.mayOverwrite(self)
+    }
+}

@@ -76,7 +76,7 @@ extension RVProcessor {
         let access = Access(register: register, bytes: 1 << data.width, fields: fields, registersPerField: data.count, isStore: isStore)
         if isIndexed {
             let index = c.group(r.rs2, width: width)
-            guard index.isLegal, !c.isMasked || index.mayBeRead(with: .mask), isIndexAllowed(index, data, fields, isStore) else { return illegal(r) }
+            guard index.isLegal, !c.isMasked || index.mayBeRead(with: .mask), index.isIndexAllowed(data, fields: fields, isStore: isStore) else { return illegal(r) }
             switch width {
             case 0: return transfer(access, c, ip, indexed(r, UInt8.self))
             case 1: return transfer(access, c, ip, indexed(r, UInt16.self))
@@ -92,15 +92,6 @@ extension RVProcessor {
         if !c.isMasked && fields == 1 && op != .vleff { return move(access, from: c.start, c.vl, ip) }
         let size = UInt64(fields * access.bytes)
         return transfer(access, c, ip, isFaultOnlyFirst: op == .vleff) { base &+ UInt64(truncatingIfNeeded: $0) &* size }
-    }
-
-    /// Index registers beside the data of an indexed access.
-    private func isIndexAllowed(_ index: VectorGroup, _ data: VectorGroup, _ fields: Int, _ isStore: Bool) -> Bool {
-        let all = (data.register, data.register + data.count * fields)
-        let overlaps = index.register < all.1 && all.0 < index.register + index.count
-        if !overlaps { return true }
-        // Both are sources of a store; a load may overwrite its indices like other destinations, but not those of its segments.
-        return isStore ? index.width == data.width : fields == 1 && data.mayOverwrite(index)
     }
 
     private func indexed<Index: FixedWidthInteger>(_ r: DecodedOp, _ type: Index.Type) -> (Int) -> UInt64 {

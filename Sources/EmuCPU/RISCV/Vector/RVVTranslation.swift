@@ -42,7 +42,7 @@ extension RVTranslator {
     func shape(_ c: VectorContext, width: Int? = nil) -> VectorShape {
         VectorShape(
             width: UInt8(width ?? c.width), registerSize: UInt8(vlenb.trailingZeroBitCount), type: configuration?.type ?? 0, traits: c.isMasked ? .masked : [],
-            count: UInt16(c.vl))
+            count: UInt16(c.vl), greatest: UInt16(c.vlmax))
     }
 
     // MARK: Configuration
@@ -66,6 +66,7 @@ extension RVTranslator {
             shape.traits = []
             shape.type = old.type
             shape.count = UInt16(old.length)
+            shape.greatest = UInt16(greatest)
             emit(.vsetType, .none, .constant(Int64(type)), vector: shape)
             configuration = VectorConfiguration(type: UInt8(truncatingIfNeeded: type), length: old.length)
             return
@@ -89,30 +90,44 @@ extension RVTranslator {
     private mutating func lowered(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         switch op {
         case .vle, .vleff, .vse: return lowerVectorMemory(op, r, c)
-        case .vlse: return lowerStrided(r, c)
-        case .vsll, .vsrl, .vsra: return c.isPlain(r) && (!r.isVectorVector || c.width >= 2) && binary(op, r, c)
-        case .vmulh, .vmulhu: return c.isPlain(r) && (c.width == 1 || c.width == 2) && binary(op, r, c)
+        case .vlm, .vsm:
+            let shape = shape(c, width: 0)
+            if op == .vsm { emit(.vstoreMask, .none, source(r.rs1), .vector(r.rs3), vector: shape) } else { emit(.vloadMask, .vector(r.rd), source(r.rs1), vector: shape) }
+            return true
+        case .vlse, .vsse, .vlxei, .vsxei: return lowerScattered(op, r, c)
+        case .vadc, .vsbc: return c.isPlain(r) && binary(op, r, c.withoutMask)
+        // Without a carry in a difference carries where it is negative.
+        case .vmadc, .vmsbc: return c.isComparison(r) && emitCarry(op, r, c)
+        case .vssrl, .vssra: return c.isPlain(r) && (!r.isVectorVector || c.width >= 2) && binary(op, r, c)
+        case .vnclipu, .vnclip: return c.isNarrowing(r) && (!r.isVectorVector || c.width >= 1) && binary(op, r, c)
+        case .vwsll: return c.isWidening(r) && (!r.isVectorVector || c.width >= 1) && binary(op, r, c, width: c.width + 1)
+        case .vror where r.vectorForm == 3:
+            guard c.isPlain(r) else { return false }
+            emit(.vror, .vector(r.rd), .vector(r.rs2), .constant(Int64(r.rotationImmediate)), vector: shape(c))
+            return true
+        case .vbrev8, .vrev8, .vbrev, .vclz, .vctz, .vcpop_v: return c.allows(c.group(r.rd), c.group(r.rs2)) && unary(op, r, c)
         case .vmerge: return c.isPlain(r) && merge(r, c)
         case .vmv_v: return (r.isVectorVector ? c.allows(c.group(r.rd), c.group(r.rs1)) : c.allows(c.group(r.rd))) && move(second(r), r, c)
         case .vzext, .vsext: return lowerExtension(op, r, c)
         case .vmseq, .vmsne, .vmsltu, .vmslt, .vmsleu, .vmsle, .vmsgtu, .vmsgt: return c.isComparison(r) && binary(op, r, c)
-        case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwmulu, .vwmul: return c.isWidening(r) && binary(op, r, c, width: c.width + 1)
-        case .vwmaccu, .vwmacc: return c.isWideningAccumulation(r) && binary(op, r, c, width: c.width + 1)
+        case .vwaddu, .vwadd, .vwsubu, .vwsub, .vwmulu, .vwmul, .vwmulsu: return c.isWidening(r) && binary(op, r, c, width: c.width + 1)
+        case .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus: return c.isWideningAccumulation(r) && binary(op, r, c, width: c.width + 1)
         case .vwaddu_w, .vwadd_w, .vwsubu_w, .vwsub_w: return c.isWide(r) && binary(op, r, c, width: c.width + 1)
         case .vnsrl, .vnsra: return c.isNarrowing(r) && (!r.isVectorVector || c.width >= 1) && binary(op, r, c)
         case .vredsum, .vredand, .vredor, .vredxor, .vredminu, .vredmin, .vredmaxu, .vredmax:
-            // A part of a register is filled up with zeroes.
-            let ignoresZeroes = op == .vredsum || op == .vredor || op == .vredxor || op == .vredmaxu
-            return c.isReduction(r, width: c.width) && !c.isMasked && (ignoresZeroes || c.vl << c.width % 16 == 0) && binary(op, r, c)
+            return c.isReduction(r, width: c.width) && binary(op, r, c)
+        case .vwredsumu, .vwredsum: return c.isReduction(r, width: c.width + 1) && binary(op, r, c, width: c.width + 1)
         case .vmand, .vmnand, .vmandn, .vmxor, .vmor, .vmnor, .vmorn, .vmxnor: return binary(op, r, c)
         case .vcpop, .vfirst:
             emit(op == .vcpop ? .vcpop : .vfirst, destination(r.rd), .vector(r.rs2), vector: shape(c))
             return true
+        case .vmsbf, .vmsif, .vmsof: return r.rd != r.rs2 && (!c.isMasked || r.rd != 0) && unary(op, r, c)
+        case .viota: return c.allows(c.group(r.rd)) && !c.group(r.rd).overlaps(VectorGroup(mask: r.rs2)) && unary(op, r, c)
         case .vid:
             guard c.allows(c.group(r.rd)) else { return false }
             emit(.vid, .vector(r.rd), vector: shape(c))
             return true
-        case .vslideup, .vslidedown, .vslide1up, .vslide1down, .vrgather: return lowerPermutation(op, r, c)
+        case .vslideup, .vslidedown, .vslide1up, .vslide1down, .vrgather, .vrgatherei16, .vcompress: return lowerPermutation(op, r, c)
         case .vmv_x_s:
             emit(.vmoveToInteger, destination(r.rd), .vector(r.rs2), vector: shape(c))
             return true
@@ -139,8 +154,21 @@ extension RVTranslator {
     /// vd = vs2 op second operand. Always true.
     private mutating func binary(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext, width: Int? = nil) -> Bool {
         guard let opcode = Self.vectorOpcodes[op] else { return false }
-        let isShift = op == .vsll || op == .vsrl || op == .vsra || op == .vnsrl || op == .vnsra
+        let isShift = op == .vsll || op == .vsrl || op == .vsra || op == .vnsrl || op == .vnsra || op == .vssrl || op == .vssra || op == .vnclipu || op == .vnclip || op == .vwsll
         emit(opcode, .vector(r.rd), .vector(r.rs2), second(r, unsigned: isShift), vector: shape(c, width: width))
+        return true
+    }
+
+    /// vd = op vs2. Always true.
+    private mutating func unary(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
+        guard let opcode = Self.vectorOpcodes[op] else { return false }
+        emit(opcode, .vector(r.rd), .vector(r.rs2), vector: shape(c))
+        return true
+    }
+
+    private mutating func emitCarry(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
+        let opcode: Opcode = op == .vmadc ? (c.isMasked ? .vmadc : .vmcarry) : c.isMasked ? .vmsbc : .vmsltu
+        emit(opcode, .vector(r.rd), .vector(r.rs2), second(r), vector: shape(c.withoutMask))
         return true
     }
 
@@ -161,10 +189,13 @@ extension RVTranslator {
         return true
     }
 
-    /// Elements a gather by a vector has at most.
-    private static let longestGather = 32
-
     private mutating func lowerPermutation(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
+        if op == .vcompress {
+            let (d, a, mask) = (c.group(r.rd), c.group(r.rs2), VectorGroup(mask: r.rs1))
+            guard c.allows(d, a), !d.overlaps(a), !d.overlaps(mask), a.mayBeRead(with: mask) else { return false }
+            emit(.vcompress, .vector(r.rd), .vector(r.rs2), .vector(r.rs1), vector: shape(c))
+            return true
+        }
         let (d, a) = (c.group(r.rd), c.group(r.rs2)), greatest = Operand.constant(Int64(c.vlmax))
         guard c.allows(d, a) else { return false }
         switch op {
@@ -176,10 +207,10 @@ extension RVTranslator {
         case .vslide1up: emit(.vslide1up, .vector(r.rd), .vector(r.rs2), second(r), vector: shape(c))
         default:
             if r.isVectorVector {
-                let b = c.group(r.rs1)
-                guard c.allows(d, a, b), !d.overlaps(b), !c.isMasked, c.vl <= Self.longestGather else { return false }
+                let b = op == .vrgather ? c.group(r.rs1) : c.group(r.rs1, width: 1)
+                guard c.allows(d, a, b), !d.overlaps(b) else { return false }
             }
-            emit(.vgather, .vector(r.rd), .vector(r.rs2), second(r, unsigned: true), greatest, vector: shape(c))
+            emit(op == .vrgather ? .vgather : .vgather16, .vector(r.rd), .vector(r.rs2), second(r, unsigned: true), greatest, vector: shape(c))
         }
         return true
     }
@@ -192,6 +223,11 @@ extension RVTranslator {
         .vwsub_w: .vwsubW, .vwmulu: .vwmulu, .vwmul: .vwmul, .vwmaccu: .vwmaccu, .vwmacc: .vwmacc, .vnsrl: .vnsrl, .vnsra: .vnsra, .vredsum: .vredsum,
         .vredand: .vredand, .vredor: .vredor, .vredxor: .vredxor, .vredminu: .vredminu, .vredmin: .vredmin, .vredmaxu: .vredmaxu, .vredmax: .vredmax,
         .vmand: .vmand, .vmnand: .vmnand, .vmandn: .vmandn, .vmxor: .vmxor, .vmor: .vmor, .vmnor: .vmnor, .vmorn: .vmorn, .vmxnor: .vmxnor,
+        .vmulhsu: .vmulhsu, .vdivu: .vdivu, .vdiv: .vdiv, .vremu: .vremu, .vrem: .vrem, .vadc: .vadc, .vsbc: .vsbc, .vsaddu: .vsaddu, .vsadd: .vsadd,
+        .vssubu: .vssubu, .vssub: .vssub, .vaaddu: .vaaddu, .vaadd: .vaadd, .vasubu: .vasubu, .vasub: .vasub, .vssrl: .vssrl, .vssra: .vssra,
+        .vnclipu: .vnclipu, .vnclip: .vnclip, .vandn: .vandn, .vrol: .vrol, .vror: .vror, .vbrev8: .vbrev8, .vrev8: .vrev8, .vbrev: .vbrev,
+        .vclz: .vclz, .vctz: .vctz, .vcpop_v: .vpopcnt, .vwmulsu: .vwmulsu, .vwmaccsu: .vwmaccsu, .vwmaccus: .vwmaccus, .vwsll: .vwsll,
+        .vwredsumu: .vwredsumu, .vwredsum: .vwredsum, .vmsbf: .vmsbf, .vmsif: .vmsif, .vmsof: .vmsof, .viota: .viota,
     ]
 
     // MARK: Floating point
@@ -204,8 +240,6 @@ extension RVTranslator {
     private static let floatComparisons: [RVOp: Opcode] = [
         .vmfeq: .vmfeq, .vmfne: .vmfne, .vmflt: .vmflt, .vmfle: .vmfle, .vmfgt: .vmfgt, .vmfge: .vmfge,
     ]
-    /// Elements a sum in order has at most.
-    private static let longestSum = 64
 
     private mutating func lowerVectorFloat(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
         guard c.width == 2 || c.width == 3 else { return false }
@@ -234,24 +268,40 @@ extension RVTranslator {
             return true
         default: break
         }
-        // Elements that are masked off must not raise flags, nor what fills up a part of a register.
-        guard !c.isMasked, c.vl << c.width % 16 == 0 else { return false }
         if let opcode = Self.floatOpcodes[op] { return c.isPlain(r) && emitFloat(opcode, r, c, second(r)) }
         if let opcode = Self.floatComparisons[op] { return c.isComparison(r) && emitFloat(opcode, r, c, second(r)) }
         switch op {
         case .vfsqrt: return c.allows(c.group(r.rd), c.group(r.rs2)) && emitFloat(.vfsqrt, r, c)
+        case .vfcvt_f_xu:
+            return c.width == 2 && c.allows(c.group(r.rd), c.group(r.rs2)) && emitFloat(.vfcvtFromUnsigned, r, c)
         case .vfcvt_f_x, .vfcvt_x_f, .vfcvt_rtz_x_f:
-            guard c.width == 2, c.allows(c.group(r.rd), c.group(r.rs2)) else { return false }
+            guard c.allows(c.group(r.rd), c.group(r.rs2)) else { return false }
             return emitFloat(op == .vfcvt_f_x ? .vfcvtFromInteger : op == .vfcvt_x_f ? .vfcvtToInteger : .vfcvtToIntegerTruncated, r, c)
-        case .vfwcvt_f_f:
-            return c.width == 2 && c.allows(c.group(r.rd, width: 3), c.group(r.rs2)) && emitFloat(.vfwiden, r, c, width: 3)
-        case .vfncvt_f_f:
-            return c.width == 2 && c.allows(c.group(r.rd), c.group(r.rs2, width: 3)) && emitFloat(.vfnarrow, r, c)
-        case .vfredusum, .vfredosum:
-            return c.vl <= Self.longestSum && c.isReduction(r, width: c.width) && emitFloat(.vfredsum, r, c, .vector(r.rs1))
-        default: return false
+        case .vfredusum, .vfredosum, .vfredmin, .vfredmax:
+            return c.isReduction(r, width: c.width) && emitFloat(op == .vfredmin ? .vfredmin : op == .vfredmax ? .vfredmax : .vfredsum, r, c, .vector(r.rs1))
+        case .vfwredusum, .vfwredosum:
+            return c.width == 2 && c.isReduction(r, width: 3) && emitFloat(.vfwredsum, r, c, .vector(r.rs1), width: 3)
+        case .vfwadd, .vfwsub, .vfwmul:
+            return c.width == 2 && c.isWidening(r) && emitFloat(op == .vfwadd ? .vfwadd : op == .vfwsub ? .vfwsub : .vfwmul, r, c, second(r), width: 3)
+        case .vfwadd_w, .vfwsub_w:
+            return c.width == 2 && c.isWide(r) && emitFloat(op == .vfwadd_w ? .vfwaddW : .vfwsubW, r, c, second(r), width: 3)
+        case .vfwmacc, .vfwnmacc, .vfwmsac, .vfwnmsac:
+            let opcode: Opcode = op == .vfwmacc ? .vfwmacc : op == .vfwnmacc ? .vfwnmacc : op == .vfwmsac ? .vfwmsac : .vfwnmsac
+            return c.width == 2 && c.isWideningAccumulation(r) && emitFloat(opcode, r, c, second(r), width: 3)
+        default:
+            guard c.width == 2, let conversion = Self.conversions[op] else { return false }
+            let widens = conversion.width == 3
+            guard widens ? c.allows(c.group(r.rd, width: 3), c.group(r.rs2)) : c.allows(c.group(r.rd), c.group(r.rs2, width: 3)) else { return false }
+            return emitFloat(conversion.opcode, r, c, width: conversion.width)
         }
     }
+
+    /// Conversions between 32 and 64 bits, and log2 of the bytes of their result.
+    private static let conversions: [RVOp: (opcode: Opcode, width: Int)] = [
+        .vfwcvt_f_f: (.vfwiden, 3), .vfwcvt_f_x: (.vfwidenFromInteger, 3), .vfwcvt_f_xu: (.vfwidenFromUnsigned, 3), .vfwcvt_x_f: (.vfwidenToInteger, 3),
+        .vfwcvt_rtz_x_f: (.vfwidenToIntegerTruncated, 3), .vfncvt_f_f: (.vfnarrow, 2), .vfncvt_f_x: (.vfnarrowFromInteger, 2),
+        .vfncvt_x_f: (.vfnarrowToInteger, 2), .vfncvt_rtz_x_f: (.vfnarrowToIntegerTruncated, 2),
+    ]
 
     /// vd = vs2 op second operand, if it has one. Always true.
     private mutating func emitFloat(_ opcode: Opcode, _ r: DecodedOp, _ c: VectorContext, _ second: Operand = .none, width: Int? = nil) -> Bool {
@@ -266,11 +316,11 @@ extension RVTranslator {
         let width = r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4
         let register = op == .vse ? r.rs3 : r.rd
         let data = c.group(register, width: width), fields = Int(r.raw >> 29) + 1
-        guard !c.isMasked, data.isLegal, data.count * fields <= 8, data.register + data.count * fields <= 32 else { return false }
+        guard data.isLegal, data.count * fields <= 8, data.register + data.count * fields <= 32, !c.isMasked || data.register != 0 else { return false }
         var shape = shape(c, width: width)
         if fields > 1 {
             // What may stop in the middle of a segment, or would be too long, is the interpreter's.
-            guard op != .vleff, c.vl * fields <= Self.mostFields else { return false }
+            guard op != .vleff, !c.isMasked, c.vl * fields <= Self.mostFields else { return false }
             shape.fields = fields
             shape.fieldSize = data.count.trailingZeroBitCount
         }
@@ -278,10 +328,23 @@ extension RVTranslator {
         return true
     }
 
-    private mutating func lowerStrided(_ r: DecodedOp, _ c: VectorContext) -> Bool {
-        let width = r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4
-        guard r.raw >> 29 == 0, !c.isMasked, c.group(r.rd, width: width).isLegal, c.vl <= Self.mostFields else { return false }
-        emit(.vloadStrided, .vector(r.rd), source(r.rs1), .none, source(r.rs2), vector: shape(c, width: width))
+    /// Strided and indexed accesses, of one field.
+    private mutating func lowerScattered(_ op: RVOp, _ r: DecodedOp, _ c: VectorContext) -> Bool {
+        let width = r.vectorForm == 0 ? 0 : Int(r.vectorForm) - 4, isIndexed = op == .vlxei || op == .vsxei, isStore = op == .vsse || op == .vsxei
+        let data = c.group(isStore ? r.rs3 : r.rd, width: isIndexed ? c.width : width)
+        guard r.raw >> 29 == 0, data.isLegal, !c.isMasked || data.register != 0 else { return false }
+        var shape = shape(c, width: data.width)
+        if isIndexed {
+            let index = c.group(r.rs2, width: width)
+            guard index.isLegal, !c.isMasked || index.mayBeRead(with: .mask), index.isIndexAllowed(data, fields: 1, isStore: isStore) else { return false }
+            shape.indexWidth = UInt8(width)
+        }
+        switch op {
+        case .vlse: emit(.vloadStrided, .vector(r.rd), source(r.rs1), .none, source(r.rs2), vector: shape)
+        case .vsse: emit(.vstoreStrided, .none, source(r.rs1), source(r.rs2), .vector(r.rs3), vector: shape)
+        case .vlxei: emit(.vloadIndexed, .vector(r.rd), source(r.rs1), .vector(r.rs2), vector: shape)
+        default: emit(.vstoreIndexed, .none, source(r.rs1), .vector(r.rs2), .vector(r.rs3), vector: shape)
+        }
         return true
     }
 
