@@ -92,9 +92,9 @@ extension X86Compiler {
         }
         spread(i.b, to: zero, beside: one)
         // Room for the indices: a register is free for the table alone.
-        asm.movdqu(.half, scratch(0), zero)
+        asm.movdqu(.half, vectorScratch(0), zero)
         spread(i.a, to: one, beside: zero)
-        asm.movdqu(.half, zero, scratch(0))
+        asm.movdqu(.half, zero, vectorScratch(0))
         asm.packed(.pshufb, .half, zero, one, zero)
         // Of each two bytes the second counts sixteenfold.
         asm.packed(.pmaddubsw, .half, zero, zero, constant(Array(repeating: 0x1001_1001_1001_1001, count: 4)))

@@ -22,8 +22,8 @@ extension X86Compiler {
     private static let turned24 = twice(0x0407_0605_0003_0201, 0x0c0f_0e0d_080b_0a09)
 
     /// Where a word of four groups, and its keys, are while the rounds run.
-    private func word(_ number: Int) -> X86Memory { scratch(16 * (number & 3)) }
-    private func key(_ number: Int) -> X86Memory { scratch(64 + 16 * number) }
+    private func word(_ number: Int) -> X86Memory { vectorScratch(16 * (number & 3)) }
+    private func key(_ number: Int) -> X86Memory { vectorScratch(64 + 16 * number) }
 
     /// Four rounds on four groups at a time: a register holds the same word of each.
     mutating func cipherSM4(_ i: Instruction) {
@@ -145,7 +145,7 @@ extension X86Compiler {
     }
 
     mutating func expandSM3(_ i: Instruction) {
-        func word(_ number: Int) -> X86Memory { scratch(4 * number) }
+        func word(_ number: Int) -> X86Memory { vectorScratch(4 * number) }
         for offset in stride(from: 0, to: i.vector.bytes, by: 32) {
             copyReversed(word(0), vectorMemory(i.b, i.vector, offset))
             copyReversed(word(8), vectorMemory(i.a, i.vector, offset))
@@ -180,14 +180,14 @@ extension X86Compiler {
     mutating func compressSM3(_ i: Instruction) {
         guard case .constant(let pair) = i.b else { preconditionFailure("the rounds are a constant") }
         for offset in stride(from: 0, to: i.vector.bytes, by: 32) {
-            copyReversed(scratch(0), vectorMemory(i.dst, i.vector, offset))
-            copyReversed(scratch(32), vectorMemory(i.a, i.vector, offset))
-            var state = (0..<8).map { scratch(4 * $0) }
+            copyReversed(vectorScratch(0), vectorMemory(i.dst, i.vector, offset))
+            copyReversed(vectorScratch(32), vectorMemory(i.a, i.vector, offset))
+            var state = (0..<8).map { vectorScratch(4 * $0) }
             for step in 0..<2 {
-                compressSM3(state, word: scratch(32 + 4 * step), later: scratch(48 + 4 * step), round: 2 * Int(pair) + step)
+                compressSM3(state, word: vectorScratch(32 + 4 * step), later: vectorScratch(48 + 4 * step), round: 2 * Int(pair) + step)
                 state = [state[3], state[0], state[1], state[2], state[7], state[4], state[5], state[6]]
             }
-            asm.movdqu(.full, zero, scratch(0))
+            asm.movdqu(.full, zero, vectorScratch(0))
             asm.pshufd(.full, zero, zero, 0x4e)
             asm.packed(.pshufb, .full, zero, zero, constant(Self.wordsReversed))
             asm.movdqu(.full, vectorMemory(i.dst, i.vector, offset), zero)
