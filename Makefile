@@ -111,18 +111,12 @@ float: test-deps ## compare floating point with exact rational arithmetic on a m
 	swift build -c release --build-tests
 	FLOAT_SAMPLES=$(FLOAT_SAMPLES) swift test -c release --skip-build --filter 'FloatArithmeticTests|FloatComparisonTests|FloatConversionTests'
 
-.PHONY: fuzz-parsers
+# What breaks a target is saved in fuzz/; TARGET_SECONDS=0 goes on until Ctrl-C.
+.PHONY: fuzz-targets
+TARGET ?=
 TARGET_SECONDS ?= 60
-fuzz-parsers: test-deps ## run what guests, files and networks control on made-up input, TARGET_SECONDS (60) for each target
-	@rm -f .build/fuzz-log
-	EMULATE_FUZZ_SECONDS=$(TARGET_SECONDS) EMULATE_FUZZ_LOG=$(CURDIR)/.build/fuzz-log swift test --no-parallel --filter FuzzTargets || \
-	    { echo "the last target and case: $$(tail -n 1 .build/fuzz-log); EMULATE_FUZZ_CASE=N swift test --filter FuzzTargets runs case N again" >&2; exit 1; }
-
-.PHONY: fuzz-qcow2
-fuzz-qcow2: test-deps ## run mutated disk images through the qcow2 parser until Ctrl-C; what crashes is saved in fuzz/
-	fuzz/build.sh .build/fuzz-qcow2
-	mkdir -p .build/fuzz-corpus
-	.build/fuzz-qcow2 -timeout=20 -rss_limit_mb=4096 -max_len=262144 -artifact_prefix=fuzz/ .build/fuzz-corpus fuzz/corpus/qcow2
+fuzz-targets: test-deps ## run parsers and devices under libFuzzer, all for TARGET_SECONDS (60) each, or TARGET=nvme
+	fuzz/run.sh $(TARGET_SECONDS) $(TARGET)
 
 .PHONY: lockstep
 lockstep: build guest ## boot Debian with every block of translated code compared with the interpreter; a minute or two

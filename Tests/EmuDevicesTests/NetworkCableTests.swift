@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// A card that keeps what it gets.
-private final class Card: NetworkReceiver {
+final class Card: NetworkReceiver {
     let backend: any NetworkBackend
     var frames: [[UInt8]] = []
     var room = Int.max

@@ -6,7 +6,7 @@ import Testing
 
 /// Semihosting operations, asked for by a program whose memory begins at `base`.
 @Suite struct SemihostingTests {
-    private final class Program: SemihostingCaller {
+    final class Program: SemihostingCaller {
         static let base: UInt64 = 0x1000
         var memory = [UInt8](repeating: 0xee, count: 0x20000)
         var retries = 0

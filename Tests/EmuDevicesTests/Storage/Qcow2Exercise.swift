@@ -3,8 +3,6 @@ import EmuDevices
 import Glibc
 import TestSupport
 
-// Shared with fuzz/qcow2.swift, which is no part of this package: nothing here may need the test library.
-
 /// A file of memory that remembers in which order it was written, to see what a crash at any moment would leave.
 final class JournalFile: ImageFile, @unchecked Sendable {
     enum Step {
