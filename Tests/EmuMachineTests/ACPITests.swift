@@ -138,6 +138,24 @@ import Testing
         #expect(tree[child: "soc"]?[child: "pci@30000000"]?["reg"] == [0, 0, 0, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0])
     }
 
+    @Test func anIOMMUIsToldWithTheFunctionsItServes() throws {
+        #expect(try tables()["RIMT"] == nil)
+        let table = try #require(try tables { $0.devices = [DeviceConfig(line: "riscv-iommu-pci,addr=3")] }["RIMT"])
+        // Two nodes, the first at 48.
+        #expect(table[8] == 1 && number(table[36..<40]) == 2 && number(table[40..<44]) == 48 && number(table[44..<48]) == 0)
+        let iommu = Array(table[48..<96])
+        #expect(iommu[0] == 0 && iommu[1] == 1 && number(iommu[2..<4]) == 48)
+        #expect(String(decoding: iommu[8..<16], as: UTF8.self) == "1B360014")
+        #expect(number(iommu[24..<28]) == 1 && number(iommu[32..<34]) == 0 && number(iommu[34..<36]) == 3 << 3)
+        // Its pin, A of slot 3, on line 3: interrupt 32 + 3.
+        #expect(number(iommu[36..<38]) == 1 && number(iommu[38..<40]) == 40 && number(iommu[40..<44]) == 35 && number(iommu[44..<48]) == 3)
+        let bridge = Array(table[96...])
+        #expect(bridge[0] == 1 && number(bridge[2..<4]) == UInt64(bridge.count) && number(bridge[16..<18]) == 20 && number(bridge[18..<20]) == 2)
+        func mapping(_ index: Int) -> [UInt64] { (0..<5).map { number(bridge[20 + 20 * index + 4 * $0..<24 + 20 * index + 4 * $0]) } }
+        #expect(mapping(0) == [0, 0x18, 0, 48, 0])
+        #expect(mapping(1) == [0x19, 0x10000 - 0x19, 0x19, 48, 0])
+    }
+
     @Test func processorsFormOnePackage() throws {
         let table = try #require(try tables { $0.harts = 3 }["PPTT"])
         let nodes = try InstalledACPITables.structures(table[36...])
@@ -152,6 +170,7 @@ import Testing
         let tables = try tables {
             $0.harts = harts
             $0.interrupts = interrupts
+            if interrupts == .imsic { $0.devices = [DeviceConfig(line: "riscv-iommu-pci")] }
         }
         for (signature, bytes) in tables where ["DSDT", "FACP", "SPCR", "XSDT", "PPTT", "MCFG"].contains(signature) {
             let file = try directory.file("\(signature).aml", bytes)
@@ -159,6 +178,7 @@ import Testing
         }
         let source = try String(contentsOfFile: directory.path + "/DSDT.dsl", encoding: .utf8)
         for name in ["Device (C000)", "\"ACPI0007\"", interrupts == .plic ? "\"RSCV0001\"" : "\"RSCV0002\"", "\"PNP0C0F\"", "ToUUID (\"33db4d5b-1ff7-401c-9657-7441c03dd766\")", "\"RSCV0003\"", "\"LNRO0005\"", "\"QEMU0002\"", "\"PNP0A08\"", "Method (_GSB"] { #expect(source.contains(name)) }
+        #expect(source.contains("ToUUID (\"e5c937d0-3553-4d7a-9117-ea4d19c3434d\")") == (interrupts == .imsic))
         #expect(source.components(separatedBy: "\"LNRO0005\"").count == 9)
         #expect(source.contains("0x10001000,         // Address Base"))
         let report = try Tool.run(["iasl", "-ve", "-p", directory.path + "/again", directory.path + "/DSDT.dsl"], input: [])

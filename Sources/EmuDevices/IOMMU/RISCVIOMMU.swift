@@ -55,6 +55,8 @@ public final class RISCVIOMMU: PCIDevice {
         var registers: Registers
     }
 
+    /// What its function is found by.
+    public static let vendorID = PCIVendor.redHat, deviceID = PCIVendor.iommu
     /// Interrupt vectors; as many as there are causes.
     static let vectors = 4
     private static let registersBAR = 0
@@ -81,7 +83,7 @@ public final class RISCVIOMMU: PCIDevice {
         self.configuration = configuration
         let size = max(0, configuration.cacheSize)
         cache = IOMMUCache(size: size > 0 ? 1 << (Int.bitWidth - 1 - size.leadingZeroBitCount) : 0)
-        var identity = PCIIdentity(vendor: PCIVendor.redHat, device: PCIVendor.iommu, classCode: 0x08_0600)
+        var identity = PCIIdentity(vendor: Self.vendorID, device: Self.deviceID, classCode: 0x08_0600)
         identity.revision = 1
         function = PCIFunction(name: name, identity, isExpress: true, hasInterruptPin: true)
         function.addBAR(Self.registersBAR, .memory64(isPrefetchable: false), size: 2 * IOMMU.Register.size)

@@ -100,6 +100,17 @@ enum AML {
         return [0x14] + counted(segment("_OSC") + [fourArgumentsSerialized] + body)
     }
 
+    /// `_DSM` of a PCI Express host bridge: what the firmware has set up is to stay as it is (PCI Firmware Specification 3.2, section 4.6.5).
+    static var preservedBootConfiguration: [UInt8] {
+        let identifier = argument(0), function = argument(2), preserve: UInt64 = 5
+        // Function 0 tells which there are.
+        let body = when(equal(identifier, uuid("e5c937d0-3553-4d7a-9117-ea4d19c3434d")), [
+            when(equal(function, integer(0)), [result(buffer([1 | 1 << UInt8(preserve)]))]), when(equal(function, integer(preserve)), [result(integer(0))]),
+        ]) + result(buffer([0]))
+        let fourArgumentsSerialized: UInt8 = 4 | 1 << 3
+        return [0x14] + counted(segment("_DSM") + [fourArgumentsSerialized] + body)
+    }
+
     private static func segment(_ name: String) -> [UInt8] {
         precondition((1...4).contains(name.utf8.count))
         return Array(name.utf8) + Array(repeating: UInt8(ascii: "_"), count: 4 - name.utf8.count)

@@ -14,7 +14,8 @@ extension VirtBoard {
                         + [hostBridge]))
         }
         return ACPITables(
-            [dsdt, parts.fadt(), parts.madt(controller), parts.rhct(), parts.pptt(), parts.spcr(port), Self.mcfg] + parts.affinity(memoryBase: memory.base))
+            [dsdt, parts.fadt(), parts.madt(controller), parts.rhct(), parts.pptt(), parts.spcr(port), Self.mcfg] + parts.affinity(memoryBase: memory.base)
+                + [pci.iommu.map(Self.rimt)].compactMap { $0 })
     }
 
     // MARK: PCI Express
@@ -31,6 +32,50 @@ extension VirtBoard {
         }
     }
 
+    /// The IOMMU, and the functions whose accesses it translates: all of the host bridge's but itself (RISC-V IO Mapping Table 1.0).
+    private static func rimt(_ iommu: RISCVIOMMU) -> ACPITable {
+        ACPITable("RIMT", revision: 1) { body in
+            let own = iommu.function.slot.device << 3 | iommu.function.slot.function, mappings = [0..<own, own + 1..<0x10000].filter { !$0.isEmpty }
+            let first = ACPITable.headerSize + 12, iommuSize = 48, bridgeSize = 20 + 20 * mappings.count
+            let isPCIe: UInt32 = 1, levelTriggeredActiveHigh: UInt32 = 3, segment: UInt16 = 0
+            func addHead(type: UInt8, size: Int, id: UInt16) {
+                body.add([type, 1])
+                body.add(UInt16(size))
+                body.addZeros(2)
+                body.add(id)
+            }
+            body.add(UInt32(2))
+            body.add(UInt32(first))
+            body.addZeros(4)
+
+            addHead(type: 0, size: iommuSize, id: 0)
+            body.add([RISCVIOMMU.vendorID, RISCVIOMMU.deviceID].map { RVACPITables.hexadecimal(Int($0), digits: 4) }.joined(), width: 8)
+            body.addZeros(8)
+            body.add(isPCIe)
+            body.addZeros(4)
+            body.add(segment)
+            body.add(UInt16(own))
+            // Its interrupt pin.
+            body.add(UInt16(1))
+            body.add(UInt16(40))
+            body.add(UInt32(Source.pci + iommu.function.slot.device % PCIHost.interruptLines))
+            body.add(levelTriggeredActiveHigh)
+
+            addHead(type: 1, size: bridgeSize, id: 1)
+            body.addZeros(6)
+            body.add(segment)
+            body.add(UInt16(20))
+            body.add(UInt16(mappings.count))
+            for mapping in mappings {
+                body.add(UInt32(mapping.lowerBound))
+                body.add(UInt32(mapping.count))
+                body.add(UInt32(mapping.lowerBound))
+                body.add(UInt32(first))
+                body.addZeros(4)
+            }
+        }
+    }
+
     /// The host bridge: what it passes on, and the interrupt each pin of each device leads to. There is no I/O window, as the boot requirements ask.
     /// `_OSC` returns what it is given: the operating system may control all it asks for, native hot-plug above all.
     private var hostBridge: [UInt8] {
@@ -43,6 +88,8 @@ extension VirtBoard {
             }
         }
         let layout = pci.layout
+        // The RIMT names functions by bus and device.
+        let keepsBuses = pci.iommu == nil ? [] : [AML.preservedBootConfiguration]
         let nativeHotPlug: UInt64 = 1 << 0, expressCapability: UInt64 = 1 << 4
         return AML.device("PCI0", [
             AML.named("_HID", "PNP0A08"), AML.named("_CID", "PNP0A03"), AML.named("_SEG", 0), AML.named("_BBN", 0), AML.named("_UID", 0), AML.named("_CCA", 1),
@@ -51,7 +98,7 @@ extension VirtBoard {
                 AML.memoryWindow64(layout.memory64.base, layout.memory64.size),
             ]),
             AML.named("_PRT", AML.package(routes)), AML.hostBridgeCapabilities(control: nativeHotPlug | expressCapability), Self.configurationSpace,
-        ])
+        ] + keepsBuses)
     }
 
     private static func linkName(_ line: Int) -> String { "LNK" + String(line) }
