@@ -24,7 +24,7 @@ public enum X86Packed: UInt16, CaseIterable, Sendable {
     case psllvd = 0x247, psllvq = 0x8247, psrlvd = 0x245, psrlvq = 0x8245, psravd = 0x246
     case pshufb = 0x200, packsswb = 0x163, packssdw = 0x16b, packuswb = 0x167, packusdw = 0x22b
     case punpcklbw = 0x160, punpckhbw = 0x168, punpckldq = 0x162, punpckhdq = 0x16a, punpcklqdq = 0x16c, punpckhqdq = 0x16d
-    case paddusb = 0x1dc, pmaddubsw = 0x204
+    case pmaddubsw = 0x204
 
     /// The second operand is an amount of 64 bits in an xmm register.
     public var takesAmount: Bool {

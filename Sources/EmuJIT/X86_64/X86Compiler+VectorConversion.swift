@@ -162,10 +162,10 @@ extension X86Compiler {
         }
         asm.extracti128(one, zero)
         takeExtremum(i, format, .half)
-        asm.pshufd(one, zero, 0x4e)
+        asm.pshufd(.half, one, zero, 0x4e)
         takeExtremum(i, format, .half)
         if width == 2 {
-            asm.pshufd(one, zero, 0xb1)
+            asm.pshufd(.half, one, zero, 0xb1)
             takeExtremum(i, format, .half)
         }
         loadPiece(1 << Int(width), one, vectorMemory(i.b, i.vector))
