@@ -190,25 +190,3 @@ void host_signals_catch_interrupts(void) { atomic_store(&interrupts_are_caught, 
 int host_signals_take_interrupt(void) { return atomic_exchange(&interrupted, 0); }
 
 int host_signals_pending(void) { return atomic_load(&pending_signal); }
-
-int host_pseudoterminal_open(char *name, unsigned long size) {
-    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (master < 0) return -1;
-    if (grantpt(master) == 0 && unlockpt(master) == 0 && ptsname_r(master, name, size) == 0) {
-        int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-        struct termios settings;
-        int is_raw = slave >= 0 && tcgetattr(slave, &settings) == 0;
-        if (is_raw) {
-            cfmakeraw(&settings);
-            is_raw = tcsetattr(slave, TCSANOW, &settings) == 0;
-        }
-        int code = errno;
-        if (slave >= 0) close(slave);
-        errno = code;
-        if (is_raw && fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK) == 0) return master;
-    }
-    int code = errno;
-    close(master);
-    errno = code;
-    return -1;
-}

@@ -35,8 +35,4 @@ int host_signals_pending(void);
 /// Restores the terminal and ends the process by `signal`'s default action.
 void host_signals_die(int signal);
 
-/// A pseudo-terminal through which characters pass as they are, none coming back as an echo, for as long as it is open.
-/// Returns its master end, not blocking, or -1 with errno; `name`, of `size` bytes, gets the path of the other end.
-int host_pseudoterminal_open(char *name, unsigned long size);
-
 #endif
