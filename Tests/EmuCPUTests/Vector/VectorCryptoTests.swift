@@ -22,7 +22,7 @@ import Testing
                 features: way == .translatedPlainly ? HostFeatures.current.subtracting([.sha, .vaes, .vpclmulqdq]) : .current)
             let registers = max(1, words * sew / vlen)
             vectors.configure(vtype: .vtype(sew, registers.trailingZeroBitCount), vl: UInt64(words))
-            vectors[.mstatus] = 0x2200
+            vectors[.mstatus] = way == .interpreted ? 0x2200 : 0x6600
         }
 
         func callAsFunction(_ name: String, _ vd: Int, _ vs2: Int, _ last: Int = 0) throws {
