@@ -45,8 +45,8 @@ import Testing
                 }
             }
         }
-        // A processor may read its counter before it has read `latest`, which comes first in the program; a tick of the guest's clock is 100 ns.
-        #expect(seen.backwards.load(ordering: .relaxed) < 100)
+        // A processor may read its counter before it has read `latest`, which comes first in the program but takes long to arrive from another processor.
+        #expect(seen.backwards.load(ordering: .relaxed) < 2000)
     }
 
     /// One nanosecond a tick from tick 1000, time 5000, on.

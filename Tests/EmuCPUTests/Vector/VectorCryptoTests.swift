@@ -20,6 +20,7 @@ import Testing
             vectors = try VectorMachine(
                 vlen: vlen, engine: way == .interpreted ? .interpreter : .translator,
                 features: way == .translatedPlainly ? HostFeatures.current.subtracting([.sha, .vaes, .vpclmulqdq]) : .current)
+            vectors.executesBlocks = way != .interpreted
             let registers = max(1, words * sew / vlen)
             vectors.configure(vtype: .vtype(sew, registers.trailingZeroBitCount), vl: UInt64(words))
             vectors[.mstatus] = way == .interpreted ? 0x2200 : 0x6600
