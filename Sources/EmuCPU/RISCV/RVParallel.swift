@@ -102,6 +102,7 @@ extension RVProcessor: ParallelHart {
         withUnsafeMutablePointer(to: &h.pointee.mipSoftware) { Self.change($0, clear: clear, set: set) }
     }
 
+    /// SAFETY: `word` is a field of the state, which outlives the call; a 64-bit word is all an `Atomic<UInt64>` is.
     private static func change(_ word: UnsafeMutablePointer<UInt64>, clear: UInt64, set: UInt64) {
         let atomic = UnsafeMutableRawPointer(word).assumingMemoryBound(to: Atomic<UInt64>.self)
         if clear != 0 { _ = atomic.pointee.bitwiseAnd(~clear, ordering: .sequentiallyConsistent) }

@@ -23,6 +23,7 @@ enum RVRights {
 }
 
 /// The view a privilege had when it was last in force with V = 0, and what for: traps and returns find it here without its key.
+/// SAFETY: `view` is one of the hart's `TLBViews`, which live as long as the hart; `assignments` tells whether it still is the view of that key.
 struct RVModeView {
     var view: UnsafeMutablePointer<TLBView>?
     var satp: UInt64 = 0

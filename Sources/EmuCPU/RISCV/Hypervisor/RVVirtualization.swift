@@ -41,6 +41,7 @@ extension RVProcessor {
         if h.pointee.isGuest != isGuest { exchangeSupervisors() }
     }
 
+    /// SAFETY: `standby` is only used inside the closure, where nothing else reaches that part of the state.
     private func exchangeSupervisors() {
         withUnsafeMutablePointer(to: &h.pointee.standby) { standby in
             swap(&h.pointee.stvec, &standby.pointee.stvec)
