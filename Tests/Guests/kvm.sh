@@ -8,8 +8,9 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/archive.sh"
+. "$here/libraries.sh"
 base=$("$here/debian.sh")
-enter_cache debian-13-riscv64-kvm "$here"/{archive.sh,debian.sh,kvm.sh,init,nested} "$base/stamp"
+enter_cache debian-13-riscv64-kvm "$here"/{archive.sh,libraries.sh,debian.sh,kvm.sh,init,nested} "$base/stamp"
 open_archive depmod modprobe cpio xz
 
 kernel=$(apt-cache "${apt[@]}" depends linux-image-riscv64 | awk '/Depends: linux-image-/ {print $2; exit}')
@@ -37,22 +38,7 @@ modprobe -d "${modules%/lib/modules*}" -S "$release" --show-depends kvm | awk '/
     basename "${target%.xz}" >>root/lib/modules/kvm/order
 done
 cp x/usr/bin/qemu-system-riscv64 root/bin/
-# The libraries it names, and those that these name.
-list() { objdump -p "$1" | awk '$1 == "NEEDED" {print $2}'; }
-queue=(root/bin/qemu-system-riscv64)
-while [ "${#queue[@]}" -gt 0 ]; do
-    file=${queue[0]}
-    queue=("${queue[@]:1}")
-    for name in $(list "$file"); do
-        target=root/usr/lib/riscv64-linux-gnu/$name
-        [ -e "$target" ] && continue
-        found=$(find x -name "$name" | head -n 1)
-        [ -n "$found" ] || fail "no package has the library $name"
-        cp -L "$found" "$target"
-        queue+=("$target")
-    done
-done
-cp -L "$(find x -name 'ld-linux-riscv64-lp64d.so.1' | head -n 1)" root/lib/ld-linux-riscv64-lp64d.so.1
+add_libraries root/bin/qemu-system-riscv64
 cp Image "$base/initrd.gz" root/nested/
 cp "$here/nested" root/bin/nested
 chmod 755 root/bin/nested

@@ -7,8 +7,9 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/archive.sh"
+. "$here/libraries.sh"
 base=$("$here/debian.sh")
-enter_cache debian-13-riscv64-vectors "$here"/{archive.sh,vectors.sh} "$base/stamp"
+enter_cache debian-13-riscv64-vectors "$here"/{archive.sh,libraries.sh,vectors.sh} "$base/stamp"
 open_archive cpio objdump perl aomenc aomdec
 
 mapfile -t packages < <(apt-get "${apt[@]}" install --no-install-recommends -s openssl dav1d | awk '$1 == "Inst" {print $2}')
@@ -18,22 +19,8 @@ unpack "${packages[@]}"
 say "packing the initramfs"
 rm -rf root
 mkdir -p root/{bin,lib,usr/lib/riscv64-linux-gnu}
-# The programs, the libraries they name, and those that these name.
-queue=(x/usr/bin/openssl x/usr/bin/dav1d)
-cp "${queue[@]}" root/bin/
-while [ "${#queue[@]}" -gt 0 ]; do
-    names=$(objdump -p "${queue[0]}" | awk '$1 == "NEEDED" {print $2}')
-    queue=("${queue[@]:1}")
-    for name in $names; do
-        target=root/usr/lib/riscv64-linux-gnu/$name
-        [ -e "$target" ] && continue
-        found=$(find x -name "$name" | head -n 1)
-        [ -n "$found" ] || fail "no package has the library $name"
-        cp -L "$found" "$target"
-        queue+=("$target")
-    done
-done
-cp -L "$(find x -name 'ld-linux-riscv64-lp64d.so.1' | head -n 1)" root/lib/ld-linux-riscv64-lp64d.so.1
+cp x/usr/bin/{openssl,dav1d} root/bin/
+add_libraries root/bin/*
 
 # Ten pictures of patterns that move: sharp ones in the luma, soft ones in the chroma.
 perl -e 'print "YUV4MPEG2 W352 H288 F25:1 Ip C420jpeg\n";
