@@ -47,18 +47,25 @@ struct BootTests {
         #expect(text.contains("run: exit 0"))
     }
 
-    /// Devices and harts interrupt each other through whatever controllers there are.
+    /// Devices and harts interrupt each other through whatever controllers there are. The hart that takes the serial line's interrupts may be asleep
+    /// on a busy host while the other one has gone far ahead.
     @Test(arguments: [
         ("virt,aia=aplic", "", "aplic"), ("virt,aia=aplic-imsic,aclint=on,aia-guests=3", "", "imsic"), ("virt,aclint=on", "", "plic"),
         ("virt,aia=aplic-imsic", "fw_dynamic.bin", "imsic"),
     ])
     func everyInterruptControllerServes(machine: String, firmware: String, name: String) throws {
         let text = try run(
-            "echo harts $(nproc); grep -i -m1 -oE 'aplic|imsic|plic' /proc/interrupts | tr A-Z a-z; awk '/ttyS0/ { print \"serial\", ($2 + $3 > 0) }' /proc/interrupts",
+            """
+            echo harts $(nproc); grep -i -m1 -oE 'aplic|imsic|plic' /proc/interrupts | tr A-Z a-z
+            for try in $(seq 100); do
+                awk '/ttyS0/ { exit $2 + $3 == 0 }' /proc/interrupts && echo serial interrupts && break
+                sleep 0.1
+            done
+            """,
             "-machine", machine, "-smp", "2", "-bios", firmware.isEmpty ? "default" : guest.path(firmware))
         #expect(text.contains("harts 2\r\n"))
         #expect(text.contains("\(name)\r\n") || text.contains("-\(name)"))
-        #expect(text.contains("serial 1\r\n"), "\(text)")
+        #expect(text.contains("serial interrupts\r\n"), "\(text)")
         #expect(text.contains("run: exit 0"))
     }
 
