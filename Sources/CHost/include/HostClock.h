@@ -32,7 +32,7 @@ struct host_clock_shared {
 };
 extern struct host_clock_shared host_clock_shared;
 
-/// Nanoseconds of CLOCK_MONOTONIC. Never goes back, whichever thread asks.
+/// Nanoseconds of CLOCK_MONOTONIC. Never goes back, whichever thread asks, if it has fenced what told it of another's reading.
 static inline uint64_t host_clock_now(void) {
 #if defined(__x86_64__)
     uint32_t sequence = atomic_load_explicit(&host_clock_shared.sequence, memory_order_acquire);

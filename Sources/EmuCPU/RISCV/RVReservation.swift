@@ -153,15 +153,17 @@ extension RVProcessor {
 
     // MARK: Order
 
-    /// `fence` with a store before it and a load after it: all that the host's order of accesses (x86: TSO) leaves to be done.
+    /// `fence` with a store before it and a load after it, all that the host's order of accesses (x86: TSO) leaves to be done, or with input after it:
+    /// a processor may read its clock before loads that come first in the program.
     func orderStoresBeforeLoads(_ r: DecodedOp) {
         if Self.ordersStoresBeforeLoads(r) { atomicMemoryFence(ordering: .sequentiallyConsistent) }
     }
 
     static func ordersStoresBeforeLoads(_ r: DecodedOp) -> Bool {
         let bits = UInt32(bitPattern: r.imm)
-        // fm 1000 is fence.tso, which leaves them unordered.
-        return bits >> 4 & 0b0101 != 0 && bits & 0b1010 != 0 && bits >> 8 & 0xf != 8
+        // fm 1000 is fence.tso, which leaves them unordered and knows no input.
+        if bits >> 8 & 0xf == 8 { return false }
+        return bits >> 4 & 0b0101 != 0 && bits & 0b1010 != 0 || bits >> 4 & 0b1111 != 0 && bits & 0b1000 != 0
     }
 
     /// lr with rl: earlier stores come first, as with `fence`.
