@@ -39,18 +39,19 @@ package final class HostCodeCache {
     let dispatchExit: UnsafeRawPointer
     private unowned let cache: TranslationCache
     private let windowCount: Int
-    private var optimizer = IROptimizer()
-    private var units: [Unit?] = []
-    private var freeUnits: [Int32] = []
+    // Checks for exclusivity at run time cost a tenth of a small unit's translation; no method here is called by what another one calls.
+    @exclusivity(unchecked) private var optimizer = IROptimizer()
+    @exclusivity(unchecked) private var units: [Unit?] = []
+    @exclusivity(unchecked) private var freeUnits: [Int32] = []
     /// Units by the segment their code lies in.
-    private var segments: [[Int32]]
-    private var segment = 0
+    @exclusivity(unchecked) private var segments: [[Int32]]
+    @exclusivity(unchecked) private var segment = 0
 
     /// Where `--perf-map` names units; nil without it.
-    package var perfMap: PerfMap?
+    @exclusivity(unchecked) package var perfMap: PerfMap?
 
     /// Figures for `--stats`.
-    package private(set) var figures = TranslationFigures()
+    @exclusivity(unchecked) package private(set) var figures = TranslationFigures()
 
     package init(cache: TranslationCache, backend: any HostBackend, threshold: Int32 = 64, samplesForLoop: Int = 3, windowCount: Int = 1024) {
         self.cache = cache
@@ -175,9 +176,9 @@ package final class HostCodeCache {
     }
 
     /// Windows no unit uses.
-    private var freeWindows: [Int]
+    @exclusivity(unchecked) private var freeWindows: [Int]
     /// Units that were given windows, oldest first; some are gone by now.
-    private var windowUsers: [(number: Int32, unit: Unit)] = []
+    @exclusivity(unchecked) private var windowUsers: [(number: Int32, unit: Unit)] = []
 
     /// One window for each steady probe, while there are any. The oldest loops give theirs up: those of a kernel's start are not run again,
     /// and what still is hot is compiled anew.
@@ -202,7 +203,7 @@ package final class HostCodeCache {
     }
 
     /// Numbers of dissolved units: their code may still be on the host's stack or in a jump cache, so they are used again only with the segment.
-    private var retiredNumbers: [Int32] = []
+    @exclusivity(unchecked) private var retiredNumbers: [Int32] = []
 
     /// Goes on in the next segment, dropping what it holds.
     private func openNextSegment() {

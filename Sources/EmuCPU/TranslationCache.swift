@@ -125,6 +125,7 @@ public final class TranslationCache {
         var hasBoundaries = false
         var watchesEverything = false
         var threshold = Int32.max
+        var dispatchExit: UnsafeRawPointer?
         var blocksDecoded = 0
         var blocksInvalidated = 0
     }
@@ -147,7 +148,16 @@ public final class TranslationCache {
     package private(set) var views: [TLBViews] = []
     /// Code for the host made from hot blocks; nil when everything is interpreted.
     package var hostCode: HostCodeCache? {
-        didSet { progress.pointee.threshold = hostCode?.threshold ?? .max }
+        didSet {
+            progress.pointee.threshold = hostCode?.threshold ?? .max
+            progress.pointee.dispatchExit = hostCode?.dispatchExit
+        }
+    }
+    /// What a jump cache holds as a block's host code: its own, or what leaves to the interpreter.
+    @inline(__always)
+    func jumpCode(_ block: UnsafeMutablePointer<Block>) -> UInt {
+        guard let exit = progress.pointee.dispatchExit else { return 0 }
+        return UInt(bitPattern: block.pointee.hostCode ?? exit)
     }
 
     /// Figures for `--stats`.

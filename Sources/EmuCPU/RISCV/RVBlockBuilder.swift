@@ -44,7 +44,7 @@ extension RVProcessor {
     private func remember(_ block: UnsafeMutablePointer<Block>, _ pc: UInt64, _ isPlain: Bool) {
         guard isPlain, !block.pointee.crossesPage, !block.pointee.isWatched, !Log.isEnabled([.execution, .noChaining]) else { return }
         let view = h.pointee.fetchView
-        view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(key: pc ^ view.pointee.salt, code: jumpCode(block))
+        view.pointee.jumps[TLBView.jumpIndex(pc)] = JumpCacheEntry(key: pc ^ view.pointee.salt, code: cache.jumpCode(block))
         view.pointee.jumpBlocks[TLBView.jumpIndex(pc)] = block
     }
 

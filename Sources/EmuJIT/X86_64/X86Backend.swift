@@ -6,8 +6,8 @@ import Glibc
 public final class X86Backend: HostBackend {
     public let buffer: CodeBuffer
     private let state: X86State
-    private var runtime = X86Runtime()
-    private var compiler: X86Compiler
+    @exclusivity(unchecked) private var runtime = X86Runtime()
+    @exclusivity(unchecked) private var compiler: X86Compiler
     private let features: HostFeatures
 
     /// What generated code takes for granted: x86-64-v3 without its vectors, and carry-less multiplication.
