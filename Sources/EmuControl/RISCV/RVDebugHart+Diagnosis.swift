@@ -58,7 +58,7 @@ extension RVDebugHart {
         case RVInterrupt.guestTimer:
             if cpu.inspectCSR(.henvcfg) >> 63 != 0 { return timer(["stimecmp\(index)"], machine) }
             return (false, "only the hypervisor raises it, in hvip")
-        case RVInterrupt.guestExternal, RVInterrupt.supervisorGuestExternal where !cpu.guestFiles.isEmpty:
+        case RVInterrupt.guestExternal where !cpu.guestFiles.isEmpty, RVInterrupt.supervisorGuestExternal where !cpu.guestFiles.isEmpty:
             return (true, "messages to a guest's interrupt file may raise it")
         case RVInterrupt.machineExternal, RVInterrupt.supervisorExternal: return external(number == RVInterrupt.machineExternal ? 0 : 1, machine)
         default: return (false, "nothing raises it while the hart waits")

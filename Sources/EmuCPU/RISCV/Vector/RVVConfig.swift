@@ -61,7 +61,7 @@ extension RVProcessor {
         let hasVectors = config.extensions.contains(.v)
         if !hasVectors { h.pointee.mstatus &= ~RVStatus.vs }
         let used = hasVectors ? 32 * vlenb : 0
-        withUnsafeMutableBytes(of: &h.pointee.v) { UnsafeMutableRawBufferPointer(rebasing: $0[used...]).initializeMemory(as: UInt8.self, repeating: 0) }
+        _ = withUnsafeMutableBytes(of: &h.pointee.v) { UnsafeMutableRawBufferPointer(rebasing: $0[used...]).initializeMemory(as: UInt8.self, repeating: 0) }
     }
 
     /// Bits of vstart: enough for the index of any element.
