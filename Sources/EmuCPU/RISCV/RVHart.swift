@@ -176,7 +176,10 @@ package struct RVHart {
     var blockEnd: UnsafeMutablePointer<DecodedOp>
     /// What a mode's configuration adds to the rights of its views: see `RVRights`. By `RVPrivilege.mode`.
     var modeRights = InlineArray<6, UInt64>(repeating: 0)
-    /// The views traps and returns mostly change between: see `modeView`.
+    /// With V = 0 and all else as it is, the views of the privileges that were in force; true while `TLBViews.assignments` is what it was then.
+    var privilegeViews = InlineArray<4, UnsafeMutablePointer<TLBView>?>(repeating: nil)
+    var privilegeAssignments: UInt64 = 0
+    /// The views address spaces mostly change between: see `modeView`.
     var modeViews = InlineArray<32, RVModeView>(repeating: RVModeView())
     /// `AddressSpace.foreignWrites` when the reservation was made.
     var reservedWrites: UInt64 = 0
@@ -301,6 +304,9 @@ extension UnsafeMutablePointer<RVHart> {
     /// Something must be looked at before the next block starts.
     @inline(__always)
     var isRequested: Bool { pointee.request | posted.pointee.load(ordering: .relaxed) != 0 }
+
+    /// It is an interrupt, and nothing else.
+    var isRequestedInterrupt: Bool { pointee.request == RVRequest.interrupt && posted.pointee.load(ordering: .relaxed) == 0 }
 
     /// SAFETY: the field's own place, which lives as long as the state; a 32-bit word is all an `Atomic<UInt32>` is.
     @inline(__always)

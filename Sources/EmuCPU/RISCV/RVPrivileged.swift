@@ -126,7 +126,7 @@ extension RVProcessor {
         }
         h.pointee.privilege = privilege
         h.pointee.pc = pc
-        viewChanged()
+        privilegeChanged()
         overflowDeadlineChanged()
         triggersChangeMode()
         updateInterruptRequest()

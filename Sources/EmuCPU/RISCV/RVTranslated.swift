@@ -118,9 +118,9 @@ extension RVProcessor {
         return VectorShape.key(type: UInt8(truncatingIfNeeded: h.pointee.vtype), length: UInt32(truncatingIfNeeded: h.pointee.vl))
     }
 
-    /// Something may have changed the configuration.
+    /// Something may have changed the configuration: a vector instruction, whether or not it trapped, a write to a CSR, or V.
     @inline(__always)
-    private func noteVectorConfiguration() { h.pointee.vectorKey = vectorConfiguration }
+    func noteVectorConfiguration() { h.pointee.vectorKey = vectorConfiguration }
 
     /// The interpreter has executed the vector instruction at `ip` for translated code. If that was made for another configuration, which it
     /// has from where its block is entered, it learns of it.
@@ -133,12 +133,6 @@ extension RVProcessor {
             earlier += 1
         }
         cache.hostCode?.assumptionFailed(block)
-    }
-
-    /// What the jump cache holds as a block's host code.
-    func jumpCode(_ block: UnsafeMutablePointer<Block>) -> UInt {
-        guard let host = cache.hostCode else { return 0 }
-        return UInt(bitPattern: block.pointee.hostCode ?? host.dispatchExit)
     }
 
     /// What steady probes remember was true for another view, or before pages were forgotten or protected.
@@ -240,11 +234,11 @@ extension RVProcessor {
         return block.pointee.ops + Site(rawValue: UInt32(truncatingIfNeeded: site)).guest
     }
 
-    /// Leaves translated code after the instruction at `ip`, or at it when it trapped.
-    private func leave(_ reason: CodeExit, _ ip: UnsafeMutablePointer<DecodedOp>) {
+    /// Goes on after the instruction at `ip`, which is not where its block would: somebody waits.
+    private func goOn(after ip: UnsafeMutablePointer<DecodedOp>) {
         h.pointee.remaining &+= h.pointee.blockEnd - ip - 1
-        if reason != .trap { h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset) &+ ip.pointee.length }
-        leave(reason)
+        h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset) &+ ip.pointee.length
+        goOn()
     }
 
     private func leave(_ reason: CodeExit) {
@@ -252,15 +246,21 @@ extension RVProcessor {
         h.pointee.leave = Self.exit
     }
 
-    /// Goes on at `h.pc`, where something else may be in force than before, without leaving translated code if nobody is waiting.
+    /// Goes on at `h.pc`, where something else may be in force than before, or in the handler of an interrupt; without leaving translated code
+    /// if nobody is waiting for anything else.
     private func goOn() {
-        guard !h.isRequested, h.pointee.mayGoOn != 0 else { return leave(.dispatch) }
+        guard h.pointee.mayGoOn != 0 else { return leave(.dispatch) }
+        if h.isRequested {
+            guard h.isRequestedInterrupt else { return leave(.dispatch) }
+            countCycles(h.pointee.remaining)
+            if serveRequests() { h.pointee.request |= RVRequest.exit }
+            if h.isRequested { return leave(.dispatch) }
+        }
         if h.pointee.floatLive != 0 {
             foldFloatFlags()
             h.pointee.floatLive = 0
         }
         loadViews()
-        noteVectorConfiguration()
         h.pointee.leave = Self.goOn
     }
 
@@ -275,14 +275,15 @@ extension RVProcessor {
 
     private func trap(_ ip: UnsafeMutablePointer<DecodedOp>) -> UInt64 {
         h.pointee.pc = h.pointee.blockPC &+ UInt64(ip.pointee.offset)
+        h.pointee.remaining &+= h.pointee.blockEnd - ip - 1
         guard h.pointee.mayGoOn != 0 else {
-            leave(.trap, ip)
+            leave(.trap)
             return 0
         }
-        h.pointee.remaining &+= h.pointee.blockEnd - ip - 1
         countCycles(h.pointee.remaining)
         h.pointee.nonRetired &+= 1
         takeTrap(cause: h.pointee.trapCause, value: h.pointee.trapValue, pc: h.pointee.pc)
+        if ip.pointee.rv.isVector { noteVectorConfiguration() }
         goOn()
         return 0
     }
@@ -301,7 +302,7 @@ extension RVProcessor {
             case .flh: f[Int(ip.pointee.rd)] = value | 0xffff_ffff_ffff_0000
             default: x[Int(ip.pointee.rd)] = value
             }
-            leave(.dispatch, ip)
+            goOn(after: ip)
         }
         return value
     }
@@ -315,7 +316,7 @@ extension RVProcessor {
         let ip = note(site, block)
         if comparison != nil, accessIsUnrepeatable(address, .store) { return bail(site, block) }
         guard storeSlow(address, size, h.pointee.storeValue, ip) else { return trap(ip) }
-        if h.isRequested { leave(.dispatch, ip) }
+        if h.isRequested { goOn(after: ip) }
         return 0
     }
 
@@ -325,7 +326,7 @@ extension RVProcessor {
         let op = Site(rawValue: UInt32(truncatingIfNeeded: site)).op ?? .load64, ip = note(site, block)
         let access: RVAccess = op.info.shape.syntax == .store ? .store : .load
         guard (accessAddress(ip) ^ address) & TLBEntry.pageMask == 0, !ip.pointee.rv.isVector || accessesFirstElement(ip.pointee) else { return 0 }
-        if comparison != nil, accessIsUnrepeatable(address, access) { return 0 }
+        if comparison != nil, accessIsUnrepeatable(address, access) || ip.pointee.rv.isVector && isUnrepeatable(ip.pointee) { return 0 }
         guard translate(address, 1, access) != nil else { return 0 }
         if comparison != nil { openForProbe(address) }
         return 1
@@ -360,6 +361,7 @@ extension RVProcessor {
         case .trap: return trap(ip)
         case .leave:
             h.pointee.remaining &+= left
+            if ip.pointee.rv.isVector || ip.pointee.rv.isCSRAccess { noteVectorConfiguration() }
             goOn()
         case .wait, .yield:
             h.pointee.remaining &+= left

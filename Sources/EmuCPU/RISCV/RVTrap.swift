@@ -52,7 +52,7 @@ extension RVProcessor {
         h.pointee.privilege = to
         h.pointee.waiting = false
         if isRecording { recordTrap(cause, pc: pc, from: fromMode, to: toMode, target: h.pointee.pc) }
-        viewChanged()
+        privilegeChanged()
         overflowDeadlineChanged()
         triggersChangeMode()
         updateInterruptRequest()
@@ -165,20 +165,17 @@ extension RVProcessor {
 
     /// Makes the run loop look for an interrupt before the next block, or not.
     func updateInterruptRequest() {
-        if !mayBeInterrupted {
-            h.pointee.request &= ~RVRequest.interrupt
-        } else if hasNonMaskable || nextInterrupt() != nil {
-            h.pointee.request |= RVRequest.interrupt
-        } else {
-            h.pointee.request &= ~RVRequest.interrupt
-        }
+        let isDue = mayBeInterrupted && (hasNonMaskable || nextInterrupt() != nil)
+        // The word is read whole soon after, which waits for a write of a part of it.
+        if isDue != (h.pointee.request & RVRequest.interrupt != 0) { h.pointee.request ^= RVRequest.interrupt }
     }
 
-    /// False only when nothing at all is pending, which is what traps and returns mostly find.
+    /// False only when nothing at all is pending and enabled, or M-mode is not interrupted: which is what traps and returns mostly find.
     @inline(__always)
     private var mayBeInterrupted: Bool {
-        h.pointee.mipLines | h.pointee.mipSoftware | h.pointee.hvip | h.pointee.hgeip | h.pointee.mvien | h.pointee.nonMaskablePending != 0
-            || h.pointee.isGuest
+        if h.pointee.nonMaskablePending != 0 { return true }
+        if h.pointee.privilege == RVPrivilege.machine && h.pointee.mstatus & RVStatus.mie == 0 { return false }
+        return (h.pointee.mipLines | h.pointee.mipSoftware | h.pointee.hvip) & h.pointee.mie | h.pointee.hgeip | h.pointee.mvien != 0 || h.pointee.isGuest
     }
 
     /// Input wires are numbered like bits of mip: MSIP 3, MTIP 7, SEIP 9 and MEIP 11 follow the level; SSIP 1 is set by a rising

@@ -37,6 +37,37 @@ extension RVProcessor {
     /// Points `dataView` and `fetchView` at the views for the present privilege, address space and access rights.
     /// To be called whenever privilege, V, satp, hgatp, or mstatus.MPRV, MPP, MPV, SUM or MXR change.
     func viewChanged() {
+        forgetPrivileges()
+        findViews()
+    }
+
+    /// The same where only the privilege has changed, or V, after which `forgetPrivileges` was called: after traps and returns.
+    func privilegeChanged() {
+        guard !h.pointee.isGuest, h.pointee.mstatus & RVStatus.mprv == 0, h.pointee.privilegeAssignments == views.assignments,
+            let view = h.pointee.privilegeViews[Int(h.pointee.privilege & 3)] else {
+            findViews()
+            if !h.pointee.isGuest { rememberView() }
+            return
+        }
+        views.use(view)
+        h.pointee.fetchView = view
+        h.pointee.dataView = view
+        csrLevelChanged()
+    }
+
+    private func rememberView() {
+        if h.pointee.privilegeAssignments != views.assignments {
+            h.pointee.privilegeViews = InlineArray(repeating: nil)
+            h.pointee.privilegeAssignments = views.assignments
+        }
+        h.pointee.privilegeViews[Int(h.pointee.privilege & 3)] = h.pointee.fetchView
+    }
+
+    /// The views of the other privileges are not known any more.
+    func forgetPrivileges() { h.pointee.privilegeAssignments = 0 }
+
+    @inline(__always)
+    private func findViews() {
         let privilege = h.pointee.privilege
         let status = h.pointee.mstatus
         let fetch = h.pointee.isGuest ? views.view(guestKey(privilege)) : modeView(privilege, status)
@@ -61,8 +92,11 @@ extension RVProcessor {
 
     /// Brings `csrLevel` up to date after a change of privilege, or of what a debugger wants to hear of.
     func csrLevelChanged() {
-        let isObserved = watch.map { $0.events.contains(.registerWrites) } ?? false
-        h.pointee.csrLevel = isObserved ? 0 : UInt32(h.pointee.privilege)
+        if let watch, watch.events.contains(.registerWrites) {
+            h.pointee.csrLevel = 0
+        } else {
+            h.pointee.csrLevel = UInt32(h.pointee.privilege)
+        }
     }
 
     /// Brings `modeRights` up to date after a change of menvcfg, henvcfg, senvcfg, mseccfg, mctrctl or vsctrctl, or after the state was replaced.

@@ -1,5 +1,9 @@
 import EmuIR
 
+extension RVOp {
+    var isCSRAccess: Bool { rawValue >= RVOp.csrrw.rawValue && rawValue <= RVOp.csrrci.rawValue }
+}
+
 extension RVTable {
     /// Zicsr: control and status registers.
     static let zicsr: [RVInstruction] = [

@@ -63,6 +63,8 @@ extension RVProcessor {
             h.pointee.virtualization ^= 1
             combineUnits()
         }
+        forgetPrivileges()
+        noteVectorConfiguration()
     }
 
     /// While V = 1, mstatus.FS and VS hold what both levels together allow: off if either is off, dirty if both are. What execution makes dirty
