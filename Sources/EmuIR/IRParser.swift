@@ -310,10 +310,11 @@ private struct IRParser {
         while !line.atEnd {
             switch line.word() {
             case "masked": instruction.vector.traits.insert(.masked)
+            case "shortening": instruction.vector.traits.insert(.shortening)
             case "when":
                 instruction.vector.type = try line.number("a type", as: UInt8.self)
                 instruction.vector.traits.remove(.anyType)
-            default: throw Malformed("expected \"masked\", \"when\" or the end of the line")
+            default: throw Malformed("expected \"masked\", \"shortening\", \"when\" or the end of the line")
             }
         }
     }

@@ -71,7 +71,7 @@ extension Instruction: CustomStringConvertible {
 
     /// The condition of a vector operation.
     private var when: String {
-        (vector.isMasked ? " masked" : "") + (vector.key == nil || !op.info.isVector ? "" : " when \(hexadecimal(Int(vector.type)))")
+        (vector.isMasked ? " masked" : "") + (vector.traits.contains(.shortening) ? " shortening" : "") + (vector.key == nil || !op.info.isVector ? "" : " when \(hexadecimal(Int(vector.type)))")
     }
 
     private var distance: String { (displacement < 0 ? " - " : " + ") + String(displacement.magnitude) }

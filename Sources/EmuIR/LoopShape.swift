@@ -113,6 +113,9 @@ public struct InnerLoop: Hashable, Sendable {
         }
     }
 
+    /// Whether nothing in the loop writes an integer register.
+    public func keeps(_ register: UInt8) -> Bool { steps[Int(register)]?.isNone == true }
+
     // MARK: Walks
 
     /// How the base of an instruction in a certain block moves; nil when that is not foreseeable.

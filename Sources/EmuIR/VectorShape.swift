@@ -22,6 +22,8 @@ public struct VectorShape: Hashable, Sendable {
         public static let masked = Traits(rawValue: 1 << 0)
         /// Any legal type and length will do.
         public static let anyType = Traits(rawValue: 1 << 1)
+        /// Of a load: it may leave a shorter length behind, where the interpreter executes it.
+        public static let shortening = Traits(rawValue: 1 << 7)
     }
 
     /// Of a load or store: what lies one after the other in memory are segments of so many fields, each of which has registers of its own: 1…8,
@@ -60,7 +62,7 @@ public struct VectorShape: Hashable, Sendable {
 
 extension Instruction {
     /// Bytes of its vector operands at the greatest length, from the first byte of their registers on.
-    var vectorBytes: (dst: Int, a: Int, b: Int, c: Int) {
+    public var vectorBytes: (dst: Int, a: Int, b: Int, c: Int) {
         let (dst, a, b) = firstVectorBytes
         return (dst, a, op == .vstoreIndexed ? Int(vector.greatest) << Int(vector.indexWidth) : b, Int(vector.greatest) << Int(vector.width))
     }

@@ -32,7 +32,7 @@ import Testing
           0: indirect x5 - 16
         block 0x1d2 count 1
           0: indirect x5 + 0 -> 0x1a4, 0x1d4
-        block 0x1d4 count 9
+        block 0x1d4 count 10
           0: guard.float
           0: x10 = vset.length.e8.n0.r256 x11, 8, 217
           1: t0 = probe.rs [x12 + 0, 64]
@@ -43,7 +43,8 @@ import Testing
           5: x5 = vfirst.e8.n8.r256 v0 when 0x0
           6: v8 = vadd.e8.n8.r128 v9, -16 when 0xc0
           7: v8 = vload.strided.e64.n8.r256 [x12 + 0 by x5] when 0xd9
-          8: interpret.last
+          8: v8 = vload.e8.n32.r256 [x12 + 0] masked shortening when 0xc0
+          9: interpret.last
 
         """
 

@@ -198,6 +198,13 @@ private func text(_ operand: any X86VectorOperand, _ size: (size: X86VectorSize,
         listing.add("vperm2i128 \(text(vector, sizes[1])), \(text(XMMRegister(8), sizes[1])), \(text(XMMRegister(3), sizes[1])), 0x31") {
             $0.perm2i128(vector, XMMRegister(8), XMMRegister(3), 0x31)
         }
+        for memory in someMemory {
+            listing.add("vpinsrd \(text(vector, "")), \(text(XMMRegister(9), "")), \(text(memory, "dword")), 3") { $0.pinsrd(vector, XMMRegister(9), memory, at: 3) }
+            listing.add("vmovhps \(text(vector, "")), \(text(XMMRegister(9), "")), \(text(memory, "qword"))") { $0.movhps(vector, XMMRegister(9), memory) }
+        }
+        listing.add("vinserti128 \(text(vector, sizes[1])), \(text(XMMRegister(8), sizes[1])), \(text(XMMRegister(3), "")), 1") {
+            $0.inserti128(vector, XMMRegister(8), XMMRegister(3))
+        }
         listing.add("vpermq \(text(vector, sizes[1])), \(text(XMMRegister(8), sizes[1])), 0xd8") { $0.permq(vector, XMMRegister(8), 0xd8) }
     }
     listing.add("vzeroupper") { $0.vzeroupper() }

@@ -63,6 +63,7 @@ extension RVTranslator {
     mutating func lowerCSR(_ op: RVOp, _ r: DecodedOp) {
         let isImmediate = op == .csrrwi || op == .csrrsi || op == .csrrci
         if op == .csrrs, r.rs1 == 0, r.imm == Int32(RVCSR.vl.rawValue), hasVectors { return lowerVectorLength(r) }
+        if op == .csrrs, r.rs1 == 0, r.imm == Int32(RVCSR.vlenb.rawValue), hasVectors { return lowerRegisterSize(r) }
         let replaces = op == .csrrw || op == .csrrwi
         let writes = replaces || r.rs1 != 0
         guard let field = RVPlainCSR.field(r.imm), !writes || RVPlainCSR.writable(r.imm) != nil else { return interpret() }

@@ -95,6 +95,23 @@ extension X86Assembler {
         put8(1)
     }
 
+    /// `first` with 32 bits of memory as element `index`.
+    public mutating func pinsrd(_ destination: XMMRegister, _ first: XMMRegister, _ source: X86Memory, at index: UInt8) {
+        emitVEX(0x22, map: .of3a, prefix: 0x66, wide: false, reg: destination.number, second: first.number, rm: source.encoding)
+        put8(index)
+    }
+
+    /// The lower half of `first` with 64 bits of memory above.
+    public mutating func movhps(_ destination: XMMRegister, _ first: XMMRegister, _ source: X86Memory) {
+        emitVEX(0x16, map: .of, prefix: 0, wide: false, reg: destination.number, second: first.number, rm: source.encoding)
+    }
+
+    /// `first` with 16 bytes as its upper half.
+    public mutating func inserti128(_ destination: XMMRegister, _ first: XMMRegister, _ upper: some X86VectorOperand) {
+        emitVEX(0x38, map: .of3a, prefix: 0x66, wide: false, long: true, reg: destination.number, second: first.number, rm: upper.encoding)
+        put8(1)
+    }
+
     /// Two halves of 16 bytes: `halves` picks the lower one in bits 0 and 1, the upper one in bits 4 and 5, of `first` (0, 1) and `second` (2, 3).
     public mutating func perm2i128(_ destination: XMMRegister, _ first: XMMRegister, _ second: some X86VectorOperand, _ halves: UInt8) {
         emitVEX(0x46, map: .of3a, prefix: 0x66, wide: false, long: true, reg: destination.number, second: first.number, rm: second.encoding)
@@ -118,6 +135,7 @@ extension X86Assembler {
 
     /// Ends the use of ymm registers' upper halves.
     public mutating func vzeroupper() {
+        usesUpperHalves = false
         reserve()
         put8(0xc5)
         put8(0xf8)

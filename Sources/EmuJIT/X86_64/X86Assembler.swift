@@ -19,6 +19,8 @@ public struct X86Assembler: ~Copyable {
     /// Per label: its offset, or `Self.unused`, or for a label used before it is bound `Self.chain(field)` of the last field that names
     /// it; that field holds the label's state before, so that all of them form a list.
     private var labels: [Int32] = []
+    /// An instruction of 256 bits has been assembled since the last `vzeroupper`, or since this was set.
+    var usesUpperHalves = false
     /// Displacement fields whose target is an absolute address.
     private var relocations: [(field: Int, target: UInt)] = []
 
@@ -117,6 +119,9 @@ public struct X86Assembler: ~Copyable {
         labels.append(Self.unused)
         return X86Label(index: labels.count - 1)
     }
+
+    /// Whether the label is bound or something refers to it.
+    func isUsed(_ label: X86Label) -> Bool { labels[label.index] != Self.unused }
 
     /// Puts a label at the current position; once only.
     public mutating func bind(_ label: X86Label) {
@@ -219,6 +224,7 @@ extension X86Assembler {
         _ opcode: UInt8, map: Map, prefix: UInt8, wide: Bool, long: Bool = false, reg: UInt8, second: UInt8 = 0, rm: X86OperandEncoding
     ) {
         reserve()
+        if long { usesUpperHalves = true }
         let implied: UInt8 =
             switch prefix {
             case 0x66: 1

@@ -23,10 +23,14 @@ struct UncheckedLoop {
         let window: Int
         let addend: X86Register?
         let walk: Walk
+        /// A register that does not change, by which the elements of a vector lie apart that the probe answers for; the number of the last one.
+        let stride: (register: UInt8, last: Int32)?
     }
 }
 
 extension X86Compiler {
+    /// Elements of a run lie less far apart, and one behind the other.
+    private static let greatestStride: Int32 = 1 << 20
     /// Times round that make a run worth starting.
     private static let shortestRun: Int32 = 8
     /// Times the head is passed before the next attempt, after one that failed and after a run that was too short.
@@ -53,7 +57,8 @@ extension X86Compiler {
             var homes = assignment.addendHomes[...]
             let probes = Self.foreseeable(loop, unit).compactMap { block, probe, walk in
                 window(of: probe.dst, in: block).map {
-                    UncheckedLoop.Probe(block: block, instruction: probe, window: $0, addend: homes.popFirst(), walk: walk)
+                    UncheckedLoop.Probe(
+                        block: block, instruction: probe, window: $0, addend: homes.popFirst(), walk: walk, stride: Self.stride(of: probe, block, loop, unit))
                 }
             }
             if probes.isEmpty { continue }
@@ -62,6 +67,13 @@ extension X86Compiler {
             let labels = Dictionary(uniqueKeysWithValues: loop.blocks.map { ($0, asm.newLabel()) })
             runs.append(UncheckedLoop(loop: loop, labels: labels, checkedHead: asm.newLabel(), probes: probes, usesFloat: usesFloat, vectorKey: Self.vectorKey(of: loop, unit)))
         }
+    }
+
+    /// Of the strided load that a probe stands before.
+    private static func stride(of probe: Instruction, _ block: Int, _ loop: InnerLoop, _ unit: IRUnit) -> (register: UInt8, last: Int32)? {
+        guard let each = unit.blocks[block].instructions.first(where: { $0.op == .vloadStrided && $0.host == probe.dst }), !each.vector.isMasked, each.vector.count > 0,
+            case .integer(let register) = each.c, loop.keeps(register) else { return nil }
+        return (register, Int32(each.vector.count) - 1)
     }
 
     /// The configuration that all vector operations of a loop need, 0 where any will do; nil if there are none, or if it changes.
@@ -140,13 +152,26 @@ extension X86Compiler {
         distanceToRAX(probe)
         asm.alu(.cmp, .rax, window.limit)
         asm.jcc(.ae, fails)
+        if let stride = probe.stride {
+            load(.integer(stride.register), to: .rcx)
+            asm.alu(.cmp, .rcx, immediate: Self.greatestStride)
+            asm.jcc(.ae, fails)
+        }
         // The base may have moved up to a whole step by the time of the probe.
         if walk.least < 0 {
             divide(by: -walk.least)
             limit(times)
         }
+        if let stride = probe.stride {
+            distanceToRAX(probe)
+            load(.integer(stride.register), to: .rcx)
+            asm.imul(.rcx, .rcx, immediate: stride.last)
+            asm.alu(.add, .rax, .rcx)
+            asm.alu(.cmp, .rax, window.limit)
+            asm.jcc(.ae, fails)
+        }
         if walk.most > 0 || walk.register != nil {
-            if walk.least < 0 { distanceToRAX(probe) }
+            if walk.least < 0, probe.stride == nil { distanceToRAX(probe) }
             asm.unary(.not, .rax)
             asm.alu(.add, .rax, window.limit)
             if let register = walk.register {
@@ -224,6 +249,9 @@ extension X86Compiler {
 
     /// Whether a probe needs no code in the copy in hand: its window holds for the whole run.
     func isAnsweredByRun(_ temp: Operand) -> Bool { probe(temp) != nil }
+
+    /// Whether that goes for all elements of a strided load, too.
+    func isStrideAnsweredByRun(_ temp: Operand) -> Bool { probe(temp)?.stride != nil }
 
     /// The register that holds the addend of a probe's window in the copy in hand, if one does.
     func addendHome(_ temp: Operand) -> X86Register? { probe(temp)?.addend }

@@ -11,15 +11,15 @@ extension X86Compiler {
 
     /// rcx = TLB entry of the address in rax; jumps to `miss` unless its tag is the page of the last of `length` bytes there.
     private mutating func findEntry(_ table: (entries: Int, mask: Int), _ length: Int32, miss: X86Label) {
-        findEntry(table, miss: miss) { if length > 1 { $0.lea(.rdx, X86Memory(.rax, length - 1)) } else { $0.mov(.rdx, .rax) } }
+        findEntry(table, miss: miss) { if length > 1 { $0.asm.lea(.rdx, X86Memory(.rax, length - 1)) } else { $0.asm.mov(.rdx, .rax) } }
     }
 
     /// - Parameter lastByte: puts its address into rdx.
-    private mutating func findEntry(_ table: (entries: Int, mask: Int), miss: X86Label, lastByte: (inout X86Assembler) -> Void) {
+    private mutating func findEntry(_ table: (entries: Int, mask: Int), miss: X86Label, lastByte: (inout X86Compiler) -> Void) {
         asm.rorx(.rcx, .rax, by: 12 - UInt8(layout.tlbEntryShift))
         asm.alu(.and, .rcx, state.field(table.mask))
         asm.alu(.add, .rcx, state.field(table.entries))
-        lastByte(&asm)
+        lastByte(&self)
         asm.alu(.and, .rdx, immediate: -4096)
         asm.alu(.cmp, .rdx, X86Memory(.rcx, Int32(layout.tlbTag)))
         asm.jcc(.ne, miss)
@@ -37,21 +37,69 @@ extension X86Compiler {
             return X86Memory(register(i.a, loadedTo: .rax), index: .rcx, .by1, i.displacement)
         }
         addressToRAX(i.a, i.displacement)
-        findEntry(table, Int32(i.accessBytes), miss: miss)
-        asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        if i.op.info.isVector {
+            findEntry(table, .bytes(Int32(i.accessBytes)), slow: miss)
+        } else {
+            findEntry(table, Int32(i.accessBytes), miss: miss)
+            asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        }
         return X86Memory(.rax, index: .rcx)
+    }
+
+    /// How much of memory a vector operation accesses in one piece.
+    enum Extent {
+        case bytes(Int32)
+        /// As many elements as there are, of so many bytes.
+        case elements(Int)
+    }
+
+    /// rdx = address of the last byte of what begins at rax.
+    private mutating func lastByte(_ extent: Extent) {
+        switch extent {
+        case .bytes(let bytes): asm.lea(.rdx, X86Memory(.rax, bytes - 1))
+        case .elements(let bytes):
+            asm.mov(.rdx, state.field(layout.vectorLength))
+            asm.imul(.rdx, .rdx, immediate: Int32(bytes))
+            asm.lea(.rdx, X86Memory(.rax, index: .rdx, .by1, -1))
+        }
+    }
+
+    /// rcx = what is added to addresses from rax on; jumps to `slow` where the TLB does not serve them all. Uses rdx.
+    private mutating func findEntry(_ table: (entries: Int, mask: Int), _ extent: Extent, slow: X86Label) {
+        let entry = asm.newLabel(), back = asm.newLabel()
+        findEntry(table, miss: entry) { $0.lastByte(extent) }
+        asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        asm.bind(back)
+        add(.pageEnd(entries: table.entries, mask: table.mask, extent, entry: entry, slow: slow, back: back))
+    }
+
+    /// What the entry of its first page does not serve may lie in two pages that lie one behind the other in the host's memory, too: vectors are
+    /// smaller than pages.
+    mutating func assemblePageEnd(_ entries: Int, _ mask: Int, _ extent: Extent, slow: X86Label, back: X86Label) {
+        let table = (entries, mask), addend = state.field(layout.storeValue)
+        findEntry(table, miss: slow) { $0.asm.mov(.rdx, .rax) }
+        asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        asm.mov(addend, .rcx)
+        asm.push(.rax)
+        lastByte(extent)
+        asm.mov(.rax, .rdx)
+        let miss = asm.newLabel()
+        findEntry(table, miss: miss) { $0.asm.mov(.rdx, .rax) }
+        asm.pop(.rax)
+        asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        asm.alu(.cmp, .rcx, addend)
+        asm.jcc(.e, back)
+        asm.jmp(slow)
+        asm.bind(miss)
+        asm.pop(.rax)
+        asm.jmp(slow)
     }
 
     /// rax = host address of as many of a vector's elements as there are, of `bytes` each; jumps to `miss` where the TLB does not serve them all.
     mutating func hostAddress(ofElements bytes: Int, _ i: Instruction, _ table: (entries: Int, mask: Int), miss: X86Label) {
         addressToRAX(i.a, i.displacement)
-        let length = state.field(layout.vectorLength)
-        findEntry(table, miss: miss) {
-            $0.mov(.rdx, length)
-            $0.imul(.rdx, .rdx, immediate: Int32(bytes))
-            $0.lea(.rdx, X86Memory(.rax, index: .rdx, .by1, -1))
-        }
-        asm.alu(.add, .rax, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        findEntry(table, .elements(bytes), slow: miss)
+        asm.alu(.add, .rax, .rcx)
     }
 
     /// The same for one element at the address in rax.
@@ -204,10 +252,11 @@ extension X86Compiler {
     }
 
     /// Makes a window hold the page in rdx with the addend in rcx: beside what it holds where that is adjacent, in the guest's memory
-    /// and in the host's, else alone. A loop over an array then asks once a page.
-    private mutating func fillWindow(_ number: Int, _ length: Int32, _ back: X86Label) {
-        let window = state.window(number)
-        let alone = asm.newLabel(), notAbove = asm.newLabel()
+    /// and in the host's, else alone. A loop over an array then asks once a page. Where pages are left out, as by long strides, the page gets those
+    /// around it that the TLB has.
+    private mutating func fillWindow(_ i: Instruction, _ number: Int, _ back: X86Label) {
+        let window = state.window(number), length = i.probeLength
+        let alone = asm.newLabel(), notAbove = asm.newLabel(), apart = asm.newLabel()
         asm.alu(.cmp, .rcx, window.addend)
         asm.jcc(.ne, alone)
         asm.mov(.rax, window.limit)
@@ -222,9 +271,21 @@ extension X86Compiler {
         asm.bind(notAbove)
         asm.lea(.rax, X86Memory(.rdx, 4096))
         asm.alu(.cmp, .rax, window.page)
-        asm.jcc(.ne, alone)
+        asm.jcc(.ne, apart)
         asm.mov(window.page, .rdx)
         asm.alu(.add, window.limit, immediate: 4096)
+        asm.jmp(back)
+        asm.bind(apart)
+        asm.mov(.rax, .rdx)
+        asm.alu(.sub, .rax, window.page)
+        asm.alu(.add, .rax, immediate: Self.reach)
+        asm.alu(.cmp, .rax, immediate: 2 * Self.reach)
+        asm.jcc(.ae, alone)
+        asm.mov(window.page, .rdx)
+        asm.mov(window.limit, immediate: 4097 - length)
+        extendWindow(i, window, upwards: true)
+        extendWindow(i, window, upwards: false)
+        asm.mov(.rcx, window.addend)
         asm.jmp(back)
         asm.bind(alone)
         noteFilled(number, window.limit)
@@ -232,6 +293,31 @@ extension X86Compiler {
         asm.mov(window.limit, immediate: 4097 - length)
         asm.mov(window.addend, .rcx)
         asm.jmp(back)
+    }
+
+    /// How far pages may be apart for a window to be extended from one to the other, and how far it is extended either way.
+    private static let reach: Int32 = 64 << 12
+
+    /// Adds pages behind or before a window as long as the TLB has them and they lie beside it in the host's memory, too.
+    private mutating func extendWindow(_ i: Instruction, _ window: X86State.Window, upwards: Bool) {
+        let next = asm.newLabel(), end = asm.newLabel()
+        asm.bind(next)
+        asm.mov(.rax, window.page)
+        if upwards {
+            asm.alu(.add, .rax, window.limit)
+            asm.alu(.add, .rax, immediate: i.probeLength - 1)
+        } else {
+            asm.alu(.sub, .rax, immediate: 4096)
+        }
+        findEntries(i, miss: end)
+        asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
+        asm.alu(.cmp, .rcx, window.addend)
+        asm.jcc(.ne, end)
+        if !upwards { asm.alu(.sub, window.page, immediate: 4096) }
+        asm.alu(.add, window.limit, immediate: 4096)
+        asm.alu(.cmp, window.limit, immediate: upwards ? Self.reach : 2 * Self.reach)
+        asm.jcc(.b, next)
+        asm.bind(end)
     }
 
     /// Lists a window that was empty among those that must be emptied when pages change. Uses rax.
@@ -250,7 +336,7 @@ extension X86Compiler {
 
     /// Asks the TLB where a window did not match; fills it once; then gives up, or has the interpreter execute the guest instruction.
     mutating func assembleFailedProbe(_ i: Instruction, _ first: Opcode, _ window: Int?, _ skip: X86Label?, _ back: X86Label) {
-        let unknown = asm.newLabel(), found = asm.newLabel(), bail = asm.newLabel()
+        let unknown = asm.newLabel(), found = asm.newLabel(), bail = skip ?? asm.newLabel()
         if window != nil {
             addressToRAX(i.a, i.displacement)
             findEntries(i, miss: unknown)
@@ -258,7 +344,7 @@ extension X86Compiler {
         asm.bind(found)
         if let number = window {
             asm.mov(.rcx, X86Memory(.rcx, Int32(layout.tlbAddend)))
-            fillWindow(number, i.probeLength, back)
+            fillWindow(i, number, back)
         }
         if window != nil { asm.bind(unknown) }
         call(.probe, Site(guest: i.guest, first))
@@ -267,7 +353,7 @@ extension X86Compiler {
         addressToRAX(i.a, i.displacement)
         findEntries(i, miss: bail)
         asm.jmp(window == nil ? back : found)
-        if let skip { add(.interpret(guest: i.guest, entry: bail, back: skip)) } else { add(.bail(guest: i.guest, .probe, entry: bail)) }
+        if skip == nil { add(.bail(guest: i.guest, .probe, entry: bail)) }
     }
 }
 

@@ -17,10 +17,12 @@ extension X86Compiler {
         /// The same after a fused multiplication and addition.
         case fusedNaN(Instruction, XMMRegister, X86Float, entry: X86Label, back: X86Label)
         /// A vector operation under another length than it was made for; under another type the slow path.
-        case anyLength(Instruction, entry: X86Label, slow: X86Label, back: X86Label)
+        case anyLength(Instruction, since: Int, entry: X86Label, slow: X86Label, back: X86Label)
+        /// Vectors at the address in rax that the TLB entry of their first byte does not serve.
+        case pageEnd(entries: Int, mask: Int, X86Compiler.Extent, entry: X86Label, slow: X86Label, back: X86Label)
         /// The interpreter goes on with a vector operation at an element: through its slow path.
         case finishVector(start: Int32, entry: X86Label, slow: X86Label)
-        /// A probe at the address in rax whose page the TLB or the window does not know. Where `skip` is given, the interpreter may execute
+        /// A probe at the address in rax whose page the TLB or the window does not know. At `skip`, where it is given, the interpreter executes
         /// the guest instruction instead.
         case probe(Instruction, first: Opcode, window: Int?, skip: X86Label?, entry: X86Label, back: X86Label)
         /// Leaves the unit for an address, through a link that is not made yet where it has a number.
@@ -35,7 +37,7 @@ extension X86Compiler {
         case startRun(loop: Int, entry: X86Label)
         /// Leaves a loop's unchecked copy: for an address, for a place in the checked copy, or because the run is over.
         case leaveRun(GuestOffset, entry: X86Label)
-        case resume(X86Label, entry: X86Label)
+        case resume(X86Label, X86VectorCache, entry: X86Label)
         case endRun(count: Int32, entry: X86Label)
     }
 
@@ -46,12 +48,12 @@ extension X86Compiler {
             switch stub {
             case .load(_, let entry, _), .store(_, let entry, _), .interpret(_, let entry, _), .bail(_, _, let entry), .enableFloat(_, let entry, _),
                 .probe(_, _, _, _, let entry, _):
-                guard let places = checked[block] else { preconditionFailure("an unchecked loop has a checked copy") }
-                stub = .resume(places[position], entry: entry)
-            case .canonicalNaN, .fusedNaN, .anyLength, .finishVector, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
+                guard let places = checked[block], let vectors = checkedVectors[block] else { preconditionFailure("an unchecked loop has a checked copy") }
+                stub = .resume(places[position], vectors[position], entry: entry)
+            case .canonicalNaN, .fusedNaN, .anyLength, .pageEnd, .finishVector, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
             }
         }
-        stubs.append((block, held, run, stub))
+        stubs.append((block, held, vectorCache, run, stub))
     }
 
     mutating func assemble(_ stub: Stub, in unit: IRUnit) {
@@ -94,9 +96,12 @@ extension X86Compiler {
             asm.mov(.rax, immediate: Self.canonicalNaN(format))
             asm.movq(register, .rax)
             asm.jmp(back)
-        case .anyLength(let instruction, let entry, let slow, let back):
+        case .anyLength(let instruction, let first, let entry, let slow, let back):
             asm.bind(entry)
-            assembleAnyLength(instruction, slow, back)
+            assembleAnyLength(instruction, since: first, slow, back)
+        case .pageEnd(let entries, let mask, let extent, let entry, let slow, let back):
+            asm.bind(entry)
+            assemblePageEnd(entries, mask, extent, slow: slow, back: back)
         case .finishVector(let start, let entry, let slow):
             asm.bind(entry)
             asm.mov(state.field(layout.vectorStart), immediate: start)
@@ -134,9 +139,10 @@ extension X86Compiler {
         case .leaveRun(let target, let entry):
             asm.bind(entry)
             jump(target, in: unit)
-        case .resume(let place, let entry):
+        case .resume(let place, let vectors, let entry):
             asm.bind(entry)
             leaveRun()
+            reloadVectors(vectors)
             asm.jmp(place)
         case .endRun(let count, let entry):
             asm.bind(entry)

@@ -33,18 +33,23 @@ extension X86Compiler {
         let known = boxed
         for operand in [i.a, i.b] where i.op.takesSingleScalars(i.vector) { if case .float = operand { checkBoxed(operand, i.guest) } }
         boxed = known
-        let slow = asm.newLabel(), back = asm.newLabel()
+        // A probe that fails leaves the operation to the interpreter too.
+        let slow = vectorSkip ?? asm.newLabel(), back = asm.newLabel()
         vectorSlow = slow
         vectorEnd = back
-        checkConfiguration(i)
-        assembleOperation(i)
-        asm.bind(back)
-        if let skip = vectorSkip { asm.bind(skip) }
+        let first = vectorCache.last, leaves = vectorSkip != nil || !isConfigured(i.vector) || mayGiveUp(i)
         vectorSkip = nil
+        let other = checkConfiguration(i)
+        holdsVectors = i.op.goesThroughPieces && !vectorPool.isEmpty
+        assembleOperation(i)
+        settleVectors(i, since: first)
+        asm.bind(back)
+        noteKey(i)
+        if let other { add(.anyLength(i, since: first, entry: other, slow: slow, back: back)) }
         if case .float(let register) = i.dst { boxed &= ~(1 << UInt32(register)) }
         // The interpreter has used the register.
         tempInRCX = .none
-        add(.interpret(guest: i.guest, entry: slow, back: back))
+        if leaves { add(.interpret(guest: i.guest, entry: slow, back: back)) } else { precondition(!asm.isUsed(slow)) }
     }
 
     private mutating func assembleOperation(_ i: Instruction) {
@@ -91,22 +96,23 @@ extension X86Compiler {
     }
 
     /// Jumps out of line unless the guest's vectors are configured as the operation wants.
-    private mutating func checkConfiguration(_ i: Instruction) {
-        if let run, runs[run].isConfigured { return }
-        if let key = i.vector.key {
-            asm.alu(.cmp, state.field(layout.vectorKey), immediate: Int32(bitPattern: key), .long)
-            if i.op.isCipher { return asm.jcc(.ne, vectorSlow) }
-            let entry = asm.newLabel()
-            asm.jcc(.ne, entry)
-            add(.anyLength(i, entry: entry, slow: vectorSlow, back: vectorEnd))
-        } else {
+    /// - Returns: where code for any length begins, if there is to be some.
+    private mutating func checkConfiguration(_ i: Instruction) -> X86Label? {
+        if isConfigured(i.vector) { return nil }
+        guard let key = i.vector.key else {
             asm.alu(.cmp, state.field(layout.vectorKey), immediate: 0, .long)
             asm.jcc(.e, vectorSlow)
+            return nil
         }
+        asm.alu(.cmp, state.field(layout.vectorKey), immediate: Int32(bitPattern: key), .long)
+        let entry = i.op.isCipher ? nil : asm.newLabel()
+        asm.jcc(.ne, entry ?? vectorSlow)
+        return entry
     }
 
     /// The operation for whatever length there is, the last time round a loop for example, if only the length is another.
-    mutating func assembleAnyLength(_ i: Instruction, _ slow: X86Label, _ back: X86Label) {
+    mutating func assembleAnyLength(_ i: Instruction, since first: Int, _ slow: X86Label, _ back: X86Label) {
+        let held = vectorCache
         asm.mov(.rax, state.field(layout.vectorKey), .long)
         asm.alu(.xor, .rax, immediate: Int32(bitPattern: VectorShape.key(type: i.vector.type, length: 0)), .long)
         asm.test(.rax, immediate: Int32(bitPattern: 0x8000_00ff), .long)
@@ -115,22 +121,52 @@ extension X86Compiler {
         asm.jcc(.e, slow)
         var i = i
         i.vector.count = i.vector.greatest
-        (vectorSlow, vectorEnd) = (slow, back)
+        vectorSlow = slow
         tempInRCX = .none
         takesAnyLength = true
+        let end = asm.newLabel()
+        vectorEnd = end
         assembleOperation(i)
+        asm.bind(end)
         takesAnyLength = false
+        reloadVectors(held, behind: i, since: first)
         asm.jmp(back)
     }
 
     /// Whether the operation may leave the block, for the interpreter to execute it or to go on there.
     func vectorMayLeave(_ i: Instruction) -> Bool {
-        guard let run, runs[run].isConfigured, !i.op.info.isGuarded else { return true }
+        guard let run, runs[run].isConfigured else { return true }
+        return mayGiveUp(i)
+    }
+
+    /// Whether the interpreter may have to execute the operation under the configuration it is made for.
+    private func mayGiveUp(_ i: Instruction) -> Bool {
+        if i.op.info.isGuarded { return true }
         switch i.op {
         // Under a rounding mode that is not translated.
         case .vaaddu, .vaadd, .vasubu, .vasub, .vssrl, .vssra, .vnclipu, .vnclip: return true
-        case .vloadStrided, .vloadIndexed, .vstoreStrided, .vstoreIndexed: return true
+        case .vloadStrided: return !isStrideAnsweredByRun(i.host)
+        case .vloadIndexed, .vstoreStrided, .vstoreIndexed: return true
         default: return i.accessBytes > 0 && !isAnsweredByRun(i.host)
+        }
+    }
+
+    /// Whether the configuration is known to be what an operation wants.
+    private func isConfigured(_ shape: VectorShape) -> Bool {
+        if let run, runs[run].isConfigured { return true }
+        return knownKey != nil && (shape.key == nil || shape.key == knownKey)
+    }
+
+    /// What is known behind an operation, however it was executed.
+    private mutating func noteKey(_ i: Instruction) {
+        switch (i.op, i.a, i.b, i.c) {
+        case (.vsetLength, .constant(let wanted), .constant(let greatest), .constant(let type)):
+            knownKey = VectorShape.key(
+                type: UInt8(truncatingIfNeeded: type), length: UInt32(truncatingIfNeeded: min(UInt64(bitPattern: wanted), UInt64(bitPattern: greatest))))
+        case (.vsetType, .constant(let type), _, _) where knownKey == i.vector.key && knownKey != nil:
+            knownKey = VectorShape.key(type: UInt8(truncatingIfNeeded: type), length: UInt32(i.vector.count))
+        case (.vsetLength, _, _, _), (.vsetType, _, _, _): knownKey = nil
+        default: if i.vector.traits.contains(.shortening) { knownKey = nil }
         }
     }
 
@@ -139,9 +175,11 @@ extension X86Compiler {
         let type = UInt8(truncatingIfNeeded: number)
         if case .constant(let wanted) = i.a {
             let length = Int32(truncatingIfNeeded: min(UInt64(bitPattern: wanted), UInt64(bitPattern: greatest)))
-            asm.mov(state.field(layout.vectorLength), immediate: length)
-            asm.mov(state.field(layout.vectorKey), immediate: Int32(bitPattern: VectorShape.key(type: type, length: UInt32(length))), .long)
+            let key = VectorShape.key(type: type, length: UInt32(length))
             asm.mov(.rax, immediate: Int64(length))
+            if key == knownKey { return finish(i.dst, .rax) }
+            asm.mov(state.field(layout.vectorLength), immediate: length)
+            asm.mov(state.field(layout.vectorKey), immediate: Int32(bitPattern: key), .long)
         } else {
             asm.mov(.rax, immediate: greatest)
             let wanted = register(i.a, loadedTo: .rcx)
@@ -210,12 +248,14 @@ extension X86Compiler {
     }
 
     mutating func load(_ piece: X86Piece, of operand: Operand, _ shape: VectorShape, to register: XMMRegister) {
+        if let held = vectorRegister(piece, of: operand, shape) { return asm.movdqu(piece.size, register, held) }
         loadPiece(piece.bytes, register, vectorMemory(operand, shape, piece.offset))
     }
 
-    /// A source's piece: as a memory operand where it fills a register, else loaded to `register`; a scalar is in its register already.
+    /// A source's piece: where it is held, as a memory operand where it fills a register, else loaded to `register`; a scalar is in its register already.
     mutating func place(_ piece: X86Piece, of operand: Operand, _ shape: VectorShape, loadedTo register: XMMRegister) -> XMMPlace {
         guard case .vector = operand else { return .register(Self.scalar) }
+        if let held = vectorRegister(piece, of: operand, shape) { return .register(held) }
         if piece.bytes >= 16 { return .memory(vectorMemory(operand, shape, piece.offset)) }
         load(piece, of: operand, shape, to: register)
         return .register(register)
@@ -229,11 +269,10 @@ extension X86Compiler {
 
     /// The same where laneMask holds which they are.
     mutating func finishLanes(_ piece: X86Piece, of i: Instruction, _ result: XMMRegister) {
-        let target = vectorMemory(i.dst, i.vector, piece.offset)
-        guard isPartial(i.vector) else { return storePiece(piece.bytes, target, result) }
-        loadPiece(piece.bytes, Self.scratch14, target)
+        guard isPartial(i.vector) else { return write(piece, of: i.dst, i.vector, result) }
+        load(piece, of: i.dst, i.vector, to: Self.scratch14)
         asm.blendvb(piece.size, Self.scratch14, Self.scratch14, result, Self.laneMask)
-        storePiece(piece.bytes, target, Self.scratch14)
+        write(piece, of: i.dst, i.vector, Self.scratch14)
     }
 
     // MARK: Scalars

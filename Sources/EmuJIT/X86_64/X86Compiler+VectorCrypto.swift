@@ -74,7 +74,7 @@ extension X86Compiler {
             asm.packed(.pxor, size, zero, low, high)
             loadConstant(low, Self.bytesReversed)
             asm.packed(.pshufb, size, zero, zero, low)
-            storePiece(piece.bytes, vectorMemory(i.dst, i.vector, piece.offset), zero)
+            write(piece, of: i.dst, i.vector, zero)
         }
     }
 
@@ -83,14 +83,14 @@ extension X86Compiler {
     mutating func cipher(_ i: Instruction) {
         let isShared = constantOperand(i) == 1, isMiddleOfDecryption = i.op == .vaesdm
         if isShared {
-            asm.movdqu(.half, Self.scalar, vectorMemory(i.a, i.vector))
+            load(X86Piece(offset: 0, bytes: 16), of: i.a, i.vector, to: Self.scalar)
             // The host adds its key behind InvMixColumns, which is linear.
             if isMiddleOfDecryption { asm.aesimc(Self.scalar, Self.scalar) }
             if cipherBytes > 16 { asm.perm2i128(Self.scalar, Self.scalar, Self.scalar, 0) }
         }
         for piece in pieces(i.vector.bytes, greatest: isMiddleOfDecryption && !isShared ? 16 : cipherBytes) {
             load(piece, of: i.dst, i.vector, to: zero)
-            let key = isShared ? XMMPlace.register(Self.scalar) : .memory(vectorMemory(i.a, i.vector, piece.offset))
+            let key = isShared ? XMMPlace.register(Self.scalar) : place(piece, of: i.a, i.vector, loadedTo: one)
             switch i.op {
             case .vaesem: asm.aes(.aesenc, piece.size, zero, zero, key)
             case .vaesef: asm.aes(.aesenclast, piece.size, zero, zero, key)
@@ -100,7 +100,7 @@ extension X86Compiler {
                 asm.aes(isShared ? .aesdec : .aesdeclast, piece.size, zero, zero, key)
                 if !isShared { asm.aesimc(zero, zero) }
             }
-            storePiece(piece.bytes, vectorMemory(i.dst, i.vector, piece.offset), zero)
+            write(piece, of: i.dst, i.vector, zero)
         }
     }
 
@@ -120,7 +120,7 @@ extension X86Compiler {
                 asm.packed(.pxor, .half, zero, zero, Self.scratch12)
             }
             asm.packed(.pxor, .half, zero, zero, one)
-            storePiece(16, vectorMemory(i.dst, i.vector, piece.offset), zero)
+            write(piece, of: i.dst, i.vector, zero)
         }
     }
 
@@ -129,7 +129,10 @@ extension X86Compiler {
     mutating func hashSHA2(_ i: Instruction) {
         let isShort = i.vector.width == 2
         // Instructions without VEX behind those of 256 bits wait, on some hosts for a hundred cycles, to keep upper halves.
-        if isShort && features.contains(.sha) { asm.vzeroupper() }
+        if isShort && features.contains(.sha) && asm.usesUpperHalves {
+            vectorCache.dropUpperHalves()
+            asm.vzeroupper()
+        }
         for offset in stride(from: 0, to: i.vector.bytes, by: isShort ? 16 : 32) {
             if isShort && features.contains(.sha) {
                 hashSHA256(i, offset)
@@ -142,22 +145,25 @@ extension X86Compiler {
     }
 
     private mutating func hashSHA256(_ i: Instruction, _ offset: Int) {
-        let (dst, a, b) = (vectorMemory(i.dst, i.vector, offset), vectorMemory(i.a, i.vector, offset), vectorMemory(i.b, i.vector, offset))
+        let piece = X86Piece(offset: offset, bytes: 16)
         if i.op == .vsha2ms {
-            asm.movdqu(.half, zero, dst)
-            asm.movdqu(.half, one, a)
-            asm.movdqu(.half, Self.scratch12, b)
-            asm.sha(.sha256msg1, zero, one)
-            asm.palignr(.half, one, upper: Self.scratch12, lower: one, 4)
-            asm.packed(.paddd, .half, zero, zero, one)
-            asm.sha(.sha256msg2, zero, Self.scratch12)
-            asm.movdqu(.half, dst, zero)
+            let a = source(piece, of: i.a, i.vector, loadedTo: one), b = source(piece, of: i.b, i.vector, loadedTo: Self.scratch12)
+            let result = destination(piece, of: i, besides: [a, b], loadedTo: zero)
+            asm.sha(.sha256msg1, result, a)
+            asm.palignr(.half, one, upper: b, lower: a, 4)
+            asm.packed(.paddd, .half, result, result, one)
+            asm.sha(.sha256msg2, result, b)
+            write(piece, of: i.dst, i.vector, result)
         } else {
-            asm.movdqu(.half, one, dst)
-            asm.movdqu(.half, Self.scratch12, a)
-            asm.movq(zero, i.op == .vsha2cl ? b : b + 8)
-            asm.sha(.sha256rnds2, one, Self.scratch12)
-            asm.movdqu(.half, dst, one)
+            let a = source(piece, of: i.a, i.vector, loadedTo: Self.scratch12)
+            let result = destination(piece, of: i, besides: [a], loadedTo: one)
+            if i.op == .vsha2cl {
+                load(piece, of: i.b, i.vector, to: zero)
+            } else {
+                asm.pshufd(.half, zero, place(piece, of: i.b, i.vector, loadedTo: zero), 0x0e)
+            }
+            asm.sha(.sha256rnds2, result, a)
+            write(piece, of: i.dst, i.vector, result)
         }
     }
 

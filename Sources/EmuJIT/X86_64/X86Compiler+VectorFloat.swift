@@ -118,20 +118,20 @@ extension X86Compiler {
             computeArithmetic(first, i, zero)
             guard let second = rest.first, second.bytes == first.bytes else {
                 checkNumbers(first, of: i, zero, .register(zero))
-                storePiece(first.bytes, vectorMemory(i.dst, i.vector, first.offset), zero)
+                write(first, of: i.dst, i.vector, zero)
                 continue
             }
             rest.removeFirst()
             computeArithmetic(second, i, Self.scratch14)
             checkNumbers(first, of: i, zero, .register(Self.scratch14))
-            storePiece(first.bytes, vectorMemory(i.dst, i.vector, first.offset), zero)
-            storePiece(second.bytes, vectorMemory(i.dst, i.vector, second.offset), Self.scratch14)
+            write(first, of: i.dst, i.vector, zero)
+            write(second, of: i.dst, i.vector, Self.scratch14)
         }
     }
 
     private mutating func computeArithmetic(_ piece: X86Piece, _ i: Instruction, _ result: XMMRegister) {
         let format = format(i)
-        if i.op == .vfsqrt { return asm.packed(.sqrt, format, piece.size, result, result, vectorMemory(i.a, i.vector, piece.offset)) }
+        if i.op == .vfsqrt { return asm.packed(.sqrt, format, piece.size, result, result, place(piece, of: i.a, i.vector, loadedTo: result)) }
         let operation: X86Scalar
         switch i.op {
         case .vfadd: operation = .add
@@ -140,16 +140,16 @@ extension X86Compiler {
         case .vfdiv, .vfrdiv: operation = .div
         default: return fuse(piece, i, result)
         }
-        load(piece, of: i.a, i.vector, to: result)
-        if i.op == .vfrsub || i.op == .vfrdiv { return asm.packed(operation, format, piece.size, result, Self.scalar, result) }
-        asm.packed(operation, format, piece.size, result, result, place(piece, of: i.b, i.vector, loadedTo: one))
+        let a = source(piece, of: i.a, i.vector, loadedTo: result)
+        if i.op == .vfrsub || i.op == .vfrdiv { return asm.packed(operation, format, piece.size, result, Self.scalar, a) }
+        asm.packed(operation, format, piece.size, result, a, place(piece, of: i.b, i.vector, loadedTo: one))
     }
 
     private mutating func fuse(_ piece: X86Piece, _ i: Instruction, _ result: XMMRegister) {
         let operation = i.op.fusion, multipliesDestination = i.op.multipliesDestination
         // The first operand times the second plus the third.
         load(piece, of: multipliesDestination ? i.dst : i.a, i.vector, to: result)
-        let addend = vectorMemory(multipliesDestination ? i.a : i.dst, i.vector, piece.offset)
+        let addend = place(piece, of: multipliesDestination ? i.a : i.dst, i.vector, loadedTo: Self.scratch12)
         switch place(piece, of: i.b, i.vector, loadedTo: one) {
         case .register(let b): asm.packed(operation, .o213, format(i), piece.size, result, b, addend)
         case .memory(let b):

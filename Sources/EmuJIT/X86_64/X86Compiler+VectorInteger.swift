@@ -38,21 +38,48 @@ extension X86Compiler {
             broadcastScalar(i.b, width: width)
             for piece in pieces(i.vector.bytes) {
                 skipRest(from: piece, i.vector)
-                load(piece, of: i.a, i.vector, to: zero)
-                let b = place(piece, of: i.b, i.vector, loadedTo: one)
+                let a = source(piece, of: i.a, i.vector, loadedTo: zero), b = place(piece, of: i.b, i.vector, loadedTo: one)
                 expandMask(piece, i.vector)
-                asm.blendvb(piece.size, zero, zero, b, Self.laneMask)
-                finish(piece, of: i, zero)
+                if takesAnyLength {
+                    asm.blendvb(piece.size, zero, a, b, Self.laneMask)
+                    finish(piece, of: i, zero)
+                } else {
+                    write(piece, of: i) { $0.blendvb(piece.size, $1, a, b, Self.laneMask) }
+                }
             }
         default:
             broadcastScalar(i.b, width: width)
             for piece in pieces(i.vector.bytes) {
                 skipRest(from: piece, i.vector)
+                if !isPartial(i.vector), let operation = Self.single(i.op, width) {
+                    let a = source(piece, of: i.a, i.vector, loadedTo: zero), b = place(piece, of: i.b, i.vector, loadedTo: one)
+                    write(piece, of: i) { $0.packed(operation, piece.size, $1, a, b) }
+                    continue
+                }
                 load(piece, of: i.a, i.vector, to: zero)
                 let b = place(piece, of: i.b, i.vector, loadedTo: one)
                 combine(i.op, width, piece.size, b)
                 finish(piece, of: i, zero)
             }
+        }
+    }
+
+    /// The host's instruction that is the operation.
+    private static func single(_ op: Opcode, _ width: UInt8) -> X86Packed? {
+        let place = Int(width)
+        switch op {
+        case .vadd: return add[place]
+        case .vsub: return subtract[place]
+        case .vand: return .pand
+        case .vor: return .por
+        case .vxor: return .pxor
+        case .vminu where width < 3: return [.pminub, .pminuw, .pminud][place]
+        case .vmin where width < 3: return [.pminsb, .pminsw, .pminsd][place]
+        case .vmaxu where width < 3: return [.pmaxub, .pmaxuw, .pmaxud][place]
+        case .vmax where width < 3: return [.pmaxsb, .pmaxsw, .pmaxsd][place]
+        case .vmul where width == 1: return .pmullw
+        case .vmul where width == 2: return .pmulld
+        default: return nil
         }
     }
 
@@ -71,7 +98,7 @@ extension X86Compiler {
         case .vmin, .vredmin: extremum([.pminsb, .pminsw, .pminsd], width, size, b, isSigned: true, keepsGreater: false)
         case .vmaxu, .vredmaxu: extremum([.pmaxub, .pmaxuw, .pmaxud], width, size, b, isSigned: false, keepsGreater: true)
         case .vmax, .vredmax: extremum([.pmaxsb, .pmaxsw, .pmaxsd], width, size, b, isSigned: true, keepsGreater: true)
-        case .vmul: multiply(width, size, b)
+        case .vmul: multiply(width, size, zero, b)
         case .vmulh: multiplyHigh(width, size, b, word: .pmulhw, long: .pmuldq)
         case .vmulhu: multiplyHigh(width, size, b, word: .pmulhuw, long: .pmuludq)
         default: preconditionFailure("no code for \(op)")
@@ -114,32 +141,32 @@ extension X86Compiler {
 
     // MARK: Products
 
-    /// xmm0 = low half of xmm0 × b.
-    private mutating func multiply(_ width: UInt8, _ size: X86VectorSize, _ b: XMMPlace) {
+    /// xmm0 = low half of a × b; a may be xmm0.
+    private mutating func multiply(_ width: UInt8, _ size: X86VectorSize, _ a: XMMRegister, _ b: XMMPlace) {
         switch width {
-        case 1: asm.packed(.pmullw, size, zero, zero, b)
-        case 2: asm.packed(.pmulld, size, zero, zero, b)
+        case 1: asm.packed(.pmullw, size, zero, a, b)
+        case 2: asm.packed(.pmulld, size, zero, a, b)
         case 0:
             // The bytes at odd places, and those at even places.
             let b = register(b, size)
-            asm.packedShift(.psrlw, size, Self.scratch12, zero, by: 8)
+            asm.packedShift(.psrlw, size, Self.scratch12, a, by: 8)
             asm.packedShift(.psrlw, size, Self.scratch14, b, by: 8)
             asm.packed(.pmullw, size, Self.scratch12, Self.scratch12, Self.scratch14)
             asm.packedShift(.psllw, size, Self.scratch12, Self.scratch12, by: 8)
-            asm.packed(.pmullw, size, zero, zero, b)
+            asm.packed(.pmullw, size, zero, a, b)
             asm.packedShift(.psllw, size, zero, zero, by: 8)
             asm.packedShift(.psrlw, size, zero, zero, by: 8)
             asm.packed(.por, size, zero, zero, Self.scratch12)
         default:
             // Products of halves; what the upper ones give lies beyond 64 bits.
             let b = register(b, size)
-            asm.packedShift(.psrlq, size, Self.scratch12, zero, by: 32)
+            asm.packedShift(.psrlq, size, Self.scratch12, a, by: 32)
             asm.packed(.pmuludq, size, Self.scratch12, Self.scratch12, b)
             asm.packedShift(.psrlq, size, Self.scratch14, b, by: 32)
-            asm.packed(.pmuludq, size, Self.scratch14, Self.scratch14, zero)
+            asm.packed(.pmuludq, size, Self.scratch14, Self.scratch14, a)
             asm.packed(.paddq, size, Self.scratch12, Self.scratch12, Self.scratch14)
             asm.packedShift(.psllq, size, Self.scratch12, Self.scratch12, by: 32)
-            asm.packed(.pmuludq, size, zero, zero, b)
+            asm.packed(.pmuludq, size, zero, a, b)
             asm.packed(.paddq, size, zero, zero, Self.scratch12)
         }
     }
@@ -164,12 +191,23 @@ extension X86Compiler {
         for piece in pieces(i.vector.bytes) {
             skipRest(from: piece, i.vector)
             let multipliesDestination = i.op == .vmadd || i.op == .vnmsub
-            load(piece, of: multipliesDestination ? i.dst : i.a, i.vector, to: zero)
-            multiply(width, piece.size, place(piece, of: i.b, i.vector, loadedTo: one))
-            load(piece, of: multipliesDestination ? i.a : i.dst, i.vector, to: one)
-            let subtracts = i.op == .vnmsac || i.op == .vnmsub
-            asm.packed((subtracts ? Self.subtract : Self.add)[Int(width)], piece.size, zero, subtracts ? one : zero, subtracts ? zero : one)
-            finish(piece, of: i, zero)
+            let factor = source(piece, of: multipliesDestination ? i.dst : i.a, i.vector, loadedTo: zero), product = zero
+            multiply(width, piece.size, factor, place(piece, of: i.b, i.vector, loadedTo: one))
+            let other = multipliesDestination ? i.a : i.dst, subtracts = i.op == .vnmsac || i.op == .vnmsub
+            let addend = subtracts ? .register(source(piece, of: other, i.vector, loadedTo: one)) : place(piece, of: other, i.vector, loadedTo: one)
+            func combine(_ asm: inout X86Assembler, _ result: XMMRegister) {
+                if subtracts, case .register(let minuend) = addend {
+                    asm.packed(Self.subtract[Int(width)], piece.size, result, minuend, product)
+                } else {
+                    asm.packed(Self.add[Int(width)], piece.size, result, product, addend)
+                }
+            }
+            if isPartial(i.vector) {
+                combine(&asm, zero)
+                finish(piece, of: i, zero)
+            } else {
+                write(piece, of: i, by: combine)
+            }
         }
     }
 
@@ -387,7 +425,7 @@ extension X86Compiler {
             case .vwsubu, .vwsub, .vwsubuW, .vwsubW: asm.packed(Self.subtract[Int(shape.width)], piece.size, zero, zero, b)
             default:
                 if shape.width == 3, firstIsSigned != isSigned {
-                    multiply(3, piece.size, .register(b))
+                    multiply(3, piece.size, zero, .register(b))
                 } else {
                     // The factors' halves are all there is of them.
                     let product: X86Packed = shape.width == 1 ? .pmullw : shape.width == 2 ? .pmulld : isSigned ? .pmuldq : .pmuludq

@@ -60,20 +60,20 @@ extension X86Compiler {
         switch shape.width {
         case 0:
             asm.broadcast(size, .long, mask, bits)
-            loadConstant(Self.scratch12, [0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303])
+            loadConstant(Self.scratch12, [0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303], size)
             asm.packed(.pshufb, size, mask, mask, Self.scratch12)
             let single: UInt64 = 0x8040_2010_0804_0201
             // Less than eight elements may begin in the middle of a byte.
-            loadConstant(Self.scratch12, first & 7 == 0 ? [single, single, single, single] : [single >> UInt64(8 * (first & 7)), 0, 0, 0])
+            loadConstant(Self.scratch12, first & 7 == 0 ? [single, single, single, single] : [single >> UInt64(8 * (first & 7)), 0, 0, 0], size)
         case 1:
             asm.broadcast(size, .word, mask, bits)
-            loadConstant(Self.scratch12, Self.bitLanes(width: 1, from: first & 7))
+            loadConstant(Self.scratch12, Self.bitLanes(width: 1, from: first & 7), size)
         case 2:
             asm.broadcast(size, .byte, mask, bits)
-            loadConstant(Self.scratch12, Self.bitLanes(width: 2, from: first & 7))
+            loadConstant(Self.scratch12, Self.bitLanes(width: 2, from: first & 7), size)
         default:
             asm.broadcast(size, .byte, mask, bits)
-            loadConstant(Self.scratch12, Self.bitLanes(width: 3, from: first & 7))
+            loadConstant(Self.scratch12, Self.bitLanes(width: 3, from: first & 7), size)
         }
         asm.packed(.pand, size, mask, mask, Self.scratch12)
         asm.packed([.pcmpeqb, .pcmpeqw, .pcmpeqd, .pcmpeqq][Int(shape.width)], size, mask, mask, Self.scratch12)
@@ -87,8 +87,8 @@ extension X86Compiler {
         return words
     }
 
-    /// Loads 32 bytes that lie behind the code. Uses rdx.
-    mutating func loadConstant(_ register: XMMRegister, _ words: [UInt64]) { asm.movdqu(.full, register, constant(words)) }
+    /// Loads 32 bytes that lie behind the code, or the first half of them. Uses rdx.
+    mutating func loadConstant(_ register: XMMRegister, _ words: [UInt64], _ size: X86VectorSize = .full) { asm.movdqu(size, register, constant(words)) }
 
     /// 32 bytes behind the code, for the next instruction. Uses rdx.
     mutating func constant(_ words: [UInt64]) -> X86Memory {

@@ -10,6 +10,10 @@ extension X86Compiler {
         let source = hostAddress(i, loadTable, miss: vectorSlow)
         if i.vector.fields > 1 { return moveSegments(i.vector, i.dst, source, isStore: false) }
         for piece in pieces(i.accessBytes) {
+            if !isPartial(i.vector) {
+                read(piece, of: i.dst, i.vector, from: source + piece.offset)
+                continue
+            }
             loadPiece(piece.bytes, XMMRegister(0), source + piece.offset)
             finish(piece, of: i, XMMRegister(0))
         }
@@ -24,6 +28,10 @@ extension X86Compiler {
         }
         if i.vector.fields > 1 { return moveSegments(i.vector, i.b, target, isStore: true) }
         for piece in pieces(i.accessBytes) {
+            if let held = vectorRegister(piece, of: i.b, i.vector) {
+                storePiece(piece.bytes, target + piece.offset, held)
+                continue
+            }
             load(piece, of: i.b, i.vector, to: XMMRegister(0))
             storePiece(piece.bytes, target + piece.offset, XMMRegister(0))
         }
@@ -160,28 +168,70 @@ extension X86Compiler {
     mutating func loadStrided(_ i: Instruction) {
         guard !isPartial(i.vector), let number = window(of: i.host, in: block), i.vector.count <= Self.mostUnrolled else { return loadScattered(i) }
         let window = state.window(number), count = Int(i.vector.count)
-        let apart = asm.newLabel(), end = asm.newLabel()
+        let apart = asm.newLabel(), end = asm.newLabel(), isAnswered = isStrideAnsweredByRun(i.host)
         load(i.c, to: .rdx)
-        asm.movsx(.rax, .rdx, from: .long)
-        asm.alu(.cmp, .rax, .rdx)
-        asm.jcc(.ne, apart)
-        asm.imul(.rax, .rax, immediate: Int32(count - 1))
-        asm.alu(.add, .rax, place(i.a, constantIn: .rcx))
-        asm.alu(.sub, .rax, window.page)
-        asm.alu(.cmp, .rax, window.limit)
-        asm.jcc(.ae, apart)
-        load(i.a, to: .rcx)
-        asm.alu(.add, .rcx, window.addend)
-        let width = X86Width(rawValue: i.vector.width) ?? .quad
-        for element in 0..<count {
-            asm.mov(.rax, X86Memory(.rcx), width)
-            asm.mov(vectorMemory(i.dst, i.vector, element << Int(i.vector.width)), .rax, width)
-            if element + 1 < count { asm.alu(.add, .rcx, .rdx) }
+        if !isAnswered {
+            asm.movsx(.rax, .rdx, from: .long)
+            asm.alu(.cmp, .rax, .rdx)
+            asm.jcc(.ne, apart)
+            asm.imul(.rax, .rax, immediate: Int32(count - 1))
+            asm.alu(.add, .rax, place(i.a, constantIn: .rcx))
+            asm.alu(.sub, .rax, window.page)
+            asm.alu(.cmp, .rax, window.limit)
+            asm.jcc(.ae, apart)
         }
+        load(i.a, to: .rcx)
+        if let home = addendHome(i.host) { asm.alu(.add, .rcx, home) } else { asm.alu(.add, .rcx, window.addend) }
+        let first = vectorCache.last
+        if i.vector.width >= 2 {
+            asm.lea(.rax, X86Memory(.rdx, index: .rdx, .by2))
+            for piece in pieces(i.vector.bytes) { collect(piece, of: i) }
+        } else {
+            let width: X86Width = i.vector.width == 1 ? .word : .byte
+            for element in 0..<count {
+                asm.mov(.rax, X86Memory(.rcx), width)
+                asm.mov(vectorMemory(i.dst, i.vector, element << Int(i.vector.width)), .rax, width)
+                asm.alu(.add, .rcx, .rdx)
+            }
+        }
+        if isAnswered { return }
         asm.jmp(end)
         asm.bind(apart)
+        holdsVectors = false
         loadScattered(i)
+        reloadVectors(vectorCache, behind: i, since: first)
         asm.bind(end)
+    }
+
+    /// A piece of elements of 32 or 64 bits that lie rdx apart from rcx on; leaves the address of the next one in rcx. In a register, because what is
+    /// written apart cannot be read in one before all of it has left for the cache. Uses rax, which holds three times rdx.
+    private mutating func collect(_ piece: X86Piece, of i: Instruction) {
+        let isWide = i.vector.width == 3, size = 1 << Int(i.vector.width), perHalf = 16 / size
+        let count = piece.bytes / size
+        for element in 0..<count {
+            let register = XMMRegister(element < perHalf ? 0 : 1), index = element % perHalf
+            if element > 0, element % 4 == 0 { asm.lea(.rcx, X86Memory(.rcx, index: .rdx, .by4)) }
+            let memory =
+                switch element % 4 {
+                case 0: X86Memory(.rcx)
+                case 1: X86Memory(.rcx, index: .rdx)
+                case 2: X86Memory(.rcx, index: .rdx, .by2)
+                default: X86Memory(.rcx, index: .rax)
+                }
+            if index == 0 {
+                loadPiece(size, register, memory)
+            } else if isWide {
+                asm.movhps(register, register, memory)
+            } else {
+                asm.pinsrd(register, register, memory, at: UInt8(index))
+            }
+        }
+        asm.lea(.rcx, X86Memory(.rcx, index: .rdx, X86Scale(rawValue: UInt8(min(count, 4).trailingZeroBitCount)) ?? .by4))
+        if piece.bytes == 32 {
+            write(piece, of: i) { $0.inserti128($1, XMMRegister(0), XMMRegister(1)) }
+        } else {
+            write(piece, of: i.dst, i.vector, XMMRegister(0))
+        }
     }
 
     /// Elements of one strided load that a window serves.
@@ -193,7 +243,17 @@ extension X86Compiler {
             compiler.asm.mov(.rax, X86Memory(.rax), width)
             compiler.asm.mov(compiler.element(compiler.vectorScratch(0), i.vector.width), .rax, width)
         }
+        let isCollected = i.vector.width >= 2 && !isPartial(i.vector)
+        if isCollected {
+            asm.lea(.rcx, vectorScratch(0))
+            asm.mov(.rdx, immediate: 1 << Int64(i.vector.width))
+            asm.lea(.rax, X86Memory(.rdx, index: .rdx, .by2))
+        }
         for piece in pieces(i.vector.bytes) {
+            if isCollected {
+                collect(piece, of: i)
+                continue
+            }
             skipRest(from: piece, i.vector)
             loadPiece(piece.bytes, XMMRegister(0), vectorScratch(piece.offset))
             finish(piece, of: i, XMMRegister(0))

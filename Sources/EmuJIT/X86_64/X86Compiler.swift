@@ -24,8 +24,9 @@ struct X86Compiler: ~Copyable {
     private var links: [(site: Int, stub: X86Label, target: GuestOffset)] = []
     /// For computed jumps with many expected targets: where code is by page offset, and where to go otherwise.
     private var tables: [(table: X86Label, other: X86Label, range: Range<GuestOffset>, targets: [(offset: GuestOffset, block: Int)])] = []
-    /// With the position of their block, what was held where they are left to, and the unchecked loop they belong to.
-    var stubs: [(block: Int, held: X86ValuePlan.Held, run: Int?, stub: Stub)] = []
+    /// With the position of their block, what is held where they come back to, and the unchecked loop they belong to.
+    var stubs: [(block: Int, held: X86ValuePlan.Held, vectors: X86VectorCache, run: Int?, stub: Stub)] = []
+    private var isOutOfLine = false
     /// Block in hand, its instruction, and the block whose code follows.
     var block = 0
     var position = 0
@@ -37,6 +38,8 @@ struct X86Compiler: ~Copyable {
     var run: Int?
     /// By block of such a loop: where each instruction's checked code begins.
     var checked: [Int: [X86Label]] = [:]
+    /// What is held of vectors there.
+    var checkedVectors: [Int: [X86VectorCache]] = [:]
     /// Which values stay in host registers at this point of the block.
     var held = X86ValuePlan.Held()
     /// The slots of all temps, and by block the position of its first.
@@ -62,7 +65,7 @@ struct X86Compiler: ~Copyable {
     var leftover = Leftover.nothing
     /// Behind a multiplication: the instruction after it.
     var upcoming: Instruction?
-    /// Of the vector operation in hand: where the interpreter executes it instead, and a label behind it that its probe jumps to.
+    /// Of the vector operation in hand: where the interpreter executes it instead, and that place while its probe is in hand.
     var vectorSlow = X86Label(index: 0)
     var vectorSkip: X86Label?
     /// Behind the vector operation in hand, and whether its code is for any length.
@@ -70,6 +73,14 @@ struct X86Compiler: ~Copyable {
     var takesAnyLength = false
     /// It must leave out what merely fills up a part of a host register, as elements behind the length.
     var leavesOutRest = false
+    /// Host registers that may hold vectors, which of them do at this point of the block, and whether the operation in hand makes use of it.
+    var vectorPool: [XMMRegister] = []
+    var vectorCache = X86VectorCache()
+    var holdsVectors = false
+    /// What the configuration of vectors is known to be at this point of the block.
+    var knownKey: UInt32?
+    /// By instruction of the block in hand, in units with vectors.
+    var vectorUses: [X86VectorUse] = []
     /// 32 bytes each.
     var vectorConstants: [(label: X86Label, words: [UInt64])] = []
     /// f registers that hold nothing but boxed singles in this unit: its entries make sure of it.
@@ -117,6 +128,9 @@ struct X86Compiler: ~Copyable {
         entries = isCanonical ? labels : unit.blocks.map { _ in asm.newLabel() }
         run = nil
         prepareRuns(loops, unit)
+        checkedVectors.removeAll(keepingCapacity: true)
+        vectorPool = Self.vectorPool(unit, assignment)
+        isOutOfLine = false
         for index in unit.blocks.indices {
             block = index
             guard assignTemporaries(unit.blocks[index]) else { return false }
@@ -125,9 +139,10 @@ struct X86Compiler: ~Copyable {
         assembleRuns(unit)
         var next = 0
         // Stubs may add stubs.
+        isOutOfLine = true
         while next < stubs.count {
             let stub: Stub
-            (block, held, run, stub) = stubs[next]
+            (block, held, vectorCache, run, stub) = stubs[next]
             following = nil
             assemble(stub, in: unit)
             next += 1
@@ -190,6 +205,8 @@ struct X86Compiler: ~Copyable {
         held = X86ValuePlan.Held()
         leftover = .nothing
         boxed = assumedBoxed
+        prepareVectors(ir)
+        asm.usesUpperHalves = true
         asm.bind(label(of: block))
         if run == nil { considerRun() }
         let budget = asm.newLabel(), count = Int32(ir.guestCount)
@@ -206,7 +223,10 @@ struct X86Compiler: ~Copyable {
         }
         for (position, instruction) in ir.instructions.enumerated() {
             self.position = position
-            if run == nil, let places = checked[block] { asm.bind(places[position]) }
+            if run == nil, let places = checked[block] {
+                asm.bind(places[position])
+                checkedVectors[block, default: []].append(vectorCache)
+            }
             if let plan {
                 if !plan.isNeeded[position] { continue }
                 if plan.advance(&held, over: instruction, at: position), let holder = holder(instruction.dst) { asm.mov(holder, memory(instruction.dst)) }
@@ -424,11 +444,15 @@ struct X86Compiler: ~Copyable {
 
     // MARK: Helpers
 
-    /// Calls a helper with rax as its operand; the result arrives in rax.
+    /// Calls a helper with rax as its operand; the result arrives in rax. Host registers that hold vectors are read again where the code comes back
+    /// from out of line, and hold nothing any more elsewhere.
     mutating func call(_ helper: HelperCall, _ site: Site) {
         asm.mov(.rdx, immediate: Int64(site.rawValue))
         asm.lea(.rcx, words[1 + block])
         if isCanonical { asm.call(address: runtime.calls[helper.rawValue]) } else { asm.call(calls[helper.rawValue]) }
+        if isOutOfLine { return reloadVectors(vectorCache) }
+        vectorCache.removeAll()
+        knownKey = nil
     }
 
     mutating func callInterpreter(_ guest: UInt16) { call(.interpret, Site(guest: guest, .interpret)) }

@@ -25,7 +25,9 @@ struct X86State {
     func integer(_ guest: UInt8) -> X86Memory { field(layout.integers + 8 * Int(guest)) }
     func float(_ guest: UInt8) -> X86Memory { field(layout.floats + 8 * Int(guest)) }
     func temporary(_ slot: Int) -> X86Memory { field(layout.temporaries + 8 * slot) }
-    func window(_ number: Int) -> (page: X86Memory, limit: X86Memory, addend: X86Memory, patience: X86Memory) {
+    typealias Window = (page: X86Memory, limit: X86Memory, addend: X86Memory, patience: X86Memory)
+
+    func window(_ number: Int) -> Window {
         let start = layout.windows + 32 * number
         return (field(start), field(start + 8), field(start + 16), field(start + 24))
     }

@@ -84,6 +84,13 @@ extension RVTranslator {
         emit(.vgetLength, destination(r.rd), vector: shape)
     }
 
+    /// A read of vlenb: vectors must be on, which a read of vl finds out.
+    mutating func lowerRegisterSize(_ r: DecodedOp) {
+        let shape = VectorShape(width: 0, registerSize: UInt8(vlenb.trailingZeroBitCount), type: 0, traits: .anyType, count: 0)
+        emit(.vgetLength, temp(), vector: shape)
+        if !Self.isDiscarded(r.rd) { emit(.mov, .integer(r.rd), .constant(Int64(vlenb))) }
+    }
+
     // MARK: Operations
 
     /// - Returns: false for what the interpreter must execute, or say that it is reserved.
@@ -324,6 +331,7 @@ extension RVTranslator {
             shape.fields = fields
             shape.fieldSize = data.count.trailingZeroBitCount
         }
+        if op == .vleff { shape.traits.insert(.shortening) }
         access(isStore: op == .vse, register, r, shape)
         return true
     }
