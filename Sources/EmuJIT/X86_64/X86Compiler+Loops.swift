@@ -14,6 +14,8 @@ struct UncheckedLoop {
     let usesFloat: Bool
     /// What its vector operations need as the configuration, all the same; 0 for any.
     let vectorKey: UInt32?
+    /// What of vectors host registers hold where it begins.
+    var carried: [X86VectorCache.Entry] = []
     /// Starting a run makes sure of that configuration, which nothing in the loop changes.
     var isConfigured: Bool { vectorKey != nil }
 
@@ -140,6 +142,7 @@ extension X86Compiler {
         for probe in runs[index].probes {
             if let home = probe.addend { asm.mov(home, state.window(probe.window).addend) }
         }
+        for entry in runs[index].carried { reload(entry) }
         if let head = runs[index].labels[loop.head] { asm.jmp(head) }
         asm.bind(fails)
         asm.mov(patience(index), immediate: Self.patience, .long)

@@ -9,13 +9,46 @@ extension X86Compiler {
         return (X86Assignment.box.number..<Self.scratch12.number).map(XMMRegister.init).filter { !floats.contains($0) && (floats.isEmpty || $0 != X86Assignment.box) }
     }
 
-    /// Nothing is held nor known where a block begins.
+    /// Nothing is known where a block begins, nor held, but in the unchecked copy of a loop of one block.
     mutating func prepareVectors(_ ir: IRBlock) {
         vectorCache.removeAll()
+        carried.removeAll()
         knownKey = nil
         vectorUses.removeAll(keepingCapacity: true)
         if vectorPool.isEmpty { return }
+        if let run, runs[run].loop.blocks.count == 1 {
+            carried = whatIsCarried(ir)
+            runs[run].carried = carried
+            vectorCache.begin(with: carried)
+        }
         for each in ir.instructions { vectorUses.append(X86VectorUse(each)) }
+    }
+
+    /// What a loop of this block alone reads of what an earlier time round, or what came before, has left; sums and the like first.
+    private func whatIsCarried(_ ir: IRBlock) -> [X86VectorCache.Entry] {
+        var written: [Range<Int>] = [], read: [Range<Int>] = []
+        for var each in ir.instructions where each.op.info.isVector {
+            let whole = destination(each)
+            each.vector.greatest = each.vector.count
+            if each.op.goesThroughPieces, each.vector.fields == 1 {
+                let all = each.vector.bytes, bytes = each.vectorBytes, isBuiltOn = each.op.buildsOnDestination
+                for (operand, count) in [(each.a, bytes.a), (each.b, bytes.b), (isBuiltOn ? each.dst : .none, bytes.dst)] where count == all {
+                    guard case .vector = operand else { continue }
+                    for piece in pieces(count) where piece.bytes >= 16 {
+                        let range = self.bytes(operand, each.vector, piece.offset, piece.bytes)
+                        if !written.contains(where: { $0.overlaps(range) }) && !read.contains(where: { $0.overlaps(range) }) { read.append(range) }
+                    }
+                }
+            }
+            written.append(whole)
+        }
+        let sums = read.filter { range in written.contains { $0.overlaps(range) } }, others = read.filter { !sums.contains($0) }
+        return zip(sums + others, vectorPool.prefix(vectorPool.count / 2)).map { X86VectorCache.carried($0, in: $1) }
+    }
+
+    /// Before the next time round: what is carried and is not where it belongs.
+    mutating func restoreCarried() {
+        for entry in carried where !vectorCache.has(entry) { reload(entry) }
     }
 
     private func bytes(_ operand: Operand, _ shape: VectorShape, _ offset: Int, _ count: Int) -> Range<Int> {
@@ -35,9 +68,19 @@ extension X86Compiler {
         guard holdsVectors, piece.bytes >= 16 else { return nil }
         let range = bytes(operand, shape, piece.offset, piece.bytes)
         if let register = vectorCache.register(of: range) { return register }
-        guard let register = vectorCache.add(range, isResult: false, pool: vectorPool, before: laterUses) else { return nil }
+        guard let register = add(range, isResult: false) else { return nil }
         asm.movdqu(piece.size, register, vectorMemory(operand, shape, piece.offset))
         return register
+    }
+
+    private mutating func add(_ range: Range<Int>, isResult: Bool, preferring preferred: XMMRegister? = nil) -> XMMRegister? {
+        if carried.isEmpty { return vectorCache.add(range, isResult: isResult, preferring: preferred, pool: vectorPool, before: laterUses) }
+        if let register = carried.first(where: { $0.range == range })?.register {
+            vectorCache.put(range, isResult: isResult, in: register)
+            return register
+        }
+        let pool = vectorPool.filter { register in !carried.contains { $0.register == register } }
+        return vectorCache.add(range, isResult: isResult, preferring: preferred, pool: pool, before: laterUses)
     }
 
     /// A source's piece in a register: where it is held, else loaded to `register`; a scalar is in its register already.
@@ -81,7 +124,8 @@ extension X86Compiler {
         vectorCache.release()
         vectorCache.drop(range)
         if piece.bytes < 16 { return nil }
-        return vectorCache.add(range, isResult: true, preferring: vectorPool.contains { $0 == preferred } ? preferred : nil, pool: vectorPool, before: laterUses)
+        let isPlace = vectorPool.contains { $0 == preferred } && !carried.contains { $0.register == preferred }
+        return add(range, isResult: true, preferring: isPlace ? preferred : nil)
     }
 
     /// Whole registers that an operation may write to under any length.
@@ -96,7 +140,7 @@ extension X86Compiler {
         if vectorPool.isEmpty { return }
         vectorCache.release()
         vectorCache.drop(destination(i), writtenSince: first)
-        vectorCache.keepWhatIsRead(in: laterUses)
+        vectorCache.keepWhatIsRead(in: laterUses, or: carried)
     }
 
     /// Reads again what is held here and may be another value, or not there, in the registers.
@@ -110,7 +154,7 @@ extension X86Compiler {
         for entry in cache.entries where entry.number > first || entry.range.overlaps(written) { reload(entry) }
     }
 
-    private mutating func reload(_ entry: X86VectorCache.Entry) {
+    mutating func reload(_ entry: X86VectorCache.Entry) {
         asm.movdqu(entry.size, entry.register, state.field(layout.vectors + entry.range.lowerBound))
     }
 }

@@ -77,6 +77,8 @@ struct X86Compiler: ~Copyable {
     var vectorPool: [XMMRegister] = []
     var vectorCache = X86VectorCache()
     var holdsVectors = false
+    /// What the loop in hand carries around in host registers of its own.
+    var carried: [X86VectorCache.Entry] = []
     /// What the configuration of vectors is known to be at this point of the block.
     var knownKey: UInt32?
     /// By instruction of the block in hand, in units with vectors.
@@ -242,6 +244,7 @@ struct X86Compiler: ~Copyable {
                 assemble(instruction)
             }
         }
+        restoreCarried()
         terminate(ir, in: unit)
     }
 

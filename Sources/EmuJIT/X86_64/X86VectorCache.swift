@@ -25,6 +25,12 @@ struct X86VectorCache {
 
     mutating func removeAll() { entries.removeAll() }
 
+    /// Begins a block with what a loop carries around.
+    mutating func begin(with carried: [Entry]) { entries = carried }
+
+    /// What a loop carries, in its own register.
+    static func carried(_ range: Range<Int>, in register: XMMRegister) -> Entry { Entry(range: range, register: register, number: 0, isResult: false) }
+
     /// What was held for the pieces before is needed no more.
     mutating func release() { inUse = 0 }
 
@@ -46,8 +52,23 @@ struct X86VectorCache {
     /// Forgets what needs upper halves.
     mutating func dropUpperHalves() { entries.removeAll { $0.size == .full } }
 
-    /// Forgets what none of `uses` reads.
-    mutating func keepWhatIsRead(in uses: ArraySlice<X86VectorUse>) { entries.removeAll { X86VectorUse.nextRead(of: $0.range, in: uses) == .max } }
+    /// Forgets what none of `uses` reads nor a loop carries around.
+    mutating func keepWhatIsRead(in uses: ArraySlice<X86VectorUse>, or carried: [Entry]) {
+        entries.removeAll { entry in
+            X86VectorUse.nextRead(of: entry.range, in: uses) == .max && !carried.contains { $0.register == entry.register }
+        }
+    }
+
+    /// Whether an entry is where the next time round a loop expects it.
+    func has(_ carried: Entry) -> Bool { entries.contains { $0.register == carried.register && $0.range == carried.range } }
+
+    /// Makes an entry in a register of its own.
+    mutating func put(_ range: Range<Int>, isResult: Bool, in register: XMMRegister) {
+        entries.removeAll { $0.register == register }
+        last += 1
+        entries.append(Entry(range: range, register: register, number: last, isResult: isResult))
+        inUse |= 1 << UInt16(register.number)
+    }
 
     /// Makes an entry for what is read again, in the place of the one that is read again last where no register is free.
     /// - Returns: `preferred` if that is free; nil when the others are all worth more.
@@ -66,10 +87,7 @@ struct X86VectorCache {
             }
         }
         guard let register = chosen else { return nil }
-        entries.removeAll { $0.register == register }
-        last += 1
-        entries.append(Entry(range: range, register: register, number: last, isResult: isResult))
-        inUse |= 1 << UInt16(register.number)
+        put(range, isResult: isResult, in: register)
         return register
     }
 }
@@ -111,7 +129,7 @@ struct X86VectorUse {
 
 extension Opcode {
     /// Its destination is an operand too.
-    fileprivate var buildsOnDestination: Bool {
+    var buildsOnDestination: Bool {
         switch self {
         case .vmacc, .vnmsac, .vmadd, .vnmsub, .vwmaccu, .vwmacc, .vwmaccsu, .vwmaccus, .vfmacc, .vfnmacc, .vfmsac, .vfnmsac, .vfmadd, .vfnmadd, .vfmsub, .vfnmsub,
             .vfwmacc, .vfwnmacc, .vfwmsac, .vfwnmsac, .vaesef, .vaesem, .vaesdf, .vaesdm, .vaesz, .vaeskf2, .vghash, .vsha2ms, .vsha2cl, .vsha2ch, .vsm4r, .vsm3c,
