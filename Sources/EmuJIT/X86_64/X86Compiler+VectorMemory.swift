@@ -239,14 +239,16 @@ extension X86Compiler {
 
     /// Gathers active elements in the scratch memory, then moves them to the destination.
     mutating func loadScattered(_ i: Instruction) {
+        let isCollected = i.vector.width >= 2 && !isPartial(i.vector), found = asm.newLabel()
+        if isCollected, i.op == .vloadStrided, 2...Self.mostUnrolled ~= Int(i.vector.count) { findPages(i, found: found) }
         forEachAddress(i, loadTable) { compiler, width in
             compiler.asm.mov(.rax, X86Memory(.rax), width)
             compiler.asm.mov(compiler.element(compiler.vectorScratch(0), i.vector.width), .rax, width)
         }
-        let isCollected = i.vector.width >= 2 && !isPartial(i.vector)
         if isCollected {
             asm.lea(.rcx, vectorScratch(0))
             asm.mov(.rdx, immediate: 1 << Int64(i.vector.width))
+            asm.bind(found)
             asm.lea(.rax, X86Memory(.rdx, index: .rdx, .by2))
         }
         for piece in pieces(i.vector.bytes) {
@@ -258,6 +260,42 @@ extension X86Compiler {
             loadPiece(piece.bytes, XMMRegister(0), vectorScratch(piece.offset))
             finish(piece, of: i, XMMRegister(0))
         }
+    }
+
+    /// Where the elements lie in at most three pages that lie one behind the other in the host's memory, too: goes to `found` with the host address of
+    /// the first one in rcx and the stride in rdx.
+    private mutating func findPages(_ i: Instruction, found: X86Label) {
+        let saved: [X86Register] = [.r8, .r9, .r10], last = Int32(i.vector.count) - 1, size: Int32 = 1 << Int32(i.vector.width)
+        let apart = asm.newLabel(), few = asm.newLabel(), other = asm.newLabel()
+        load(i.a, to: .rax)
+        load(i.c, to: .rdx)
+        asm.alu(.cmp, .rdx, immediate: 2 * 4096 / last)
+        asm.jcc(.a, other)
+        for register in saved { asm.push(register) }
+        asm.mov(.r8, .rax)
+        asm.imul(.r9, .rdx, immediate: last)
+        hostAddress(ofElement: size, loadTable, miss: apart)
+        asm.mov(.r10, .rax)
+        asm.alu(.sub, .r10, .r8)
+        for (address, bytes) in [(X86Memory(.r8, index: .r9), size), (X86Memory(.r8, 4096), 1)] {
+            asm.lea(.rax, address)
+            hostAddress(ofElement: bytes, loadTable, miss: apart)
+            asm.lea(.rcx, address)
+            asm.alu(.sub, .rax, .rcx)
+            asm.alu(.cmp, .rax, .r10)
+            asm.jcc(.ne, apart)
+            if bytes == 1 { continue }
+            asm.alu(.cmp, .r9, immediate: 4096)
+            asm.jcc(.be, few)
+        }
+        asm.bind(few)
+        asm.lea(.rcx, X86Memory(.r8, index: .r10))
+        for register in saved.reversed() { asm.pop(register) }
+        load(i.c, to: .rdx)
+        asm.jmp(found)
+        asm.bind(apart)
+        for register in saved.reversed() { asm.pop(register) }
+        asm.bind(other)
     }
 
     /// Notes the active elements' host addresses in the scratch memory, then stores.
