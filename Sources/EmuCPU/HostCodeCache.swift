@@ -34,7 +34,8 @@ package final class HostCodeCache {
     package let threshold: Int32
     package let backend: any HostBackend
     /// `HostBackend.enter`: (state, code) → `CodeExit`.
-    let enter: @convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32
+    typealias Enter = @convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32
+    let enter: Enter
     /// `HostBackend.dispatchExit`.
     let dispatchExit: UnsafeRawPointer
     private unowned let cache: TranslationCache
@@ -60,7 +61,7 @@ package final class HostCodeCache {
         self.samplesForLoop = samplesForLoop
         self.windowCount = windowCount
         // SAFETY: `enter` is the address of such a function.
-        enter = unsafeBitCast(backend.enter, to: (@convention(c) (UnsafeMutableRawPointer, UnsafeRawPointer) -> UInt32).self)
+        enter = unsafeBitCast(backend.enter, to: Enter.self)
         dispatchExit = backend.dispatchExit
         segments = Array(repeating: [], count: backend.buffer.segmentCount)
         freeWindows = Array(0..<windowCount)

@@ -107,10 +107,11 @@ public final class TranslationCache {
     var isShared: Bool { progress.pointee.isShared }
 
     private let buckets: UnsafeMutablePointer<UnsafeMutablePointer<Block>?>
+    // No method here is called while another one holds one of these; checks at run time would cost a tenth of decoding a block.
     /// Blocks whose last instruction reaches into a page, by that page, which is flagged `hasTail`.
-    private var tails: [UInt64: [UnsafeMutablePointer<Block>]] = [:]
-    private var opChunks: [UnsafeMutablePointer<DecodedOp>] = []
-    private var blockChunks: [UnsafeMutablePointer<Block>] = []
+    @exclusivity(unchecked) private var tails: [UInt64: [UnsafeMutablePointer<Block>]] = [:]
+    @exclusivity(unchecked) private var opChunks: [UnsafeMutablePointer<DecodedOp>] = []
+    @exclusivity(unchecked) private var blockChunks: [UnsafeMutablePointer<Block>] = []
     /// What each new block changes, behind a pointer because each use of a class's variable would be checked for exclusivity.
     /// SAFETY: allocated with the object and freed with it; the chunks it points to are the last of `opChunks` and `blockChunks`.
     private let progress: UnsafeMutablePointer<Progress>
@@ -125,13 +126,14 @@ public final class TranslationCache {
         var hasBoundaries = false
         var watchesEverything = false
         var threshold = Int32.max
+        var enter: HostCodeCache.Enter?
         var dispatchExit: UnsafeRawPointer?
         var blocksDecoded = 0
         var blocksInvalidated = 0
     }
     private let bus: AddressSpace
     /// Physical addresses where blocks must start and are watched: no block runs across one.
-    package private(set) var boundaries: Set<UInt64> = [] {
+    @exclusivity(unchecked) package private(set) var boundaries: Set<UInt64> = [] {
         didSet { progress.pointee.hasBoundaries = !boundaries.isEmpty }
     }
     /// There are boundaries.
@@ -147,12 +149,18 @@ public final class TranslationCache {
     }
     package private(set) var views: [TLBViews] = []
     /// Code for the host made from hot blocks; nil when everything is interpreted.
-    package var hostCode: HostCodeCache? {
+    @exclusivity(unchecked) package var hostCode: HostCodeCache? {
         didSet {
             progress.pointee.threshold = hostCode?.threshold ?? .max
+            progress.pointee.enter = hostCode?.enter
             progress.pointee.dispatchExit = hostCode?.dispatchExit
         }
     }
+    /// There is a `hostCode`; asking for it would cost a reference count.
+    var translates: Bool { progress.pointee.enter != nil }
+    /// Runs `code`, which `hostCode` made, on a hart's state; returns a `CodeExit`.
+    @inline(__always)
+    func enter(_ state: UnsafeMutableRawPointer, _ code: UnsafeRawPointer) -> UInt32 { progress.pointee.enter.unsafelyUnwrapped(state, code) }
     /// What a jump cache holds as a block's host code: its own, or what leaves to the interpreter.
     @inline(__always)
     func jumpCode(_ block: UnsafeMutablePointer<Block>) -> UInt {

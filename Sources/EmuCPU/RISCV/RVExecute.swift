@@ -113,7 +113,7 @@ extension RVProcessor: Hart {
     }
 
     /// Brings `totalCycles` and the virtual clock up to the instruction at `ip`, which has not counted yet.
-    @inline(never)
+    @inline(__always)
     func synchronise(_ ip: UnsafeMutablePointer<DecodedOp>) {
         let done = UInt64(h.pointee.sliceBudget - h.pointee.remaining - (h.pointee.blockEnd - ip))
         h.pointee.totalCycles = h.pointee.sliceStart &+ done

@@ -50,8 +50,7 @@ extension RVProcessor {
         // Cycles left once the block in hand has ended. `RVHart.remaining` is brought up to date only for those who look at it.
         var remaining = h.pointee.remaining
         let comparison = comparison
-        let host = comparison.map { $0.allowsTranslatedCode(self) } ?? true ? cache.hostCode : nil
-        let counts = cache.counts
+        let translates = cache.translates && comparison.map { $0.allowsTranslatedCode(self) } ?? true
         // The interpreter must execute the next block, translated or not.
         var mustInterpret = false
         // A computed jump inside a page leads to the next block.
@@ -111,26 +110,25 @@ extension RVProcessor {
             chained: while true {
                 // One block, entered at its start.
                 let count = Int(block.pointee.count)
-                if let host, isHot(block), remaining >= count, !mustInterpret, let code = hostCode(of: block, at: pc, host) {
+                if translates, isHot(block), remaining >= count, !mustInterpret, let code = hostCode(of: block, at: pc) {
                     h.pointee.pc = pc
                     h.pointee.remaining = remaining
                     if let comparison {
-                        let reason = runLockstep(block, code, host, comparison)
+                        let reason = runLockstep(block, code, comparison)
                         remaining = h.pointee.remaining
                         pc = h.pointee.pc
                         hasJumped = hasJumpedInPage
                         if let reason { return reason }
                         continue dispatch
                     }
-                    let reason = runTranslated(code, host)
-                    counts.pointee.exits[Int(reason.rawValue)] &+= 1
+                    let reason = runTranslated(code)
                     remaining = h.pointee.remaining
                     pc = h.pointee.pc
                     switch reason {
                     case .dispatch: break
                     case .computed: hasJumped = hasJumpedInPage
-                    case .link: linkExit(to: pc, host)
-                    case .budget: budgetExit(host)
+                    case .link: linkExit(to: pc)
+                    case .budget: budgetExit()
                     case .bail:
                         pc = resumeBailed(&remaining)
                         mustInterpret = true
@@ -491,7 +489,7 @@ extension RVProcessor {
                     continue dispatch
                 case .computed:
                     if next & alignmentMask != 0 { break }
-                    hasJumped = host != nil && (next ^ pc) & TLBEntry.pageMask == 0 && !Self.isReturn(ip.pointee)
+                    hasJumped = translates && (next ^ pc) & TLBEntry.pageMask == 0 && !Self.isReturn(ip.pointee)
                     pc = next
                     continue dispatch
                 case .stopAfter:

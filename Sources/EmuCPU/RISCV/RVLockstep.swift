@@ -119,7 +119,8 @@ extension RVProcessor {
     /// before and afterwards.
     /// - Returns: nil to go on.
     @inline(never)
-    func runLockstep(_ block: UnsafeMutablePointer<Block>, _ code: UnsafeRawPointer, _ host: HostCodeCache, _ lockstep: RVLockstep) -> ExitReason? {
+    func runLockstep(_ block: UnsafeMutablePointer<Block>, _ code: UnsafeRawPointer, _ lockstep: RVLockstep) -> ExitReason? {
+        guard let host = cache.hostCode else { return nil }
         let start = h.pointee.pc
         let budget = h.pointee.remaining
         let unit = block.pointee.unit
@@ -138,7 +139,7 @@ extension RVProcessor {
         // Both runs walk page tables from the root.
         h.pointee.walkChanges = 0
         Log.enabled = []
-        let (exit, stops) = runUnit(code, host, lockstep)
+        let (exit, stops) = runUnit(code, lockstep)
         let cycles = budget &- h.pointee.remaining
         countCycles(h.pointee.remaining)
         h.pointee.x[32] = 0
@@ -177,21 +178,21 @@ extension RVProcessor {
 
         if lockstep.isInterrupted { return runAlone(1) }
         switch exit {
-        case .budget: budgetExit(host)
+        case .budget: budgetExit()
         default:
             // Where the slice ends is where time is spent; with nothing linked, translated code does not notice by itself.
             if h.pointee.remaining < Self.maximumBlock, unit >= 0 {
                 h.pointee.exitUnit = UInt64(unit)
                 h.pointee.exitSite = 0
-                budgetExit(host)
+                budgetExit()
             }
         }
         return nil
     }
 
     /// The translated half: what `runBlocks` does with translated code, but for links.
-    private func runUnit(_ code: UnsafeRawPointer, _ host: HostCodeCache, _ lockstep: RVLockstep) -> (CodeExit, stops: Bool) {
-        let exit = runTranslated(code, host, jumps: lockstep.noJumps)
+    private func runUnit(_ code: UnsafeRawPointer, _ lockstep: RVLockstep) -> (CodeExit, stops: Bool) {
+        let exit = runTranslated(code, jumps: lockstep.noJumps)
         switch exit {
         case .bail:
             // Where nothing may leave the block, code need not have computed what a later instruction of the block overwrites. The

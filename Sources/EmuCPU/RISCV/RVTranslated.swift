@@ -12,18 +12,19 @@ extension RVProcessor {
     /// Runs translated code until it leaves. `h.pc` is the address it stands for and `h.remaining` the budget; both are up to date afterwards.
     /// - Parameter jumps: a jump cache to use in place of the view's; translated code is then left at every trap as well.
     @inline(__always)
-    func runTranslated(_ code: UnsafeRawPointer, _ host: HostCodeCache, jumps: UnsafeMutablePointer<JumpCacheEntry>? = nil) -> CodeExit {
+    func runTranslated(_ code: UnsafeRawPointer, jumps: UnsafeMutablePointer<JumpCacheEntry>? = nil) -> CodeExit {
         h.pointee.pageBase = h.pointee.pc & TLBEntry.pageMask
         loadViews()
         if let jumps { h.pointee.jumps = jumps }
         h.pointee.mayGoOn = jumps == nil ? 1 : 0
         h.pointee.leave = Self.stay
         noteVectorConfiguration()
-        let reason = host.enter(UnsafeMutableRawPointer(h), code)
+        let reason = cache.enter(UnsafeMutableRawPointer(h), code)
         if h.pointee.floatLive != 0 {
             foldFloatFlags()
             h.pointee.floatLive = 0
         }
+        cache.counts.pointee.exits[Int(reason & 7)] &+= 1
         return CodeExit(rawValue: reason) ?? .dispatch
     }
 
@@ -52,11 +53,11 @@ extension RVProcessor {
 
     /// The translated code of a block that is worth it, made if need be; nil when the interpreter must run it.
     @inline(never)
-    func hostCode(of block: UnsafeMutablePointer<Block>, at pc: UInt64, _ host: HostCodeCache) -> UnsafeRawPointer? {
+    func hostCode(of block: UnsafeMutablePointer<Block>, at pc: UInt64) -> UnsafeRawPointer? {
         // Asked again at the next run.
         block.pointee.heat = 0
         if let code = block.pointee.hostCode { return code }
-        guard block.pointee.isValid, isTranslatable(block, pc) else {
+        guard let host = cache.hostCode, block.pointee.isValid, isTranslatable(block, pc) else {
             block.pointee.heat = .max
             return nil
         }
@@ -79,15 +80,15 @@ extension RVProcessor {
 
     /// After `CodeExit.link`: lets the jump go straight to the translated code at `pc` next time, if there is any.
     @inline(never)
-    func linkExit(to pc: UInt64, _ host: HostCodeCache) {
-        guard !h.isRequested, !cache.isFull, !Log.isEnabled(.noChaining), let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
+    func linkExit(to pc: UInt64) {
+        guard let host = cache.hostCode, !h.isRequested, !cache.isFull, !Log.isEnabled(.noChaining), let block = locateBlock(pc), block.pointee.hostCode != nil, isTranslatable(block, pc) else { return }
         host.link(unit: Int(truncatingIfNeeded: h.pointee.exitUnit), link: Int(h.pointee.exitSite), to: block)
     }
 
     /// After `CodeExit.budget`: compiles the loop around the block in hand when time is spent there.
     @inline(never)
-    func budgetExit(_ host: HostCodeCache) {
-        guard !Log.isEnabled(.noChaining), let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
+    func budgetExit() {
+        guard let host = cache.hostCode, !Log.isEnabled(.noChaining), let hot = host.sample(unit: h.pointee.exitUnit, position: h.pointee.exitSite) else { return }
         let started = HostClock.now()
         let page = hot.pointee.physicalPC & TLBEntry.pageMask
         // The budget ends where a block is entered.

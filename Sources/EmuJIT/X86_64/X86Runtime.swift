@@ -17,7 +17,16 @@ struct X86Runtime {
 
 /// A run of code that works on the hart's state.
 struct X86State {
-    let layout: StateLayout
+    /// Behind a reference: whoever asks a part of the compiler something asks a copy of it.
+    private final class Shared {
+        let layout: StateLayout
+        init(_ layout: StateLayout) { self.layout = layout }
+    }
+
+    private let shared: Shared
+    var layout: StateLayout { shared.layout }
+
+    init(layout: StateLayout) { shared = Shared(layout) }
 
     /// A field of the state as a memory operand.
     func field(_ offset: Int) -> X86Memory { X86Memory(.rbp, Int32(truncatingIfNeeded: offset) - X86Assignment.stateBias) }
