@@ -16,7 +16,14 @@ struct IOMMUBootTests {
         echo "fetched $(wget -q -O - http://10.0.2.2:PORT/ | md5sum | cut -d' ' -f1)"
         """
 
-    @Test func linuxDrivesDevicesBehindIt() throws {
+    /// Told of it by the device tree, or by UEFI firmware's ACPI tables.
+    private func firmware() throws -> [String] {
+        let folder = DebianGuest.cache + "/debian-13-riscv64-uefi"
+        try #require(FileManager.default.fileExists(atPath: folder + "/stamp"), "no firmware in \(folder): run 'make guest-uefi'")
+        return ["-drive", "if=pflash,unit=0,format=raw,readonly=on,file=\(folder)/RISCV_VIRT_CODE.fd", "-drive", "if=pflash,unit=1,format=raw,snapshot=on,file=\(folder)/RISCV_VIRT_VARS.fd"]
+    }
+
+    @Test(arguments: [false, true]) func linuxDrivesDevicesBehindIt(usesFirmware: Bool) throws {
         let folder = DebianGuest.cache + "/debian-14-riscv64"
         try #require(FileManager.default.fileExists(atPath: folder + "/stamp"), "no guest in \(folder): run 'make guest-iommu'")
         let directory = try TemporaryDirectory()
@@ -32,7 +39,7 @@ struct IOMMUBootTests {
             "-drive", "file=\(disk),format=raw,if=none,id=d", "-device", "virtio-blk-pci,drive=d,iommu_platform=on",
             "-drive", "file=\(other),format=raw,if=none,id=n", "-device", "nvme,drive=n,serial=1",
             "-netdev", "user,id=u", "-device", "virtio-net-pci,netdev=u,iommu_platform=on",
-        ])
+        ] + (usesFirmware ? try firmware() : []))
         machine.endInput()
         let text = machine.outputToEnd(seconds: 300)
         #expect(machine.wait() == .code(0))
@@ -42,6 +49,8 @@ struct IOMMUBootTests {
             #expect(text.contains(line + "\r\n"), "\(line)")
         }
         for path in [disk, other] { #expect(try Data(contentsOf: URL(filePath: path)).dropFirst(4 << 20).prefix(content.count) == content) }
-        #expect(try String(contentsOfFile: log, encoding: .utf8) == "")
+        // EDK2 asks for parts of kernels that this board's have not.
+        let complaints = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").filter { !$0.hasPrefix("fw-cfg: item ") }
+        #expect(complaints.isEmpty)
     }
 }

@@ -95,14 +95,17 @@ struct UEFIBootTests {
         #expect(FileManager.default.fileExists(atPath: disk + ".uefi-vars"))
     }
 
+    /// The kernel finds its interrupt controllers in ACPI tables: IMSICs and an APLIC, which the console's interrupts come through.
     @Test func theFirmwareStartsAKernelGivenToIt() throws {
-        let command = Data("cat /sys/class/dmi/id/product_name; ls /sys/firmware/efi | head -n1".utf8).base64EncodedString()
+        let command = Data("cat /sys/class/dmi/id/product_name; ls /sys/firmware/efi | head -n1; grep -c 'APLIC-MSI.*ttyS0' /proc/interrupts | sed 's/^/lines: /'".utf8).base64EncodedString()
         let machine = try firmware([
+            "-machine", "aia=aplic-imsic",
             "-kernel", kernel.image, "-initrd", kernel.initrd, "-append", "console=ttyS0 run=\(command)", "-smbios", "type=1,product=Given product",
         ])
         machine.endInput()
         let text = machine.outputToEnd(seconds: Self.patience)
         #expect(text.contains("Given product\r\n"))
+        #expect(text.contains("lines: 1\r\n"))
         #expect(text.contains("run: exit 0"))
         #expect(machine.wait() == .code(0))
     }

@@ -88,7 +88,8 @@ struct RVACPITables {
         body.add([0x19, 16, 1, 0])
         body.addZeros(4)
         body.add(UInt16(files.identities))
-        body.add(UInt16(files.guestBits == 0 ? 0 : files.identities))
+        // There are at least 63 where there are no files for guests, too; Linux refuses the table otherwise.
+        body.add(UInt16(files.identities))
         let hartBits = Int.bitWidth - (harts - 1).leadingZeroBitCount
         let groupBits = 0, groupShift = 24
         body.add([files.guestBits, hartBits, groupBits, groupShift].map { UInt8($0) })
