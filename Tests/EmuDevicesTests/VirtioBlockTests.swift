@@ -241,6 +241,27 @@ extension VirtioMockDriver {
         #expect(!bench.needsReset)
     }
 
+    @Test func requestsOfMoreThanAGigabyteAreRefused() throws {
+        let disk = RecordingDisk(size: 8 << 30)
+        let bench = try VirtioBench(.modernSplit, VirtioBlock(name: "virtio-blk0", disk: disk))
+        bench.driver.start(size: 128)
+        // The same memory again and again.
+        func pieces(_ count: Int, isWritable: Bool) -> [MockBuffer] {
+            Array(repeating: MockBuffer(VirtioBench.ramBase + (16 << 20), 16 << 20, isWritable: isWritable), count: count)
+        }
+        for (kind, data, status) in [
+            (Kind.write, pieces(64, isWritable: false), Status.ok), (Kind.write, pieces(64, isWritable: false) + [bench.driver.readable(pattern(1))], Status.ioError),
+            (Kind.read, pieces(65, isWritable: true), Status.ioError),
+        ] {
+            #expect(bench.driver.request(kind, data) == status)
+            // So much at once ends a round of service.
+            bench.runEvents()
+        }
+        #expect(disk.log == ["write 0+\(1 << 30)"] && !bench.needsReset)
+        // Who keeps to what the device says stays below.
+        #expect(UInt64(bench.driver.config(8, size: 4)) * UInt64(bench.driver.config(12, size: 4)) <= BlockOperation.greatestLength)
+    }
+
     @Test(arguments: VirtioSetup.allCases)
     func operationsMayCompleteLater(_ setup: VirtioSetup) throws {
         let disk = RecordingDisk()

@@ -34,6 +34,17 @@ private enum Feature {
         #expect(bench.interrupted)
     }
 
+    @Test func aBufferThatWouldKeepTheMachineBusyBreaksTheDevice() throws {
+        let console = BufferedConsole()
+        let device = VirtioConsole(name: "virtio-serial0", ports: [VirtioConsolePort(isConsole: true, backend: console)], maximumPorts: 1)
+        let bench = try VirtioBench(.modernSplit, device)
+        bench.driver.start(queueCount: 2)
+        let output = bench.driver.queues[1]!
+        output.add([bench.driver.readable([0x61]), MockBuffer(VirtioBench.ramBase + (16 << 20), 16 << 20, isWritable: false)])
+        output.kick()
+        #expect(bench.needsReset && output.used().isEmpty && console.text.isEmpty)
+    }
+
     @Test func inputBeyondWhatFitsWaitsInTheBackend() throws {
         let console = BufferedConsole()
         let port = VirtioConsolePort(isConsole: true, backend: console)

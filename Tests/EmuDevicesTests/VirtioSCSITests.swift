@@ -139,6 +139,8 @@ private func big(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).reversed()
         #expect(disk[0] == 0 && disk[1] == 0 && drive[0] == 5 && drive[1] == 0x80 && disk[4] == 31)
         #expect(String(decoding: disk[8..<36], as: UTF8.self) == "EMULATE HARDDISK        1.0 ")
         #expect(scsi.ask([0x12, 1, 0, 0, 255, 0], room: 255).data == [0, 0, 0, 6, 0, 0x80, 0x83, 0xb0, 0xb1, 0xb2])
+        // A gigabyte at once, no more.
+        #expect(Array(scsi.ask([0x12, 1, 0xb0, 0, 64, 0], room: 64).data[8..<12]) == big(1 << 21, 4))
         #expect(scsi.ask([0x12, 1, 0x80, 0, 255, 0], room: 255).data == [0, 0x80, 0, 3] + Array("S-1".utf8))
         #expect(scsi.ask([0x12, 1, 0x80, 0, 255, 0], at: cdrom, room: 255).reason == [5, 0x24, 0])
         #expect(scsi.ask([0x12, 1, 0xb2, 0, 255, 0], room: 255).data == [0, 0xb2, 0, 4, 0, 0xe0, 2, 0])

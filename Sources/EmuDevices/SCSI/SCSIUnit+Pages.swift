@@ -34,6 +34,7 @@ extension SCSIUnit {
             return [0x02, 0x01, 0, UInt8(name.count)] + name
         case 0xb0 where kind == .disk:
             var page = [UInt8](repeating: 0, count: 60)
+            page.replaceSubrange(4..<8, with: bigEndian(greatestTransfer, 4))
             page.replaceSubrange(16..<20, with: bigEndian(Self.unmapBlockLimit, 4))
             page.replaceSubrange(20..<24, with: bigEndian(UInt64(Self.unmapRangeLimit), 4))
             page.replaceSubrange(32..<40, with: bigEndian(Self.writeSameLimit, 8))

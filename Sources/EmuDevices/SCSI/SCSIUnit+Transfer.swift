@@ -7,6 +7,9 @@ extension SCSIUnit {
     static let unmapRangeLimit = 64
     static let unmapBlockLimit: UInt64 = 0x3f_ffff
 
+    /// Most blocks that one command reads or writes.
+    var greatestTransfer: UInt64 { BlockOperation.greatestLength / blockSize }
+
     private enum Transfer {
         case read, write(isForced: Bool), verify
     }
@@ -48,6 +51,7 @@ extension SCSIUnit {
         guard task.command.bytes.count == 6 || task.command[1] >> 5 == 0 else { throw .invalidField }
         if case .write = transfer, isReadOnly { throw .writeProtected }
         try check(range.first, range.count)
+        if case .verify = transfer {} else if range.count > greatestTransfer { throw .invalidField }
         // Inside the disk, so this does not overflow.
         let offset = range.first * blockSize
         let length = Int(range.count * blockSize)

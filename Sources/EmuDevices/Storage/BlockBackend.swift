@@ -8,6 +8,9 @@ public struct DiskError: Error, CustomStringConvertible, Sendable {
 
 /// One operation on a disk. Offsets and lengths are bytes; buffers stay valid until the operation completes.
 public enum BlockOperation {
+    /// Most bytes that devices have one operation move: what EDK2 keeps to, and other drivers by far. A request of more is refused.
+    public static let greatestLength: UInt64 = 1 << 30
+
     case read(offset: UInt64, into: [UnsafeMutableRawBufferPointer])
     case write(offset: UInt64, from: [UnsafeMutableRawBufferPointer])
     /// Everything completed before is on stable storage when this completes.

@@ -15,6 +15,7 @@ private final class GatedDisk: BlockBackend, @unchecked Sendable {
     private var begun = 0
     private var ended = 0
     private var threads: Set<UInt> = []
+    private var moved: [(offset: UInt64, length: Int)] = []
 
     func perform(_ operation: EmuDevices.BlockOperation) throws(HostError) {
         condition.lock()
@@ -23,6 +24,7 @@ private final class GatedDisk: BlockBackend, @unchecked Sendable {
         while permits == 0 { condition.wait() }
         permits -= 1
         ended += 1
+        if case .read(let offset, let buffers) = operation { moved.append((offset, buffers.reduce(0) { $0 + $1.count })) }
         condition.broadcast()
         threads.insert(UInt(pthread_self()))
         condition.unlock()
@@ -31,9 +33,16 @@ private final class GatedDisk: BlockBackend, @unchecked Sendable {
 
     func allow(_ count: Int) {
         condition.lock()
-        permits += count
+        permits = permits.addingReportingOverflow(count).overflow ? .max : permits + count
         condition.broadcast()
         condition.unlock()
+    }
+
+    /// What was read.
+    var reads: [(offset: UInt64, length: Int)] {
+        condition.lock()
+        defer { condition.unlock() }
+        return moved
     }
 
     var done: Int {
@@ -115,6 +124,47 @@ private final class Releases: Sendable {
         disk.waitUntil(done: 3)
         queue.drain()
         #expect(completed == [1, 2, 0])
+    }
+
+    @Test func largeOperationsAreCarriedOutInPieces() throws {
+        let disk = GatedDisk()
+        disk.allow(.max)
+        let queue = DiskQueue(disk, wake: try PollWake())
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 20 << 20, alignment: 4096)
+        defer { memory.deallocate() }
+        var outcome = "not called"
+        queue.submit(.read(offset: 512, into: [memory, memory])) { outcome = $0.map { "\($0)" } ?? "done" }
+        queue.drain()
+        #expect(outcome == "done")
+        let piece: UInt64 = 16 << 20
+        #expect(disk.reads.map(\.offset) == [512, 512 + piece, 512 + 2 * piece])
+        #expect(disk.reads.map(\.length) == [16 << 20, 16 << 20, 8 << 20])
+    }
+
+    /// Buffers may overlap, so that little memory is asked for much.
+    @Test func drainDoesNotWaitForMoreThanAGigabyte() throws {
+        let disk = GatedDisk()
+        let queue = DiskQueue(disk, wake: try PollWake())
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 20, alignment: 4096)
+        defer { memory.deallocate() }
+        let little = [UnsafeMutableRawBufferPointer(rebasing: memory[..<512])]
+        var completed: [String] = []
+        func submit(_ name: String, _ operation: EmuDevices.BlockOperation, then: @escaping () -> Void = {}) {
+            queue.submit(operation) { error in
+                completed.append("\(name) \(error.map { $0.code == ECANCELED ? "given up" : "\($0)" } ?? "done")")
+                then()
+            }
+        }
+        // Its completion runs when the drain has begun, while the large one waits in its first piece.
+        submit("first", .flush) { disk.allow(.max) }
+        submit("small", .read(offset: 0, into: little))
+        submit("large", .read(offset: 0, into: Array(repeating: memory, count: 65)))
+        submit("last", .read(offset: 0, into: little))
+        disk.allow(2)
+        disk.waitUntil(begun: 3)
+        queue.drain()
+        #expect(completed == ["first done", "small done", "large given up", "last given up"])
+        #expect(disk.reads.map(\.length) == [512, 16 << 20])
     }
 
     @Test func withoutAWakeUpEverythingIsDoneAtOnce() throws {

@@ -17,8 +17,8 @@ enum VirtioBlockConfig {
     }
 
     static let queueSize: UInt16 = 256
-    /// Largest data segment, bytes.
-    static let sizeMax: UInt32 = 16 << 20
+    /// Largest data segment, bytes: `segMax` of them are less than `BlockOperation.greatestLength`.
+    static let sizeMax: UInt32 = 4 << 20
     /// Data segments of one request: the queue without header and status.
     static let segMax = UInt32(queueSize) - 2
     static let maxDiscardSectors: UInt32 = (1 << 22) - 1

@@ -83,7 +83,7 @@ struct VirtioBlockRequest {
     }
 
     private static func transfer(_ sector: UInt64, _ data: GuestBuffer, _ disk: any BlockBackend, _ make: (UInt64) -> Action) -> Action {
-        guard data.count % 512 == 0, fits(sector, UInt64(data.count / 512), disk) else { return .refuse(.ioError) }
+        guard data.count % 512 == 0, data.count <= Int(BlockOperation.greatestLength), fits(sector, UInt64(data.count / 512), disk) else { return .refuse(.ioError) }
         return make(sector * 512)
     }
 

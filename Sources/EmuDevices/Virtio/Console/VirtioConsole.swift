@@ -35,6 +35,8 @@ public final class VirtioConsole: VirtioDevice {
     }
 
     private static let emergencyOffset = 8
+    /// Most bytes of one buffer, all of which the backend takes before anything else happens. Linux sends 32 KiB at most.
+    private static let outputLimit = 16 << 20
     /// Control messages kept for a guest that asks without listening.
     private static let controlLimit = 512
 
@@ -153,6 +155,10 @@ public final class VirtioConsole: VirtioDevice {
     private func transmit(_ index: Int) {
         let backend = port(ofQueue: index)?.backend
         core?.serve(index) { chain in
+            guard chain.readable.count <= Self.outputLimit else {
+                core?.fail("output of \(chain.readable.count) bytes in one buffer")
+                return nil
+            }
             if let backend {
                 for buffer in chain.readable.hostBuffers { backend.write(UnsafeRawBufferPointer(buffer)) }
             }
