@@ -178,17 +178,23 @@ public struct CharacterConfig: Equatable, Sendable {
         case null
         /// The device has nothing connected.
         case none
-        /// Standard input and output; `monitor` shares them with the monitor (Ctrl-A c).
-        case stdio(monitor: Bool)
+        /// Standard input and output.
+        case stdio
         /// Output goes to a file; there is no input.
         case file(String)
         /// Output goes to the process's standard error; there is no input.
         case standardError
+        /// Programs of this or another computer connect, or are connected to.
+        case socket(SocketLineConfig)
+        /// A pseudo-terminal, whose name is printed.
+        case pseudoTerminal
     }
 
     public var kind: Kind
     /// `-chardev id=`, which `-device …,chardev=` and `-serial chardev:` refer to; nil for a `-serial` of its own.
     public var id: String?
+    /// The monitor shares the line (Ctrl-A c).
+    public var hasMonitor = false
     /// `mux=on`: several devices may share it, with Ctrl-A as the escape character.
     public var isMultiplexed = false
     /// Ctrl-C on the terminal ends the emulator instead of being input for the guest.
@@ -197,6 +203,35 @@ public struct CharacterConfig: Equatable, Sendable {
     public init(_ kind: Kind, id: String? = nil) {
         self.kind = kind
         self.id = id
+    }
+
+    /// Somebody can type at its end.
+    public var isInteractive: Bool {
+        switch kind {
+        case .stdio, .socket, .pseudoTerminal: true
+        case .null, .none, .file, .standardError: false
+        }
+    }
+}
+
+/// A character line over a socket.
+public struct SocketLineConfig: Equatable, Sendable {
+    public var address: SocketAddress
+    /// This end listens.
+    public var isServer = false
+    /// The machine does not start before somebody has connected.
+    public var waitsForClient = false
+    /// A connecting end that loses the other, or does not find it, tries again after so long; nil never.
+    public var reconnectSeconds: UInt64?
+    /// `TCP_NODELAY`.
+    public var isUndelayed = false
+
+    public init(_ address: SocketAddress) { self.address = address }
+
+    /// As users write it, in part: "tcp:127.0.0.1:4444,server=on".
+    var text: String {
+        let kind = if case .unix = address { "unix" } else { "tcp" }
+        return "\(kind):\(address.text)\(isServer ? ",server=on" : "")"
     }
 }
 

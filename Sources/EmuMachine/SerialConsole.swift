@@ -16,16 +16,22 @@ public final class SerialConsole: IOPoller {
     /// Output of a line was lost for good. Called once per line.
     public var onFailure: ((HostIOError) -> Void)?
     public private(set) var monitor: Monitor?
+    /// The run waits for somebody to connect: to what.
+    public var onWait: ((String) -> Void)?
+    /// A pseudo-terminal has been made: a line that says which, in QEMU's words.
+    public var onPseudoTerminal: ((String) -> Void)?
 
     private let escape: UInt8
     private let version: String
-    private var lines: [DescriptorBackend] = []
-    private var polled: [DescriptorBackend] = []
+    private var lines: [any HostLine] = []
+    private var polled: [any HostLine] = []
     private var muxes: [SerialMux] = []
     private var muxOfID: [String: SerialMux] = [:]
     private var usedIDs: Set<String> = []
     private var standardStreamsUser: CharacterConfig?
     private var standardLine: DescriptorBackend?
+    /// Seconds that readers who do not read are waited for at the end.
+    private static let patience = 2
     private let standardInput: Int32?
     private let standardOutput: Int32
 
@@ -60,25 +66,58 @@ public final class SerialConsole: IOPoller {
         case .file(let path):
             let line = try DescriptorBackend.file(path)
             add(line)
-            return config.isMultiplexed ? makeMux(line, config).addPort() : line
-        case .stdio(let hasMonitor):
-            let line = try makeStandardLine(config)
-            guard hasMonitor || config.isMultiplexed else { return line }
-            let mux = makeMux(line, config)
-            let port = mux.addPort()
-            if hasMonitor { connectMonitor(to: mux.addPort()) }
-            return port
+            return share(line, config)
+        case .stdio: return share(try makeStandardLine(config), config)
+        case .socket, .pseudoTerminal: return share(try makeAttachableLine(config, label: "serial0"), config)
         }
     }
 
-    /// `-monitor stdio`: the monitor alone on standard input and output.
+    /// The line itself, or its first user's port where several share it.
+    private func share(_ line: any HostLine, _ config: CharacterConfig) -> any CharacterBackend {
+        guard config.hasMonitor || config.isMultiplexed else { return line }
+        let mux = makeMux(line, config)
+        let port = mux.addPort()
+        if config.hasMonitor { connectMonitor(to: mux.addPort()) }
+        return port
+    }
+
+    /// `-monitor`: the monitor alone on its line.
     public func makeMonitor(_ config: CharacterConfig) throws(ConfigError) {
-        guard case .stdio = config.kind else { return }
-        let line = try makeStandardLine(config)
+        switch config.kind {
+        case .none, .null, .file, .standardError: return
+        case .stdio:
+            let line = try makeStandardLine(config)
+            makeMonitor(on: line).show()
+        case .socket, .pseudoTerminal:
+            let line = try makeAttachableLine(config, label: "compat_monitor0"), monitor = makeMonitor(on: line)
+            line.onAttach = { [weak monitor] in monitor?.show() }
+            if line.isAttached { monitor.show() }
+        }
+    }
+
+    private func makeMonitor(on line: any HostLine) -> Monitor {
         polled.append(line)
         let monitor = Monitor(line: line, version: version)
         self.monitor = monitor
-        monitor.show()
+        return monitor
+    }
+
+    private func makeAttachableLine(_ config: CharacterConfig, label: String) throws(ConfigError) -> AttachableLine {
+        let option = config.id.map { "-chardev \($0)" } ?? (label == "serial0" ? "-serial" : "-monitor")
+        let line: AttachableLine
+        switch config.kind {
+        case .socket(let socket):
+            let source = try SocketSource(socket, option: option)
+            line = AttachableLine(name: "\(option) \(socket.address.text)", source: source)
+            if socket.isServer, socket.waitsForClient { onWait?(socket.text) }
+            if let first = try source.first(waitsForClient: socket.waitsForClient) { line.attach(first) }
+        default:
+            let source = try PseudoTerminalSource(option: option)
+            line = AttachableLine(name: source.path, source: source)
+            onPseudoTerminal?("char device redirected to \(source.path) (label \(config.id ?? label))")
+        }
+        lines.append(line)
+        return line
     }
 
     private func makeStandardLine(_ config: CharacterConfig) throws(ConfigError) -> DescriptorBackend {
@@ -99,7 +138,7 @@ public final class SerialConsole: IOPoller {
         lines.append(line)
     }
 
-    private func makeMux(_ line: DescriptorBackend, _ config: CharacterConfig) -> SerialMux {
+    private func makeMux(_ line: any HostLine, _ config: CharacterConfig) -> SerialMux {
         let mux = SerialMux(line: line, escape: escape)
         mux.onQuit = { [weak self, weak line] in
             line?.isEnding = true
@@ -126,7 +165,10 @@ public final class SerialConsole: IOPoller {
 
     /// Writes out what is still queued and gives the terminal back.
     public func finish() {
-        for line in lines { line.drain() }
+        for line in lines {
+            line.drain(seconds: Self.patience)
+            (line as? AttachableLine)?.end()
+        }
         Terminal.restore()
     }
 

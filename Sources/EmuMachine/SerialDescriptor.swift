@@ -11,11 +11,20 @@ public struct HostIOError: Error, CustomStringConvertible, Sendable {
     public var description: String { "\(name): \(String(cString: strerror(code)))" }
 }
 
+/// A line of the host that `SerialConsole` looks after.
+public protocol HostLine: CharacterBackend, IOPoller {
+    /// The run is about to end: output the host does not take is no longer waited for.
+    var isEnding: Bool { get set }
+    /// Waits until all output is written or lost. For the end of the run.
+    /// - Parameter seconds: how long to wait for a reader that does not read.
+    func drain(seconds: Int)
+}
+
 /// A serial line whose host end is a pair of descriptors: standard input and output, or a file.
 ///
 /// Neither direction blocks the guest while the host keeps up. Output the host does not take is kept up to `outputLimit`;
 /// beyond that the guest waits, as on a line with flow control. Input is read only when somebody has room for it.
-public final class DescriptorBackend: CharacterBackend, IOPoller {
+public final class DescriptorBackend: HostLine {
     public weak var frontend: (any CharacterFrontend)?
     /// Called once when output is lost for good: the reader is gone, the disk is full.
     public var onFailure: ((HostIOError) -> Void)?
@@ -32,12 +41,14 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     private let output: Int32
     private let owned: [Int32]
     private let inputIsTerminal: Bool
+    /// Seconds a reader who takes nothing is waited for; then output is lost until it takes some. Nil waits.
+    private let patience: Int?
+    private var isStalled = false
     private var inputIndex: Int?
     private var outputIndex: Int?
     private var queue: [UInt8] = []
     private var queueStart = 0
     private var isDelivering = false
-    /// The run is about to end: output the host does not take is no longer waited for.
     public var isEnding = false
     private var inputEnded = false
     /// Input read and not yet taken by the frontend.
@@ -49,12 +60,26 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     ///   - input: where input comes from, nil for none.
     ///   - output: where output goes.
     ///   - owned: descriptors to close at the end.
-    public init(name: String, input: Int32?, output: Int32, owned: [Int32] = []) {
+    ///   - isOfTerminal: `input` may be the terminal this process was started from, which it may read in the foreground only.
+    ///   - patience: seconds a reader who takes nothing is waited for before output is lost; nil waits.
+    public init(name: String, input: Int32?, output: Int32, owned: [Int32] = [], isOfTerminal: Bool = true, patience: Int? = nil) {
         self.name = name
         self.input = input
         self.output = output
         self.owned = owned
-        inputIsTerminal = input.map(Terminal.isTerminal) ?? false
+        inputIsTerminal = isOfTerminal && input.map(Terminal.isTerminal) ?? false
+        self.patience = patience
+    }
+
+    /// All that whoever was at the other end sent before leaving was taken. One who takes no output may still send.
+    var hasEnded: Bool { inputEnded && received.isEmpty }
+
+    /// Whoever was at the other end has left, with input that nobody takes now.
+    var isAbandoned: Bool {
+        guard inputIndex == nil, let input else { return false }
+        let readHangUp: Int16 = 0x2000  // POLLRDHUP
+        var entry = pollfd(fd: input, events: readHangUp, revents: 0)
+        return poll(&entry, 1, 0) > 0
     }
 
     deinit {
@@ -96,7 +121,7 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
     // MARK: Output
 
     public func write(_ bytes: UnsafeRawBufferPointer) {
-        guard failure == nil else { return }
+        guard failure == nil, !isStalled else { return }
         if let last = bytes.last { isAtLineStart = last == UInt8(ascii: "\n") }
         var rest = bytes[...]
         if queue.isEmpty { rest = rest.dropFirst(writeNow(UnsafeRawBufferPointer(rebasing: rest))) }
@@ -108,16 +133,17 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
             queue.append(contentsOf: rest.prefix(room))
             rest = rest.dropFirst(room)
             if rest.isEmpty { return }
-            waitForOutput(below: Self.outputLimit / 2)
-            // Only the end of the run ends the wait with no room: nobody reads, so the rest is lost, as is what follows.
-            if pendingOutput == Self.outputLimit { return }
+            waitForOutput(below: Self.outputLimit / 2, limit: patience)
+            // Only the end of the run or of patience ends the wait with no room: nobody reads, so the rest is lost, as is what follows.
+            if pendingOutput == Self.outputLimit {
+                isStalled = patience != nil
+                return
+            }
         }
     }
 
     private var pendingOutput: Int { queue.count - queueStart }
 
-    /// Waits until all output is written or failed. For the end of the run.
-    /// - Parameter seconds: how long to wait for a reader that does not read.
     public func drain(seconds: Int = 2) { waitForOutput(below: 0, limit: seconds) }
 
     /// - Parameter limit: seconds without progress after which to give up; nil waits until the run is to end: because of a
@@ -146,6 +172,7 @@ public final class DescriptorBackend: CharacterBackend, IOPoller {
         guard pendingOutput > 0 else { return }
         let written = queue.withUnsafeBytes { writeNow(UnsafeRawBufferPointer(rebasing: $0[queueStart...])) }
         queueStart += written
+        if written > 0 { isStalled = false }
         if queueStart == queue.count || failure != nil {
             queue.removeAll(keepingCapacity: true)
             queueStart = 0

@@ -18,8 +18,8 @@ extension Monitor {
     ]
 
     static let deviceSubjects: [Subject] = [
-        Subject(name: "balloon", help: "the memory the guest has, and what it says of it") { $0.balloonText },
-        Subject(name: "mice", help: "mice and tablets, and which of them moves") { $0.pointerText },
+        Subject(name: "balloon", help: "the memory the guest has, and what it says of it") { monitor, _ in monitor.balloonText },
+        Subject(name: "mice", help: "mice and tablets, and which of them moves") { monitor, _ in monitor.pointerText },
     ]
 
     private static let noBalloon = "there is no balloon; '-device virtio-balloon-pci' adds one"

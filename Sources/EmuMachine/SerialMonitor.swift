@@ -8,6 +8,8 @@ public protocol MonitorTarget: AnyObject {
     func resume()
     /// Why the guest does not move, in lines.
     var explanation: String { get }
+    /// The registers of a hart, or of all for nil, in lines; or what is wrong.
+    func registers(hart: Int?) -> String
     /// Resets the machine as its reset button would.
     func reset()
     /// Writes the changes of `-snapshot` disks to their images.
@@ -39,8 +41,8 @@ public final class Monitor: CharacterFrontend {
         Command(names: ["help", "?"], arguments: "[command]", help: "show the commands, or what one does") {
             $0.showHelp($1.first.map(String.init))
         },
-        Command(names: ["info"], arguments: "[subject]", help: "show a subject; without one, list the subjects") {
-            $0.showInfo($1.first.map(String.init))
+        Command(names: ["info"], arguments: "[subject …]", help: "show a subject; without one, list the subjects") {
+            $0.showInfo($1)
         },
         Command(names: ["stop", "s"], arguments: "", help: "stop the guest") { monitor, _ in monitor.target?.pause() },
         Command(names: ["cont", "c"], arguments: "", help: "let the guest run on") { monitor, _ in monitor.target?.resume() },
@@ -61,13 +63,15 @@ public final class Monitor: CharacterFrontend {
     /// What `info` can show.
     struct Subject: Sendable {
         let name: String
+        var arguments = ""
         let help: String
-        let text: @Sendable (Monitor) -> String
+        let text: @Sendable (Monitor, _ arguments: [Substring]) -> String
     }
 
     static let subjects: [Subject] = [
-        Subject(name: "status", help: "whether the guest runs") { "VM status: \($0.target?.statusLine ?? "no machine")" },
-        Subject(name: "version", help: "the version of emulate") { $0.version },
+        Subject(name: "status", help: "whether the guest runs") { monitor, _ in "VM status: \(monitor.target?.statusLine ?? "no machine")" },
+        Subject(name: "version", help: "the version of emulate") { monitor, _ in monitor.version },
+        Subject(name: "registers", arguments: "[-a|HART]", help: "registers of hart 0, of all or of one") { $0.registersText($1) },
     ] + deviceSubjects
 
     public weak var target: (any MonitorTarget)?
@@ -201,12 +205,18 @@ public final class Monitor: CharacterFrontend {
         }
     }
 
-    private func showInfo(_ name: String?) {
-        if let subject = Self.subjects.first(where: { $0.name == name }) {
-            print(subject.text(self) + "\n")
+    private func showInfo(_ words: [Substring]) {
+        if let subject = Self.subjects.first(where: { $0.name == words.first ?? "" }) {
+            print(subject.text(self, Array(words.dropFirst())) + "\n")
             return
         }
-        if let name { print("unknown subject: '\(name)'\n") }
-        for subject in Self.subjects { print("info \(subject.name) -- \(subject.help)\n") }
+        if let name = words.first { print("unknown subject: '\(name)'\n") }
+        for subject in Self.subjects { print("info \(subject.name)\(subject.arguments.isEmpty ? "" : " " + subject.arguments) -- \(subject.help)\n") }
+    }
+
+    private func registersText(_ words: [Substring]) -> String {
+        let hart = words.first.map { Int($0) } ?? 0
+        guard words.count <= 1, words.first == "-a" || hart != nil else { return "info registers: write the number of a hart, or -a" }
+        return target?.registers(hart: words.first == "-a" ? nil : hart) ?? "no machine"
     }
 }

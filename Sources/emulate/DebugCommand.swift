@@ -111,6 +111,7 @@ private final class DebugRun {
         console = SerialConsole(
             escape: options.run.escape, version: Version.number, readsInput: Terminal.isTerminal(STDIN_FILENO) && !options.isBatch,
             output: options.writesJSON ? STDERR_FILENO : STDOUT_FILENO)
+        HostStartup.tell(of: console)
         var host = MachineHost(stopper: stopper) { [console] in try console.makeBackend($0) }
         host.pollers = [signals, console]
         machine = try Machine(options.run.config, host: host)

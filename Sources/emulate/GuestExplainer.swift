@@ -28,6 +28,15 @@ final class GuestExplainer {
         }
     }
 
+    /// Of one hart, or of all.
+    func registers(hart: Int?) -> String {
+        do throws(DebugError) {
+            return try machine.whileHartsStand { () throws(DebugError) in try RegisterListing.text(machine, hart: hart) }
+        } catch {
+            return "\(error)"
+        }
+    }
+
     /// While a debugger has stopped the guest it need not make progress.
     func hold() { watchdog?.hold() }
     func release() { watchdog?.release() }

@@ -1,3 +1,4 @@
+import EmuMachine
 import Glibc
 
 /// The process's standard descriptors.
@@ -16,6 +17,12 @@ enum HostStartup {
 
     /// Writes "emulate: MESSAGE" to standard error.
     static func printError(_ message: String) { _ = write("emulate: \(message)\n", STDERR_FILENO) }
+
+    /// Has the user told where the lines of `console` are, and that the run waits for somebody to connect.
+    static func tell(of console: SerialConsole) {
+        console.onWait = { printError("waiting for connection on: \($0)") }
+        console.onPseudoTerminal = { _ = printOut($0 + "\n") }
+    }
 
     /// Replaces the line of standard error's terminal the cursor is in; nil empties it.
     static func printProgress(_ message: String?) {

@@ -81,6 +81,7 @@ private final class MachineRun: MonitorTarget {
         // Before anything is opened, so that a second Ctrl-C ends even a long load.
         guard let signals = HostSignals() else { throw ConfigError("signals", String(cString: strerror(errno))) }
         console = SerialConsole(escape: options.escape, version: Version.number)
+        HostStartup.tell(of: console)
         var host = MachineHost(stopper: stopper) { [console] in try console.makeBackend($0) }
         let progress = ProgressLine()
         host.loadProgress = progress?.show
@@ -154,6 +155,7 @@ private final class MachineRun: MonitorTarget {
     func pause() { machine.isPaused = true }
     func resume() { machine.isPaused = false }
     var explanation: String { explainer.text }
+    func registers(hart: Int?) -> String { explainer.registers(hart: hart) }
     func reset() { machine.requestReset() }
     func quit() { stopper.requestStop(.user) }
     var peripherals: MachinePeripherals { machine.peripherals }

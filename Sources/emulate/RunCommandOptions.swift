@@ -338,22 +338,27 @@ extension RunCommand {
                 throw use.failed("'\(use.value)' is not available: there is no display, only none; consoles are on -serial")
             }
         },
-        Row(["serial"], "stdio|mon:stdio|file:PATH|null|none|chardev:ID",
+        Row(["serial"], "stdio|mon:stdio|pty|tcp:[HOST]:PORT[,…]|unix:PATH[,…]|file:PATH|null|none|chardev:ID",
             help: "where the serial port goes (default: mon:stdio)\n"
                 + "stdio: the terminal, Ctrl-C ends emulate\n"
                 + "mon:stdio: the terminal with the monitor, Ctrl-A h for help, Ctrl-C goes to the guest\n"
+                + "pty: a pseudo-terminal, whose name is printed\n"
+                + "tcp:, unix: a socket to connect to, or with server=on one that others connect to, which the run waits for unless wait=off; "
+                + "also nodelay=on, reconnect=SECONDS (client)\n"
+                + "mon: before any of these: with the monitor\n"
                 + "file:PATH: output to a file") { options, use throws(CommandEnd) in
             options.serialTargets.append(try CharacterOptions.serial(use))
         },
-        Row(["chardev"], "stdio|file|null,id=ID[,mux=on|off][,signal=on|off][,path=FILE]",
-            help: "a character device for -serial chardev:ID or -device …,chardev=ID") { options, use throws(CommandEnd) in
+        Row(["chardev"], "stdio|file|socket|pty|null,id=ID[,mux=on|off][,PROPERTY=VALUE…]",
+            help: "a character device for -serial chardev:ID, -mon or -device …,chardev=ID\nstdio: signal=on|off\nfile: path=FILE\n"
+                + "socket: host=HOST,port=PORT or path=FILE, and what -serial tcp: takes") { options, use throws(CommandEnd) in
             options.config.chardevs.append(try CharacterOptions.chardev(use))
         },
-        Row(["monitor"], "stdio|none|chardev:ID", help: "where the monitor goes (default: with the console)") {
+        Row(["monitor"], "stdio|pty|tcp:[HOST]:PORT[,…]|unix:PATH[,…]|none|chardev:ID", help: "where the monitor goes (default: with the console)") {
             options, use throws(CommandEnd) in
             options.monitorTarget = try CharacterOptions.monitor(use)
         },
-        Row(["mon"], "[chardev=]ID[,mode=readline]", help: "put a monitor on a -chardev stdio") { options, use throws(CommandEnd) in
+        Row(["mon"], "[chardev=]ID[,mode=readline]", help: "put a monitor on a -chardev stdio, socket or pty") { options, use throws(CommandEnd) in
             options.monitorChardevs.append(try CharacterOptions.mon(use))
         },
         Row(["echr"], "CODE", help: "the console's escape character (default: 1, Ctrl-A)") { options, use throws(CommandEnd) in

@@ -4,6 +4,24 @@ import EmuMachine
 import TestSupport
 import Testing
 
+/// The monitor's `info registers`.
+@Suite struct RegisterListingTests {
+    @Test("registers are listed as QEMU's monitor does, of one hart or of all")
+    func listing() throws {
+        let guest = try DebugGuest([0x13], harts: 2)
+        try guest.begin()
+        guest["a0"] = 0xdead_beef
+        let text = try RegisterListing.text(guest.machine, hart: 0)
+        #expect(text.hasPrefix("\nCPU#0\n V      =   0\n pc       0000000080000000\n mhartid  0000000000000000\n mstatus  "))
+        #expect(text.contains("x10/a0   00000000deadbeef x11/a1   "))
+        #expect(text.contains(" x0/zero  0000000000000000 x1/ra    0000000000000000 x2/sp    "))
+        #expect(text.contains(" f0/ft0   "))
+        #expect(text.split(separator: "\n").allSatisfy { $0.hasPrefix(" ") || $0.hasPrefix("CPU#") })
+        #expect(try RegisterListing.text(guest.machine, hart: nil).contains("\nCPU#1\n"))
+        #expect(throws: DebugError.self) { try RegisterListing.text(guest.machine, hart: 2) }
+    }
+}
+
 /// `why`, over guests that each fail in one way.
 @Suite struct DiagnosisTests {
     private static let ram = DebugGuest.ram

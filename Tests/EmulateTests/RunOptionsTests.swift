@@ -34,7 +34,8 @@ import emulate
         #expect(options.config.firmware == .builtIn)
         #expect(options.config.forcesLegacyVirtio)
         #expect(options.config.clock == .host)
-        #expect(options.config.serial.map(\.kind) == [.stdio(monitor: true)])
+        #expect(options.config.serial.map(\.kind) == [.stdio])
+        #expect(options.config.serial[0].hasMonitor)
         #expect(options.config.serial[0].isMultiplexed)
         #expect(!options.config.serial[0].allowsSignals)
         #expect(options.monitor == nil)
@@ -125,14 +126,46 @@ import emulate
         #expect(try parse("-serial", "null").config.serial.map(\.kind) == [.null])
         #expect(try parse("-serial", "none").config.serial.map(\.kind) == [CharacterConfig.Kind.none])
         let stdio = try parse("-serial", "stdio").config.serial[0]
-        #expect(stdio.kind == .stdio(monitor: false) && stdio.allowsSignals && !stdio.isMultiplexed)
+        #expect(stdio.kind == .stdio && stdio.allowsSignals && !stdio.isMultiplexed)
+    }
+
+    @Test func serialLinesOverSocketsAndPseudoTerminalsAreQEMUs() throws {
+        func socket(_ arguments: String...) throws -> SocketLineConfig? {
+            let line = try RunOptions.parse(arguments).config.serial[0]
+            guard case .socket(let config) = line.kind else { return nil }
+            return config
+        }
+        var server = SocketLineConfig(.inet(host: "127.0.0.1", port: 4444))
+        server.isServer = true
+        #expect(try socket("-serial", "tcp:127.0.0.1:4444,server,nowait") == server)
+        #expect(try socket("-serial", "tcp:127.0.0.1:4444,server=on,wait=off") == server)
+        server.waitsForClient = true
+        #expect(try socket("-serial", "tcp:127.0.0.1:4444,server=on") == server)
+        #expect(try socket("-chardev", "socket,id=c,host=127.0.0.1,port=4444,server=on", "-serial", "chardev:c") == server)
+        var client = SocketLineConfig(.unix(path: "/a,b"))
+        #expect(try socket("-serial", "unix:/a,,b") == client)
+        client.reconnectSeconds = 5
+        client.isUndelayed = true
+        #expect(try socket("-serial", "unix:/a,,b,reconnect=5,nodelay=on") == client)
+        #expect(try parse("-serial", "pty").config.serial[0].kind == .pseudoTerminal)
+        let shared = try parse("-serial", "mon:pty").config.serial[0]
+        #expect(shared.kind == .pseudoTerminal && shared.hasMonitor && shared.isMultiplexed)
+        #expect(try parse("-monitor", "unix:/m,server,nowait").monitor?.isInteractive == true)
+        // The console stays on the terminal then.
+        #expect(try parse("-monitor", "unix:/m,server,nowait").config.serial.map(\.kind) == [.stdio])
+        #expect(try parse("-chardev", "socket,id=m,path=/m,server=on,wait=off", "-mon", "m").monitor?.id == "m")
+        #expect(answer(to: "-serial", "tcp:nowhere").contains("tcp: needs HOST:PORT"))
+        #expect(answer(to: "-serial", "unix:,server").contains("unix: needs the path"))
+        #expect(answer(to: "-serial", "tcp::1,server,reconnect=1").contains("reconnect= is for clients"))
+        #expect(answer(to: "-chardev", "socket,id=c").contains("either port=NUMBER or path=FILE"))
+        #expect(answer(to: "-serial", "tpc::1").contains("did you mean"))
     }
 
     @Test func noGraphicPutsAMonitorOnAFreeTerminal() throws {
-        #expect(try parse("-nographic", "-serial", "file:log").monitor?.kind == .stdio(monitor: false))
+        #expect(try parse("-nographic", "-serial", "file:log").monitor?.kind == .stdio)
         #expect(try parse("-nographic", "-serial", "file:log", "-monitor", "none").monitor == nil)
         #expect(try parse("-nographic", "-serial", "stdio").monitor == nil)
-        #expect(try parse("-monitor", "none").config.serial.map(\.kind) == [.stdio(monitor: false)])
+        #expect(try parse("-monitor", "none").config.serial.map(\.kind) == [.stdio])
         #expect(try parse("-monitor", "stdio").config.serial.map(\.kind) == [.null])
     }
 
@@ -146,7 +179,7 @@ import emulate
             "-chardev", "stdio,id=c,mux=on,signal=off", "-serial", "chardev:c", "-mon", "chardev=c", "-device", "virtio-serial-device",
             "-device", "virtconsole,chardev=c", "-echr", "0x14")
         #expect(options.config.serial.map(\.id) == ["c"])
-        #expect(options.config.serial[0].kind == .stdio(monitor: true))
+        #expect(options.config.serial[0].kind == .stdio && options.config.serial[0].hasMonitor)
         #expect(options.config.chardevs == options.config.serial)
         #expect(options.escape == 0x14)
     }
@@ -261,7 +294,7 @@ import emulate
         (["-netdev", "user,id=a,hostfwd=tcp:22"],
          "-netdev: hostfwd=tcp:22: no '-' between host and guest; write [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport, "
             + "for example tcp:127.0.0.1:2222-:22"),
-        (["-serial", "studio"], "-serial: 'studio' is not one of stdio, mon:stdio, file:PATH, null, none, chardev:ID; did you mean 'stdio'?"),
+        (["-serial", "studio"], "-serial: 'studio' is not one of stdio, mon:stdio, pty, tcp:HOST:PORT, unix:PATH, file:PATH, null, none, chardev:ID; did you mean 'stdio'?"),
         (["-serial", "chardev:x"], "-serial chardev:x: there is no -chardev with id 'x'"),
         (["-time", "vitual"], "-time: 'vitual' is not one of host, virtual; did you mean 'virtual'?"),
         (["-icount", "shift=99"], "-icount: shift=99: '99' is not auto or a number from 0 to 10"),

@@ -176,6 +176,7 @@ final class MemoryDevice: CharacterFrontend {
         var calls: [String] = []
         var statusLine: String { "running" }
         var explanation: String { "it sleeps\n" }
+        func registers(hart: Int?) -> String { "registers of \(hart.map(String.init) ?? "all")" }
         func pause() { calls.append("pause") }
         func resume() { calls.append("resume") }
         func reset() { calls.append("reset") }
@@ -280,6 +281,13 @@ final class MemoryDevice: CharacterFrontend {
         #expect(line.take() == "info version\r\n1.2.3\r\n(emulate) ")
         line.type("\r")
         #expect(line.take() == "\r\n(emulate) ")
+    }
+
+    @Test func registersAreThoseOfAHartOrOfAll() {
+        #expect(answer("info registers") == "registers of 0\n")
+        #expect(answer("info registers 2") == "registers of 2\n")
+        #expect(answer("info registers -a") == "registers of all\n")
+        #expect(answer("info registers x").contains("write the number of a hart"))
     }
 
     @Test func unknownWordsAreNamed() {

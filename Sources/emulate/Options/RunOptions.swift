@@ -72,10 +72,10 @@ package struct RunOptions {
         if case .chardev(let id)? = monitorTarget { monitorChardevs.append(id) }
         for id in monitorChardevs {
             guard let index = config.chardevs.firstIndex(where: { $0.id == id }) else { throw .failed("-mon chardev=\(id)", unknownChardev(id)) }
-            guard case .stdio = config.chardevs[index].kind else {
-                throw .failed("-mon chardev=\(id)", "the monitor needs a -chardev stdio")
+            guard config.chardevs[index].isInteractive else {
+                throw .failed("-mon chardev=\(id)", "the monitor needs a -chardev stdio, socket or pty")
             }
-            config.chardevs[index].kind = .stdio(monitor: true)
+            config.chardevs[index].hasMonitor = true
         }
     }
 
@@ -88,7 +88,7 @@ package struct RunOptions {
                 config.serial.append(found)
             }
         }
-        if case .own(let config)? = monitorTarget, case .stdio = config.kind { monitor = config }
+        if case .own(let config)? = monitorTarget, config.isInteractive { monitor = config }
         // A -chardev that no device uses is the monitor's alone.
         let used = config.serial.compactMap(\.id) + config.devices.compactMap { $0["chardev"] } + [config.semihosting?.chardev].compactMap { $0 }
         if let id = monitorChardevs.first(where: { !used.contains($0) }) { monitor = config.chardevs.first { $0.id == id } }
