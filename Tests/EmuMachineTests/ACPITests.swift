@@ -152,7 +152,8 @@ import Testing
         let bridge = Array(table[96...])
         #expect(bridge[0] == 1 && number(bridge[2..<4]) == UInt64(bridge.count) && number(bridge[16..<18]) == 20 && number(bridge[18..<20]) == 2)
         func mapping(_ index: Int) -> [UInt64] { (0..<5).map { number(bridge[20 + 20 * index + 4 * $0..<24 + 20 * index + 4 * $0]) } }
-        #expect(mapping(0) == [0, 0x18, 0, 48, 0])
+        // Not the id before the IOMMU, where nobody is, as Linux has a range include the id behind it.
+        #expect(mapping(0) == [0, 0x17, 0, 48, 0])
         #expect(mapping(1) == [0x19, 0x10000 - 0x19, 0x19, 48, 0])
     }
 

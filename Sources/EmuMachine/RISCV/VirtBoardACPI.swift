@@ -15,7 +15,7 @@ extension VirtBoard {
         }
         return ACPITables(
             [dsdt, parts.fadt(), parts.madt(controller), parts.rhct(), parts.pptt(), parts.spcr(port), Self.mcfg] + parts.affinity(memoryBase: memory.base)
-                + [pci.iommu.map(Self.rimt)].compactMap { $0 })
+                + [pci.iommu.map(rimt)].compactMap { $0 })
     }
 
     // MARK: PCI Express
@@ -33,9 +33,13 @@ extension VirtBoard {
     }
 
     /// The IOMMU, and the functions whose accesses it translates: all of the host bridge's but itself (RISC-V IO Mapping Table 1.0).
-    private static func rimt(_ iommu: RISCVIOMMU) -> ACPITable {
+    private func rimt(_ iommu: RISCVIOMMU) -> ACPITable {
         ACPITable("RIMT", revision: 1) { body in
-            let own = iommu.function.slot.device << 3 | iommu.function.slot.function, mappings = [0..<own, own + 1..<0x10000].filter { !$0.isEmpty }
+            let slot = iommu.function.slot, own = slot.device << 3 | slot.function
+            // Linux (7.2) takes the id behind a range for part of it, and an IOMMU that is behind itself waits for itself: so the range before it ends one
+            // earlier, unless somebody is there, and nobody comes to this bus later.
+            let before = PCISlot(device: (own - 1) >> 3, function: (own - 1) & 7), end = pci.root.device(at: before) == nil ? own - 1 : own
+            let mappings = [0..<end, own + 1..<0x10000].filter { !$0.isEmpty }
             let first = ACPITable.headerSize + 12, iommuSize = 48, bridgeSize = 20 + 20 * mappings.count
             let isPCIe: UInt32 = 1, levelTriggeredActiveHigh: UInt32 = 3, segment: UInt16 = 0
             func addHead(type: UInt8, size: Int, id: UInt16) {
