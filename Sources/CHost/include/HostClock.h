@@ -32,7 +32,14 @@ struct host_clock_shared {
 };
 extern struct host_clock_shared host_clock_shared;
 
-/// Nanoseconds of CLOCK_MONOTONIC. Never goes back, whichever thread asks, if it has fenced what told it of another's reading.
+/// Keeps later looks at the clock behind earlier loads: the counter is read as soon as the processor likes (Intel SDM volume 2, RDTSC).
+static inline void host_clock_fence(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_lfence();
+#endif
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC. Never less than this thread was told before, nor, behind `host_clock_fence`, than any other was.
 static inline uint64_t host_clock_now(void) {
 #if defined(__x86_64__)
     uint32_t sequence = atomic_load_explicit(&host_clock_shared.sequence, memory_order_acquire);

@@ -179,7 +179,7 @@ extension RVProcessor: Hart {
         case .pause:
             return .yield
         case .fence:
-            if h.pointee.isShared { orderStoresBeforeLoads(r) }
+            if h.pointee.isShared { order(r) }
             return .next
         case .fence_i:
             // Stores to code drop it at once; all that is left to do is to fetch again.

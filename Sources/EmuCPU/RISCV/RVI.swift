@@ -121,7 +121,7 @@ extension RVTranslator {
         case .sw: store(.store32, r)
         case .sd: store(.store64, r)
         // A hart alone sees memory in order.
-        case .fence: if isShared, RVProcessor.ordersStoresBeforeLoads(r) { interpret() }
+        case .fence: if isShared, RVProcessor.isNeeded(fence: r) { interpret() }
         default: interpret()
         }
     }

@@ -344,7 +344,7 @@ extension RVProcessor {
                     case .mop:
                         x[Int(ip.pointee.rd)] = 0
                     case .fence:
-                        if h.pointee.isShared { orderStoresBeforeLoads(ip.pointee) }
+                        if h.pointee.isShared { order(ip.pointee) }
                     case .hint:
                         break
                     case .lb:

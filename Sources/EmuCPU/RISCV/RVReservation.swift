@@ -153,17 +153,25 @@ extension RVProcessor {
 
     // MARK: Order
 
-    /// `fence` with a store before it and a load after it, all that the host's order of accesses (x86: TSO) leaves to be done, or with input after it:
-    /// a processor may read its clock before loads that come first in the program.
-    func orderStoresBeforeLoads(_ r: DecodedOp) {
+    /// `fence` between threads, as far as the host's order of accesses (x86: TSO) leaves something to be done.
+    func order(_ r: DecodedOp) {
         if Self.ordersStoresBeforeLoads(r) { atomicMemoryFence(ordering: .sequentiallyConsistent) }
+        if Self.ordersInput(r) { HostClock.fence() }
     }
 
-    static func ordersStoresBeforeLoads(_ r: DecodedOp) -> Bool {
+    /// `order` does something.
+    static func isNeeded(fence r: DecodedOp) -> Bool { ordersStoresBeforeLoads(r) || ordersInput(r) }
+
+    /// A store before it and a load after it. fm 1000 is fence.tso, which leaves those unordered.
+    private static func ordersStoresBeforeLoads(_ r: DecodedOp) -> Bool {
         let bits = UInt32(bitPattern: r.imm)
-        // fm 1000 is fence.tso, which leaves them unordered and knows no input.
-        if bits >> 8 & 0xf == 8 { return false }
-        return bits >> 4 & 0b0101 != 0 && bits & 0b1010 != 0 || bits >> 4 & 0b1111 != 0 && bits & 0b1000 != 0
+        return bits >> 4 & 0b0101 != 0 && bits & 0b1010 != 0 && bits >> 8 & 0xf != 8
+    }
+
+    /// Input after it: reads of the time are that. Input before it has taken a device's lock, which orders everything.
+    private static func ordersInput(_ r: DecodedOp) -> Bool {
+        let bits = UInt32(bitPattern: r.imm)
+        return bits >> 4 & 0b0111 != 0 && bits & 0b1000 != 0 && bits >> 8 & 0xf != 8
     }
 
     /// lr with rl: earlier stores come first, as with `fence`.
