@@ -37,7 +37,7 @@ extension X86Compiler {
         case startRun(loop: Int, entry: X86Label)
         /// Leaves a loop's unchecked copy: for an address, for a place in the checked copy, or because the run is over.
         case leaveRun(GuestOffset, entry: X86Label)
-        case resume(X86Label, X86VectorCache, entry: X86Label)
+        case resume(X86Label, vectors: Int, entry: X86Label)
         case endRun(count: Int32, entry: X86Label)
     }
 
@@ -49,11 +49,18 @@ extension X86Compiler {
             case .load(_, let entry, _), .store(_, let entry, _), .interpret(_, let entry, _), .bail(_, _, let entry), .enableFloat(_, let entry, _),
                 .probe(_, _, _, _, let entry, _):
                 guard let places = checked[block], let vectors = checkedVectors[block] else { preconditionFailure("an unchecked loop has a checked copy") }
-                stub = .resume(places[position], vectors[position], entry: entry)
+                stub = .resume(places[position], vectors: number(of: vectors[position]), entry: entry)
             case .canonicalNaN, .fusedNaN, .anyLength, .pageEnd, .finishVector, .division, .leave, .computed, .budget, .startRun, .leaveRun, .resume, .endRun: break
             }
         }
-        stubs.append((block, held, vectorCache, run, stub))
+        stubs.append((block, held, number(of: vectorCache), run, stub))
+    }
+
+    /// Keeps what is held for a stub; -1 stands for a unit without vectors.
+    private mutating func number(of vectors: X86VectorCache) -> Int {
+        if vectorPool.isEmpty { return -1 }
+        stubVectors.append(vectors)
+        return stubVectors.count - 1
     }
 
     mutating func assemble(_ stub: Stub, in unit: IRUnit) {
@@ -142,7 +149,7 @@ extension X86Compiler {
         case .resume(let place, let vectors, let entry):
             asm.bind(entry)
             leaveRun()
-            reloadVectors(vectors)
+            if vectors >= 0 { reloadVectors(stubVectors[vectors]) }
             asm.jmp(place)
         case .endRun(let count, let entry):
             asm.bind(entry)

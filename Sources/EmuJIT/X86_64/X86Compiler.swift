@@ -25,7 +25,7 @@ struct X86Compiler: ~Copyable {
     /// For computed jumps with many expected targets: where code is by page offset, and where to go otherwise.
     private var tables: [(table: X86Label, other: X86Label, range: Range<GuestOffset>, targets: [(offset: GuestOffset, block: Int)])] = []
     /// With the position of their block, what is held where they come back to, and the unchecked loop they belong to.
-    var stubs: [(block: Int, held: X86ValuePlan.Held, vectors: X86VectorCache, run: Int?, stub: Stub)] = []
+    var stubs: [(block: Int, held: X86ValuePlan.Held, vectors: Int, run: Int?, stub: Stub)] = []
     private var isOutOfLine = false
     /// Block in hand, its instruction, and the block whose code follows.
     var block = 0
@@ -76,6 +76,8 @@ struct X86Compiler: ~Copyable {
     /// Host registers that may hold vectors, which of them do at this point of the block, and whether the operation in hand makes use of it.
     var vectorPool: [XMMRegister] = []
     var vectorCache = X86VectorCache()
+    /// What was held where stubs are left to, by number, so that stubs stay plain values.
+    var stubVectors: [X86VectorCache] = []
     var holdsVectors = false
     /// What the loop in hand carries around in host registers of its own.
     var carried: [X86VectorCache.Entry] = []
@@ -112,6 +114,7 @@ struct X86Compiler: ~Copyable {
         calls = isCanonical ? [] : HelperCall.allCases.map { _ in asm.newLabel() }
         links.removeAll(keepingCapacity: true)
         stubs.removeAll(keepingCapacity: true)
+        stubVectors.removeAll(keepingCapacity: true)
         tables.removeAll(keepingCapacity: true)
         vectorConstants.removeAll(keepingCapacity: true)
         temporarySlots.removeAll(keepingCapacity: true)
@@ -144,7 +147,9 @@ struct X86Compiler: ~Copyable {
         isOutOfLine = true
         while next < stubs.count {
             let stub: Stub
-            (block, held, vectorCache, run, stub) = stubs[next]
+            let vectors: Int
+            (block, held, vectors, run, stub) = stubs[next]
+            vectorCache = vectors < 0 ? X86VectorCache() : stubVectors[vectors]
             following = nil
             assemble(stub, in: unit)
             next += 1
